@@ -1,0 +1,236 @@
+//! The words of the command line.
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Distributed hyperparameter optimization for GPU clusters.
+#[derive(Parser, Debug)]
+#[command(name = "hpo", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "\
+Examples:
+  hpo init my-sweep.toml                     write a commented sweep file
+  hpo check my-sweep.toml                    say what it would do, and what is wrong with it
+  hpo run my-sweep.toml                      run it here, with local workers
+  hpo resume runs/my-sweep                   go on after a crash or Ctrl-C
+  hpo report runs/my-sweep                   what it found, and what each slot-hour bought
+
+Exit codes: 0 done; 1 no usable result; 2 bad arguments or sweep file; 3 run folder not usable;
+4 cut short, can be resumed; 5 verification failed.")]
+pub(super) struct Hpo {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) manners: Manners,
+}
+
+/// How to speak; means the same everywhere.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Manners {
+    /// Print the result as JSON, one object a line, on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Say nothing but the result
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Log more (-v: what happens; -vv: everything); HPO_LOG overrides it
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// No live display, plain lines only
+    #[arg(long, global = true)]
+    pub(super) no_progress: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Run a sweep here: driver and local workers, then export and report
+    #[command(after_help = "Example:\n  hpo run configs/quickstart.toml --workers 2")]
+    Run(Run),
+    /// Go on with a sweep that was interrupted, or whose driver died
+    #[command(after_help = "Example:\n  hpo resume runs/quickstart")]
+    Resume(Resume),
+    /// Run only the driver: workers come from elsewhere (`hpo worker`)
+    #[command(after_help = "Example:\n  hpo driver sweep.toml --listen 0.0.0.0:0\n  hpo worker --run-dir runs/sweep      # on each node")]
+    Driver(Driver),
+    /// Run a worker for the sweep of a run folder
+    #[command(after_help = "Example:\n  hpo worker --run-dir runs/sweep --slots 2")]
+    Worker(Worker),
+    /// Say how a sweep stands
+    Status(Folder),
+    /// Write report.md, report.html and trials.csv, and print the summary
+    #[command(after_help = "Example:\n  hpo report runs/quickstart --json")]
+    Report(Folder),
+    /// Export a trial's model to ONNX and verify it
+    #[command(after_help = "Example:\n  hpo export runs/quickstart --trial 7")]
+    Export(Export),
+    /// Run an exported model on a file of inputs
+    #[command(after_help = "Example:\n  hpo predict runs/quickstart/models/trial-7.onnx --input digits.idx.gz")]
+    Predict(Predict),
+    /// Say what a sweep file would do, or what is wrong with it
+    Check(SweepFile),
+    /// Write a commented sweep file
+    Init(Init),
+    /// Print the JSON Schema of sweep files, for editors
+    Schema,
+    /// Derive every decision again from the journal and compare
+    Verify(Folder),
+    /// Measure the engine on this machine
+    #[command(subcommand)]
+    Bench(Bench),
+    /// A trainer child; started by `hpo worker`
+    #[command(hide = true)]
+    Trainer(Trainer),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SweepFile {
+    /// The sweep file (TOML)
+    pub(super) file: PathBuf,
+    /// Use this seed instead of the file's
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) sweep: SweepFile,
+    /// The run folder [default: runs/NAME]
+    #[arg(long)]
+    pub(super) run_dir: Option<PathBuf>,
+    /// How many local workers [default: the file's, else one a GPU, else one a core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Resume {
+    /// The run folder
+    pub(super) run: PathBuf,
+    /// How many local workers
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Driver {
+    /// The sweep file of a new sweep, or the run folder of one to go on with
+    pub(super) sweep: PathBuf,
+    /// The run folder of a new sweep [default: runs/NAME]
+    #[arg(long)]
+    pub(super) run_dir: Option<PathBuf>,
+    /// Use this seed instead of the file's
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Where to listen; port 0 takes a free one, which rendezvous.json then names
+    #[arg(long, default_value = "0.0.0.0:0")]
+    pub(super) listen: std::net::SocketAddr,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Worker {
+    /// The run folder, on a file system that driver and workers share
+    #[arg(long)]
+    pub(super) run_dir: PathBuf,
+    /// How many trainers [default: one a GPU, else one a core]
+    #[arg(long)]
+    pub(super) slots: Option<u16>,
+    /// Thousandths of a GPU that a slot gets: 250 lets four share one
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) milli_gpus: u32,
+    /// Offer cores, not GPUs
+    #[arg(long, conflicts_with = "milli_gpus")]
+    pub(super) no_gpu: bool,
+    /// A name for people [default: host and process]
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// File that holds the sweep's token [default: RUN_DIR/token]
+    #[arg(long, env = "HPO_TOKEN_FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Identity, drawn by whoever starts this worker (32 hexadecimal digits)
+    #[arg(long, hide = true)]
+    pub(super) id: Option<hpo_core::WorkerId>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Folder {
+    /// The run folder
+    pub(super) run: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Export {
+    /// The run folder
+    pub(super) run: PathBuf,
+    /// Which trial [default: the best]
+    #[arg(long)]
+    pub(super) trial: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Predict {
+    /// The model (.onnx)
+    pub(super) model: PathBuf,
+    /// Inputs: an IDX file of images (plain or gzip), or one row of pixels a line (CSV or JSON arrays)
+    #[arg(long)]
+    pub(super) input: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Init {
+    /// Where to write it
+    #[arg(default_value = "sweep.toml")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Trainer {
+    /// The job of a built-in trainer (JSON)
+    #[arg(long, conflicts_with = "exec", required_unless_present = "exec")]
+    pub(super) job: Option<PathBuf>,
+    /// Become the command after `--`, but die with the worker
+    #[arg(long, requires = "command")]
+    pub(super) exec: bool,
+    /// The command
+    #[arg(last = true)]
+    pub(super) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Bench {
+    /// Events applied a second by the sweep, for growing numbers of trials
+    Apply {
+        /// Numbers of trials
+        #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
+        trials: Vec<u32>,
+    },
+    /// Reports a second through gRPC on loopback, with the journal on disk and synced
+    Grpc {
+        /// Reports to send
+        #[arg(long, default_value_t = 20_000)]
+        reports: u32,
+        /// Workers that send them
+        #[arg(long, default_value_t = 4)]
+        workers: u32,
+    },
+    /// Training steps a second of a sweep file's model, with the trainer that sweeps use
+    #[cfg(feature = "worker")]
+    Train(BenchTrain),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchTrain {
+    #[command(flatten)]
+    pub(super) sweep: SweepFile,
+    /// Network [default: the file's]
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// Device [default: the file's]
+    #[arg(long)]
+    pub(super) device: Option<String>,
+    /// Epochs to train
+    #[arg(long, default_value_t = 3)]
+    pub(super) epochs: u32,
+    /// Hyperparameters, as NAME=VALUE
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+}

@@ -1,0 +1,40 @@
+//! `check`, `init`, `schema`: what needs no run folder.
+use hpo_core::Seed;
+use hpo_driver::config::{self, Checked, init, plan::Plan, schema};
+
+use super::args::{Init, Manners, SweepFile};
+use super::exit::{Exit, OrExit, Outcome};
+
+/// Reads a sweep file, and checks what only the worker knows: whether its model knows the hyperparameters.
+pub(super) fn load(file: &SweepFile) -> anyhow::Result<Checked> {
+    let mut checked = config::load(&file.file)?;
+    if let Some(seed) = file.seed {
+        checked = checked.with_seed(Seed(seed));
+    }
+    #[cfg(feature = "worker")]
+    super::work::check_job(&checked)?;
+    Ok(checked)
+}
+
+pub(super) fn check(file: &SweepFile, manners: Manners) -> Outcome {
+    let checked = load(file).or_exit(Exit::BadInput)?;
+    let plan = Plan::of(&checked.spec);
+    if manners.json {
+        say!("{}", plan.to_json());
+    } else {
+        say!("{}: no faults\n{plan}", file.file.display());
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn init(args: &Init) -> Outcome {
+    init::write(&args.file).or_exit(Exit::BadInput)?;
+    let file = args.file.display();
+    say!("wrote {file}; next: `hpo check {file}`, then `hpo run {file}`");
+    Ok(Exit::Done)
+}
+
+pub(super) fn schema() -> Outcome {
+    say!("{:#}", schema::schema());
+    Ok(Exit::Done)
+}

@@ -1,0 +1,102 @@
+//! The command line: words in, words out. What they do lies in the library.
+/// Prints a line, as `println!` does, except that a reader who has seen enough (`hpo schema | head`) ends the program
+/// instead of making it panic.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::print(&format!("{}\n", format_args!($($words)*))) };
+}
+
+mod args;
+mod bench;
+mod drive;
+mod exit;
+mod files;
+mod model;
+mod progress;
+mod runs;
+mod work;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use args::{Command, Hpo, Manners};
+use clap::Parser;
+use exit::{Failure, Outcome};
+
+/// Reads the arguments, does as told, and says how it went in words and in the exit code.
+pub(crate) fn main() -> ExitCode {
+    let hpo = Hpo::parse();
+    log(&hpo.command, hpo.manners);
+    match act(hpo.command, hpo.manners) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(Failure { exit, why }) => {
+            complain(&why, hpo.manners);
+            ExitCode::from(exit as u8)
+        }
+    }
+}
+
+fn act(command: Command, manners: Manners) -> Outcome {
+    match command {
+        Command::Run(args) => drive::run(&args, manners),
+        Command::Resume(args) => drive::resume(&args, manners),
+        Command::Driver(args) => drive::driver(&args, manners),
+        Command::Worker(args) => work::worker(args),
+        Command::Trainer(args) => work::trainer(&args),
+        Command::Status(args) => runs::status(&args, manners),
+        Command::Report(args) => runs::report(&args, manners),
+        Command::Verify(args) => runs::verify(&args, manners),
+        Command::Export(args) => model::export(&args, manners),
+        Command::Predict(args) => model::predict(&args, manners),
+        Command::Check(args) => files::check(&args, manners),
+        Command::Init(args) => files::init(&args),
+        Command::Schema => files::schema(),
+        Command::Bench(bench) => bench::run(&bench, manners),
+    }
+}
+
+/// Prints to standard output.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(fault) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        if fault.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        eprintln!("error: cannot write to standard output: {fault}");
+    }
+}
+
+/// Logs go to standard error. Without `HPO_LOG` only warnings do, unless asked for more; programs that run for long and
+/// show nothing else say what happens.
+fn log(command: &Command, manners: Manners) {
+    let default = match manners.verbose {
+        _ if manners.quiet => "error",
+        0 if matches!(command, Command::Worker(_) | Command::Driver(_)) => "info",
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HPO_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
+}
+
+/// The error and what it came from, one a line. A sweep file's faults are a text of their own.
+fn complain(why: &anyhow::Error, manners: Manners) {
+    if let Some(faults) = why.downcast_ref::<hpo_driver::config::Faults>() {
+        if manners.json {
+            say!("{}", faults.to_json());
+        }
+        eprintln!("{}", faults.render_for_stderr());
+        return;
+    }
+    eprintln!("error: {why}");
+    let mut last = why.to_string();
+    for cause in why.chain().skip(1) {
+        let text = cause.to_string();
+        // Some libraries repeat their source's words in their own.
+        if !last.contains(&text) {
+            eprintln!("  because {text}");
+        }
+        last = text;
+    }
+}

@@ -1,0 +1,163 @@
+//! `worker` and `trainer`: the commands of this program that need the worker's half.
+#[cfg(feature = "worker")]
+pub(super) use with::*;
+#[cfg(not(feature = "worker"))]
+pub(super) use without::*;
+
+#[cfg(feature = "worker")]
+mod with {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use anyhow::Context;
+    use hpo_core::TrialId;
+    use hpo_core::job::{Device, Job, Trainable};
+    use hpo_driver::config::{Checked, Faults};
+    use hpo_driver::journal;
+    use hpo_driver::launch::Place;
+    use hpo_driver::rundir::RunDir;
+    use hpo_searchers::{Random, Searcher};
+    use hpo_worker::agent::{AgentEnd, AgentFault, AgentOptions, notice};
+    use hpo_worker::resources::{Slot, Wanted};
+    use hpo_worker::trainable::burn::{Backend, DeviceFault, recipe};
+    use hpo_worker::trainer::{self, TrainerProgram};
+
+    use crate::cli::args::{Trainer, Worker};
+    use crate::cli::exit::{Exit, OrExit, Outcome};
+
+    /// Points of the space that are tried on the model before a sweep starts.
+    const DRAWS: u32 = 100;
+    /// An image, [channels, height, width], on which no depth is too much: real sizes are known when the data is read.
+    const ROOMY: [usize; 3] = [1, 4096, 4096];
+
+    /// Hyperparameters that the model does not know would fail every trial: they are found before anything starts.
+    pub(in crate::cli) fn check_job(checked: &Checked) -> Result<(), Faults> {
+        let Trainable::Burn(burn) = &checked.job.trainable else { return Ok(()) };
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        let space = &checked.spec.space;
+        let draws = Random::new(space.clone(), checked.spec.seed);
+        let corners = [0.0, 1.0].map(|edge| space.from_unit(&vec![edge; space.parameters().len()]));
+        let inside = (0..DRAWS).filter_map(|trial| draws.suggest(TrialId(trial), &[]).ok());
+        for mut params in corners.into_iter().chain(inside) {
+            // Without the parameter that is wrong, the next fault shows.
+            while let Err(fault) = recipe::read(burn.model, &params, ROOMY, 2, burn.max_resource) {
+                let name = fault.parameter().to_owned();
+                if params.remove(&name).is_none() {
+                    break;
+                }
+                found.entry(name).or_insert_with(|| fault.to_string());
+            }
+        }
+        if found.is_empty() { Ok(()) } else { Err(Faults::of_parameters(checked, &found.into_iter().collect::<Vec<_>>())) }
+    }
+
+    /// A device that this program or machine does not have would fail every trial.
+    pub(in crate::cli) fn check_device(job: &Job) -> Result<(), DeviceFault> {
+        match &job.trainable {
+            Trainable::Burn(burn) if burn.device != Device::Auto => Backend::choose(burn.device).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Local workers: so many, or one a GPU, else one a core. Each is given its GPU, or its share of one, so that two
+    /// never take the same without knowing.
+    pub(in crate::cli) fn places(count: Option<u16>, job: &Job) -> Vec<Place> {
+        let gpus = match &job.trainable {
+            Trainable::Burn(burn) => burn.device != Device::Cpu && cfg!(any(feature = "cuda", feature = "vulkan")),
+            Trainable::Command(_) => true,
+        };
+        let slots = hpo_worker::resources::discover(Wanted { slots: count, gpus, ..Wanted::default() });
+        let place = |slot: &Slot| match &slot.gpu {
+            Some(gpu) => Place {
+                arguments: vec!["--milli-gpus".to_owned(), slot.milli_gpus.to_string()],
+                environment: vec![("CUDA_VISIBLE_DEVICES".to_owned(), gpu.clone())],
+            },
+            None => Place { arguments: vec!["--no-gpu".to_owned()], environment: vec![] },
+        };
+        slots.iter().map(place).collect()
+    }
+
+    /// On the driver's own machine a driver that is back should not be kept waiting.
+    const RETRY_CAP: Duration = Duration::from_secs(5);
+
+    pub(in crate::cli) fn worker(args: Worker) -> Outcome {
+        let run = RunDir::new(&args.run_dir);
+        if !run.path().is_dir() {
+            let why =
+                anyhow::anyhow!("`{}` is no run folder: the driver makes it, on a file system that workers share", run.path().display());
+            return Err(why).or_exit(Exit::RunFolder);
+        }
+        if !run.rendezvous().exists() && journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some()) {
+            eprintln!("the sweep in {} has ended: there is nothing to do", run.path().display());
+            return Ok(Exit::Done);
+        }
+        // Trainers die with the thread that started them: this one, which lives as long as the process.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::RunFolder)?;
+        let ended = runtime.block_on(work(args, &run));
+        // A call of a broken disk that never returns must not keep the process.
+        runtime.shutdown_background();
+        match ended {
+            Ok(AgentEnd::Orphaned { away, words }) => {
+                eprintln!("the driver was away for {} s; {words} words never reached it, states are saved", away.as_secs());
+                Ok(Exit::Resumable)
+            }
+            Ok(AgentEnd::Finished { .. } | AgentEnd::Preempted) => Ok(Exit::Done),
+            Err(fault) => {
+                let exit = if fault.exit_code() == Exit::RunFolder as u8 { Exit::RunFolder } else { Exit::BadInput };
+                Err(fault).or_exit(exit)
+            }
+        }
+    }
+
+    async fn work(args: Worker, run: &RunDir) -> Result<AgentEnd, AgentFault> {
+        let this = |source| AgentFault::Io { doing: "find the program", path: "hpo".into(), source };
+        let shutdown = notice().map_err(|source| AgentFault::Io { doing: "listen for signals of", path: "hpo".into(), source })?;
+        let options = AgentOptions {
+            worker: args.id,
+            name: args.name.unwrap_or_else(|| format!("{}:{}", hpo_driver::process::host(), std::process::id())),
+            slots: hpo_worker::resources::discover(Wanted { slots: args.slots, gpus: !args.no_gpu, milli_gpus: args.milli_gpus }),
+            rendezvous: run.rendezvous(),
+            token_file: args.token_file.unwrap_or_else(|| run.token()),
+            checkpoints: run.checkpoints(),
+            log_dir: run.logs(),
+            trainer: TrainerProgram { program: std::env::current_exe().map_err(this)?, args: vec!["trainer".to_owned()] },
+            orphan_limit: AgentOptions::ORPHAN_LIMIT,
+            retry_cap: if args.id.is_some() { RETRY_CAP } else { AgentOptions::RETRY_CAP },
+        };
+        hpo_worker::agent::run(options, shutdown).await
+    }
+
+    pub(in crate::cli) fn trainer(args: &Trainer) -> Outcome {
+        if let Some(job) = &args.job {
+            let text =
+                std::fs::read_to_string(job).with_context(|| format!("cannot read the job {}", job.display())).or_exit(Exit::BadInput)?;
+            let job: Job = serde_json::from_str(&text).context("agent and trainer must be of one version").or_exit(Exit::BadInput)?;
+            trainer::exec::die_with_parent().or_exit(Exit::NoResult)?;
+            trainer::child::run(job).or_exit(Exit::NoResult)?;
+            return Ok(Exit::Done);
+        }
+        let Some((program, rest)) = args.command.split_first() else {
+            return Err(anyhow::anyhow!("a trainer is started by `hpo worker`")).or_exit(Exit::BadInput);
+        };
+        match trainer::exec::run(program, rest).or_exit(Exit::NoResult)? {}
+    }
+}
+
+#[cfg(not(feature = "worker"))]
+mod without {
+    use crate::cli::args::{Trainer, Worker};
+    use crate::cli::exit::{Exit, OrExit, Outcome};
+
+    /// What to say in a build without the worker's half.
+    pub(in crate::cli) fn no_worker() -> anyhow::Error {
+        anyhow::anyhow!("this hpo was built without the feature `worker`: it can drive sweeps (`hpo driver`), not train")
+    }
+
+    pub(in crate::cli) fn worker(_args: Worker) -> Outcome {
+        Err(no_worker()).or_exit(Exit::BadInput)
+    }
+
+    pub(in crate::cli) fn trainer(_args: &Trainer) -> Outcome {
+        Err(no_worker()).or_exit(Exit::BadInput)
+    }
+}

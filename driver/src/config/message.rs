@@ -1,0 +1,190 @@
+//! Everything that can be said about a sweep file, in one place, so that the wording can be read through.
+use std::path::PathBuf;
+
+use hpo_core::schedule::LadderFault;
+use hpo_core::space::SpaceFaultKind;
+use thiserror::Error;
+
+use super::text::{list, nearest};
+
+/// What is wrong at one place of a sweep file. [`Message::help`] says what to do about it.
+#[derive(Debug, Error)]
+pub(super) enum Message {
+    // --- the file
+    #[error("cannot read `{}`: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("this is not TOML: {what}")]
+    Syntax { what: String },
+
+    // --- its words
+    #[error("{table} has no key `{key}`")]
+    UnknownKey { table: String, key: String, known: Vec<&'static str> },
+    #[error("`{key}` is a key of {table} with kind = \"{its_kind}\", and this one has kind = \"{kind}\"")]
+    KeyOfOtherKind { table: String, key: String, its_kind: &'static str, kind: &'static str },
+    #[error("not built yet in this version: {what}")]
+    NotBuilt { what: String, available: Vec<&'static str> },
+    #[error("{table} needs {what}: {doc}")]
+    Missing { table: String, what: String, doc: String },
+    #[error("expected {wanted}, found {found}")]
+    WrongType { wanted: &'static str, found: String },
+    #[error("`{word}` is not a known {what}")]
+    UnknownWord { what: &'static str, word: String, known: Vec<&'static str> },
+    #[error("{found} is out of range: expected {wanted}")]
+    OutOfRange { wanted: String, found: String },
+    #[error("`{text}` is not a length of time")]
+    Duration { text: String },
+    #[error("the environment variable `{name}` is not set")]
+    EnvUnset { name: String },
+    #[error("`${{` without a name and a closing brace")]
+    EnvSyntax,
+
+    // --- [sweep]
+    #[error("`{name}` cannot name a run folder")]
+    SweepName { name: String },
+    #[error("nothing ends this sweep")]
+    NoEnd,
+    #[error("the built-in trainer reports no metric `{metric}`")]
+    UnknownMetric { metric: String, known: Vec<&'static str> },
+    #[error("to {goal} `{metric}` makes the worst model win")]
+    WrongGoal { metric: String, goal: &'static str, opposite: &'static str },
+    #[error("{target} is no target for `{metric}`")]
+    NoTarget { metric: String, target: f64 },
+
+    // --- [space]
+    #[error("there is nothing to search: no parameter can vary")]
+    NothingVaries,
+    #[error("`{name}` cannot name a parameter")]
+    ParameterName { name: String },
+    #[error("`{name}` means something else in a command")]
+    ReservedName { name: String },
+    #[error("parameter `{parameter}` does not say which values it takes")]
+    NoDomain { parameter: String },
+    #[error("parameter `{parameter}` is both `{first}` and `{second}`")]
+    TwoDomains { parameter: String, first: &'static str, second: &'static str },
+    #[error("`{key}` does not go with `{domain}`")]
+    KeyOfOtherDomain { key: &'static str, domain: &'static str, goes_with: Vec<&'static str> },
+    #[error("a whole number needs a whole step of at least 1, not {step}")]
+    IntStep { step: f64 },
+    #[error("a parameter that is `bool = false` takes no values")]
+    BoolFalse,
+    #[error("this condition can never hold: it lists no value")]
+    EmptyCondition,
+    #[error("parameter `{parameter}`: {kind}")]
+    Space { parameter: String, kind: SpaceFaultKind, known: Vec<String> },
+
+    // --- [scheduler]
+    #[error("{0}")]
+    Ladder(LadderFault),
+
+    // --- [trial]
+    #[error("there is no {what} `{}`", path.display())]
+    NoSuchPath { what: &'static str, path: PathBuf },
+    #[error("the shares of the split sum to {sum}, which is more than 1")]
+    SplitSum { sum: f64 },
+    #[error("of {count} images none would be left for `{share}`")]
+    EmptyShare { count: u32, share: &'static str },
+    #[error("the command is empty")]
+    EmptyCommand,
+    #[error("the command asks for `{{{name}}}`, which is neither a parameter nor a word that hpo fills in")]
+    UnknownPlaceholder { name: String, known: Vec<String> },
+    #[error("this is not a regular expression: {what}")]
+    Pattern { what: String },
+    #[error("the pattern needs exactly one group, which finds the metric, and has {groups}")]
+    PatternGroups { groups: usize },
+
+    // --- [workers]
+    #[error("a worker that speaks every {heartbeat} would lose its lease of {lease} to one late message")]
+    Heartbeat { heartbeat: String, lease: String },
+}
+
+impl Message {
+    /// What to do about it.
+    pub(super) fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Unreadable { .. } => "`hpo init` writes a commented sweep file to start from".to_owned(),
+            Self::Syntax { .. } | Self::Missing { .. } | Self::NoSuchPath { .. } => return self.help_to_find(),
+            Self::UnknownKey { key, known, .. } => suggest(key, known),
+            Self::UnknownWord { word, known, .. } => match nearest(word, known) {
+                Some(near) => format!("did you mean `{near}`? known: {}", list(known)),
+                None => format!("known: {}", list(known)),
+            },
+            Self::UnknownMetric { metric, known } => suggest(metric, known),
+            Self::UnknownPlaceholder { name, known } => {
+                let what = suggest(name, known);
+                let stop = if what.ends_with('?') { "" } else { ";" };
+                format!("{what}{stop} write `{{{{{name}}}}}` for `{{{name}}}` itself")
+            }
+            Self::KeyOfOtherKind { its_kind, .. } => format!("remove it, or set kind = \"{its_kind}\""),
+            Self::NotBuilt { available, .. } if available.is_empty() => "remove it to run this version".to_owned(),
+            Self::NotBuilt { available, .. } => format!("available now: {}", list(available)),
+            Self::Duration { .. } => "write for example \"30s\", \"10m\", \"2h\" or \"01:30:00\"".to_owned(),
+            Self::EnvUnset { name } if name == super::DATA_DIR => {
+                format!("export {name}=FOLDER, the one in which the data sets lie")
+            }
+            Self::EnvUnset { name } => format!("export {name}=..., or write `$${{{name}}}` for `${{{name}}}` itself"),
+            Self::EnvSyntax => "write `${NAME}` to take a value from the environment, `$${` for `${` itself".to_owned(),
+            Self::SweepName { .. } => "use letters, digits, `-`, `_` and `.`, beginning with a letter or digit, at most 100".to_owned(),
+            Self::NoEnd => "set at least one of `max_trials`, `gpu_hours`, `wall` and `target`".to_owned(),
+            Self::WrongGoal { opposite, .. } => format!("set goal = \"{opposite}\""),
+            Self::NoTarget { .. } => "accuracies lie between 0 and 1, losses above 0".to_owned(),
+            Self::NothingVaries => "add a parameter, for example lr = { log_uniform = [1e-4, 1e-1] }".to_owned(),
+            Self::ParameterName { .. } => "use letters, digits, `_` and `-`, beginning with a letter".to_owned(),
+            Self::ReservedName { name } => format!("`{{{name}}}` is filled in by hpo: give the parameter another name"),
+            Self::NoDomain { .. } => {
+                "give one of `uniform`, `log_uniform`, `int`, `log_int`, `choice`, `ordered`, `bool` and `value`".to_owned()
+            }
+            Self::TwoDomains { .. } => "keep one of the two".to_owned(),
+            Self::KeyOfOtherDomain { goes_with, .. } => format!("it goes with {}", list(goes_with)),
+            Self::IntStep { .. } => "use `uniform` with this step for values between whole numbers".to_owned(),
+            Self::BoolFalse => "write `bool = true` for a switch, or `value = false` for a constant".to_owned(),
+            Self::EmptyCondition => "write for example when = { optimizer = \"sgd\" }, or remove `when`".to_owned(),
+            Self::Space { kind, known, .. } => return help_space(kind, known),
+            Self::Ladder(LadderFault::Eta) => "eta = 3 lets the best third of a rung go on".to_owned(),
+            Self::Ladder(LadderFault::NoResource) => "resource is counted in epochs or steps, from 1".to_owned(),
+            Self::Ladder(LadderFault::Reversed { .. }) => {
+                "min_resource is where trials are first compared, max_resource where they end".to_owned()
+            }
+            Self::SplitSum { .. } => "for example split = { train = 0.8, validation = 0.1, test = 0.1 }".to_owned(),
+            Self::EmptyShare { .. } => "raise `count` or the share".to_owned(),
+            Self::EmptyCommand => "for example command = [\"python3\", \"train.py\", \"--lr\", \"{lr}\"]".to_owned(),
+            Self::Pattern { .. } => "for example metric_pattern = 'val_loss: (\\S+)'".to_owned(),
+            Self::PatternGroups { .. } => {
+                "put the number in parentheses, and write `(?:...)` for groups that only hold things together".to_owned()
+            }
+            Self::Heartbeat { .. } => "let `heartbeat` be at most half of `lease`".to_owned(),
+            Self::WrongType { .. } | Self::OutOfRange { .. } => return None,
+        };
+        Some(help)
+    }
+
+    fn help_to_find(&self) -> Option<String> {
+        let help = match self {
+            Self::Syntax { what } if what.contains("duplicate key") => "each table stands once in the file, each key once in its table",
+            Self::Missing { .. } => "`hpo init` writes a file in which every key is explained",
+            Self::NoSuchPath { .. } => "relative paths start at the folder of the sweep file",
+            _ => return None,
+        };
+        Some(help.to_owned())
+    }
+}
+
+fn help_space(kind: &SpaceFaultKind, known: &[String]) -> Option<String> {
+    let help = match kind {
+        SpaceFaultKind::Reversed { low, high } => format!("write the smaller one first: [{high:?}, {low:?}]"),
+        SpaceFaultKind::LogFromZero { .. } => "begin at a small value above zero, or drop the `log_`".to_owned(),
+        SpaceFaultKind::Step { low, high, .. } => format!("choose a step that divides {}, or move an edge", high - low),
+        SpaceFaultKind::NoParent { parent } => suggest(parent, known),
+        SpaceFaultKind::NoSuchValue { parent, .. } => format!("`{parent}` takes {}", list(known)),
+        SpaceFaultKind::Circular => "let one parameter of the circle stand without `when`".to_owned(),
+        SpaceFaultKind::NotFinite | SpaceFaultKind::Choices | SpaceFaultKind::Twice => return None,
+    };
+    Some(help)
+}
+
+/// The nearest known word, or all of them if none is near.
+fn suggest<K: AsRef<str>>(word: &str, known: &[K]) -> String {
+    match nearest(word, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known: {}", list(known)),
+    }
+}

@@ -1,0 +1,92 @@
+//! The sweep file: from text to a checked [`Checked`], or to every fault in it at once.
+//!
+//! Two passes. The first ([`raw`]) holds each table against the words it may have ([`keys`]) and each value against its
+//! type ([`shape`]). The second ([`checked`], [`space`], [`trial`]) asks what the values mean together. Both only add to
+//! one list of faults, so a file shows all its faults in one go; a part that cannot be read is left out of what follows.
+//!
+//! Text values may name the environment: `${NAME}`. The data folder `HPO_DATA_DIR` alone has a default: the nearest
+//! `shared/data` beside or above the sweep file, else beside or above the current folder.
+mod checked;
+mod fault;
+pub mod init;
+mod key;
+mod keys;
+mod message;
+pub mod plan;
+mod raw;
+pub mod schema;
+mod shape;
+mod space;
+mod text;
+mod trial;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+
+pub use checked::{Checked, Report, SearcherKind, SearcherSpec, Workers};
+pub use fault::{Fault, Faults};
+use message::Message;
+use raw::{Reader, Section};
+use toml::de::DeTable;
+
+/// The environment variable that names the folder of the data sets.
+pub const DATA_DIR: &str = "HPO_DATA_DIR";
+
+/// A sweep file is written by hand; what is larger than this (in bytes) is something else.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// A text without end would otherwise be reported without end.
+const MAX_SYNTAX_FAULTS: usize = 20;
+
+/// Reads and checks a sweep file, with the environment of this process.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Checked, Faults> {
+    let text = read(path).map_err(|source| Faults::of_file(path.to_owned(), &Message::Unreadable { path: path.to_owned(), source }))?;
+    check_text(&text, path, &|name| std::env::var(name).ok())
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let size = File::open(path)?.take(MAX_SIZE + 1).read_to_string(&mut text)?;
+    if size as u64 > MAX_SIZE { Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB")) } else { Ok(text) }
+}
+
+/// Checks the text of a sweep file that stands at `source` (its folder is where relative paths start), with the
+/// environment `env`. Looks at the files that the text names, and at nothing else.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check_text(text: &str, source: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Faults> {
+    let (checked, faults) = examine(text, source, env);
+    match checked {
+        Some(checked) if faults.is_empty() => Ok(checked),
+        _ => {
+            debug_assert!(!faults.is_empty(), "a file that is refused has a fault");
+            Err(Faults::new(source.to_owned(), text.to_owned(), faults))
+        }
+    }
+}
+
+fn examine(text: &str, source: &Path, env: &dyn Fn(&str) -> Option<String>) -> (Option<Checked>, Vec<(Range<usize>, Message)>) {
+    let absolute = std::path::absolute(source).unwrap_or_else(|_| source.to_owned());
+    let mut reader = Reader::new(absolute.parent().unwrap_or(&absolute).to_owned(), env);
+    let (file, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        let file = Section::open(file.get_ref(), 0..0, keys::FILE.title(), &keys::FILE, &mut reader);
+        let checked = file.and_then(|file| checked::read(&file, text, source, &mut reader));
+        return (checked, reader.faults);
+    }
+    // What stands in half a file would only mislead.
+    let syntax = errors.iter().take(MAX_SYNTAX_FAULTS).map(|error| {
+        let what = error.message().lines().next().unwrap_or_default().to_owned();
+        (error.span().unwrap_or(0..0), Message::Syntax { what })
+    });
+    (None, syntax.collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! A driver, all of it: run folder, engine, door, local workers.
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+
+use hpo_core::SweepSpec;
+use hpo_core::job::Job;
+use hpo_searchers::Kind;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::cycle::{Engine, Parts};
+use super::fault::{DriveFault, EngineFault};
+use super::inbox::{Handle, Inbox};
+use super::kept::Folder;
+use super::prepare::{Prepared, prepare};
+use super::run::{Options, Outcome, Progress};
+use crate::config::Checked;
+use crate::journal::{BEAT, Fence};
+use crate::launch::{LaunchFault, Local, LocalOptions};
+use crate::process::host;
+use crate::rendezvous::{FORMAT, Rendezvous, addresses};
+use crate::rundir::RunDir;
+use crate::serve::{Door, ServeFault, serve};
+
+/// What a sweep file says, checked.
+#[derive(Clone, Debug)]
+pub struct SweepFile {
+    /// What decides.
+    pub spec: SweepSpec,
+    /// What workers do.
+    pub job: Job,
+    /// Name of the searcher.
+    pub searcher: String,
+    /// The text that is frozen in the run folder.
+    pub text: String,
+}
+
+impl From<&Checked> for SweepFile {
+    fn from(checked: &Checked) -> Self {
+        Self {
+            spec: checked.spec.clone(),
+            job: checked.job.clone(),
+            searcher: checked.searcher.kind.name().to_owned(),
+            text: checked.frozen(),
+        }
+    }
+}
+
+/// How a driver begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// A new sweep in a new run folder.
+    Create,
+    /// The sweep of a run folder goes on.
+    Resume,
+}
+
+/// What to drive, and how.
+#[derive(Clone, Debug)]
+pub struct DriveOptions {
+    /// The run folder.
+    pub run: RunDir,
+    /// New, or going on.
+    pub begin: Begin,
+    /// The sweep file; the frozen one, when a sweep goes on.
+    pub file: SweepFile,
+    /// Where to listen for workers; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Workers to start on this machine.
+    pub local: Option<LocalOptions>,
+    /// Time limits.
+    pub limits: Options,
+}
+
+/// A driver at work.
+#[derive(Debug)]
+pub struct Drive {
+    run: RunDir,
+    engine: Handle,
+    ended: oneshot::Receiver<Result<Outcome, EngineFault>>,
+    progress: watch::Receiver<Progress>,
+    server: JoinHandle<Result<(), ServeFault>>,
+    shutdown: oneshot::Sender<()>,
+    rendezvous: Rendezvous,
+    local: Option<Local>,
+    /// Kept to the very end: until then the local workers are this driver's.
+    fence: Arc<Fence>,
+}
+
+impl Drive {
+    /// Makes or claims the run folder, listens, and starts engine and local workers.
+    ///
+    /// # Errors
+    /// If any of that fails; then nothing is left running.
+    pub async fn start(options: DriveOptions) -> Result<Self, DriveFault> {
+        let listen = |source| DriveFault::Listen { address: options.listen, source };
+        let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+        let bound = listener.local_addr().map_err(listen)?;
+        let (options, prepared) =
+            off_the_runtime(move || (prepare(&options), options)).await.map(|(prepared, options)| (options, prepared))?;
+        let Prepared { header, sweep, journal, records, kept, clock, token } = prepared?;
+        let kind = Kind::named(&header.searcher).ok_or(DriveFault::UnknownSearcher { name: header.searcher.clone() })?;
+        let searcher = hpo_searchers::build(kind, &header.spec.space, header.spec.seed);
+        let rendezvous = Rendezvous {
+            format: FORMAT,
+            sweep: header.sweep.clone(),
+            epoch: journal.fence().epoch(),
+            addresses: addresses(bound),
+            pid: std::process::id(),
+            host: host(),
+        };
+        let job = Job { seed: header.spec.seed, ..options.file.job };
+        let fence = journal.fence().clone();
+        let (closing, seen_closing) = watch::channel(false);
+        let (engine, inbox) = Inbox::new();
+        let store = Box::new(Folder(options.run.checkpoints()));
+        let parts = Parts {
+            sweep,
+            journal,
+            records,
+            clock,
+            handle: engine.clone(),
+            inbox,
+            searcher,
+            kept,
+            store,
+            options: options.limits,
+            closing,
+        };
+        let (heart, progress) = Engine::new(parts)?;
+        let door = Door {
+            engine: engine.clone(),
+            token,
+            sweep: header.sweep,
+            job: serde_json::to_string(&job).map_err(|wrong| DriveFault::Io {
+                path: options.run.sweep_toml(),
+                doing: "pass on the job of",
+                source: wrong.into(),
+            })?,
+            heartbeat_ms: options.limits.heartbeat_ms,
+            lease_ms: options.limits.lease_ms,
+        };
+        rendezvous.write(&options.run)?;
+        let ended = on_a_thread(heart)?;
+        let (shutdown, asked) = oneshot::channel::<()>();
+        // A dropped sender ends the server as well.
+        let server = tokio::spawn(serve(listener, door, async { drop(asked.await) }));
+        tokio::spawn(beat(Arc::downgrade(&fence)));
+        let mut drive = Self { run: options.run, engine, ended, progress, server, shutdown, rendezvous, local: None, fence };
+        if let Some(local) = options.local {
+            match Local::start(&drive.run, local, drive.engine.clone(), seen_closing).await {
+                Ok(local) => drive.local = Some(local),
+                Err(fault) => return Err(drive.give_up(fault.into()).await),
+            }
+        }
+        Ok(drive)
+    }
+
+    /// The sweep as it goes.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// A way to ask for a stop.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.engine.clone()
+    }
+
+    /// Where workers dial.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.rendezvous.addresses
+    }
+
+    /// Waits until the sweep has ended or is suspended, and all that was started is gone.
+    ///
+    /// # Errors
+    /// Why it could not be driven to its end. `hpo resume` can go on once that is put right.
+    pub async fn wait(mut self) -> Result<Outcome, DriveFault> {
+        let result = tokio::select! {
+            ended = &mut self.ended => outcome(ended),
+            fault = launch_fault(&mut self.local) => return Err(self.give_up(fault.into()).await),
+            served = &mut self.server => return Err(self.give_up(server_fault(served)).await),
+        };
+        self.clean_up(&result).await;
+        result
+    }
+
+    /// Suspends the sweep because of a fault outside the engine.
+    async fn give_up(mut self, fault: DriveFault) -> DriveFault {
+        // An engine that has ended need not be asked.
+        let _ = self.engine.drain().await;
+        let _ = (&mut self.ended).await;
+        let result = Err(fault);
+        self.clean_up(&result).await;
+        result.err().unwrap_or(DriveFault::EnginePanicked)
+    }
+
+    async fn clean_up(self, result: &Result<Outcome, DriveFault>) {
+        if let Some(local) = self.local {
+            match result {
+                Err(fault) if fault.is_fenced() => local.abandon(),
+                _ => local.finish(result.is_ok()).await,
+            }
+        }
+        self.rendezvous.withdraw(&self.run);
+        let _ = self.shutdown.send(());
+        if !self.server.is_finished() {
+            // It limits its own time.
+            let _ = self.server.await;
+        }
+        // Said here and not by the last owner, which may be a beat that waits for its disk.
+        let _ = off_the_runtime(move || self.fence.end()).await;
+    }
+}
+
+/// The engine blocks while the disk syncs. On a thread of its own that stalls no connection and no heartbeat.
+fn on_a_thread(engine: Engine) -> Result<oneshot::Receiver<Result<Outcome, EngineFault>>, DriveFault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(EngineFault::NoThread)?;
+    let (tell, ended) = oneshot::channel();
+    let body = move || {
+        // Nobody listens only if the whole driver was dropped.
+        let _ = tell.send(runtime.block_on(engine.run()));
+    };
+    std::thread::Builder::new().name("engine".to_owned()).spawn(body).map_err(EngineFault::NoThread)?;
+    Ok(ended)
+}
+
+async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DriveFault> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| DriveFault::EnginePanicked)
+}
+
+/// Shows other hosts that this driver lives, until it is done.
+async fn beat(fence: Weak<Fence>) {
+    let mut ticks = tokio::time::interval(BEAT);
+    loop {
+        ticks.tick().await;
+        let Some(fence) = fence.upgrade() else { return };
+        // The folder may lie on a network file system, where this can take its time.
+        if off_the_runtime(move || fence.beat()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn outcome(ended: Result<Result<Outcome, EngineFault>, oneshot::error::RecvError>) -> Result<Outcome, DriveFault> {
+    ended.map_err(|_| DriveFault::EnginePanicked)?.map_err(DriveFault::Engine)
+}
+
+async fn launch_fault(local: &mut Option<Local>) -> LaunchFault {
+    match local {
+        Some(local) => local.fault().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn server_fault(served: Result<Result<(), ServeFault>, tokio::task::JoinError>) -> DriveFault {
+    match served {
+        Ok(Err(fault)) => fault.into(),
+        Ok(Ok(())) | Err(_) => DriveFault::DoorClosed,
+    }
+}

@@ -1,0 +1,148 @@
+//! Why a driver ended before its sweep.
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use hpo_core::TrialId;
+
+use crate::journal::{Claim, JournalFault};
+use crate::launch::LaunchFault;
+use crate::rendezvous::RendezvousFault;
+use crate::serve::ServeFault;
+
+/// What ends the engine's loop. Nothing that was not written down was acted upon; `hpo resume` goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineFault {
+    /// The journal cannot be written.
+    #[error("the journal cannot be written")]
+    Journal(#[from] JournalFault),
+    /// The searcher proposed values that are not a point of the space.
+    #[error("the searcher proposed values for trial {trial} that are not in the space; this is a fault of the searcher")]
+    OutsideSpace {
+        /// For which trial.
+        trial: TrialId,
+    },
+    /// The searcher panicked.
+    #[error("the searcher panicked; what it said is above")]
+    SearcherDied,
+    /// The system gives no thread.
+    #[error("cannot start the searcher's thread")]
+    NoThread(#[source] io::Error),
+}
+
+/// Why a sweep could not be driven, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveFault {
+    /// `run` on a folder in which a sweep is.
+    #[error("`{}` holds a sweep already; go on with it by `hpo resume {}`, or choose another --run-dir", run.display(), run.display())]
+    Exists {
+        /// The folder.
+        run: PathBuf,
+    },
+    /// The folder is in the way.
+    #[error("`{}` exists and is no run folder; choose another --run-dir or remove it", run.display())]
+    InTheWay {
+        /// The folder.
+        run: PathBuf,
+    },
+    /// `resume` on something else.
+    #[error("`{}` is not a run folder: it has no journal.jsonl", run.display())]
+    NotARun {
+        /// The folder.
+        run: PathBuf,
+    },
+    /// One driver a sweep.
+    #[error(
+        "the sweep in `{}` has a living driver: process {} on host `{}` (epoch {}); look at it with `hpo status`, or end it first",
+        run.display(), claim.process.pid, claim.host, claim.epoch
+    )]
+    Driven {
+        /// The folder.
+        run: PathBuf,
+        /// Who drives.
+        claim: Claim,
+    },
+    /// The frozen sweep file does not say what the journal says.
+    #[error("`{}` was changed after the sweep was created; put it back as it was, or start a new sweep with it", path.display())]
+    SweepChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The journal names a searcher that this program does not have.
+    #[error("the searcher `{name}` is not known to this version of hpo")]
+    UnknownSearcher {
+        /// Its name.
+        name: String,
+    },
+    /// The run folder cannot be written.
+    #[error("cannot {doing} `{}`", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; choose another --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The journal cannot be read or claimed.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// Token or rendezvous cannot be read or written.
+    #[error(transparent)]
+    Rendezvous(#[from] RendezvousFault),
+    /// The engine ended.
+    #[error(transparent)]
+    Engine(#[from] EngineFault),
+    /// The engine panicked: an invariant is broken.
+    #[error("the engine panicked; what it said is above. The journal is whole: `hpo resume` goes on, `hpo verify` looks for the cause")]
+    EnginePanicked,
+    /// The gRPC server ended.
+    #[error(transparent)]
+    Serve(#[from] ServeFault),
+    /// The gRPC server ended, though nobody asked it to.
+    #[error("the gRPC server ended unexpectedly; `hpo resume` goes on")]
+    DoorClosed,
+    /// The local workers do not run.
+    #[error(transparent)]
+    Launch(#[from] LaunchFault),
+}
+
+impl DriveFault {
+    /// Whether another driver has the run: then its workers must be left alone.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        match self {
+            Self::Journal(fault) | Self::Engine(EngineFault::Journal(fault)) => fault.is_fenced(),
+            Self::Driven { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the fault is that the run folder is not usable as it is (exit code 3).
+    #[must_use]
+    pub fn is_about_the_run_folder(&self) -> bool {
+        matches!(
+            self,
+            Self::Exists { .. }
+                | Self::InTheWay { .. }
+                | Self::NotARun { .. }
+                | Self::Driven { .. }
+                | Self::SweepChanged { .. }
+                | Self::UnknownSearcher { .. }
+                | Self::Io { .. }
+                | Self::Journal(_)
+                | Self::Rendezvous(_)
+                | Self::Launch(LaunchFault::RunFolder { .. })
+        )
+    }
+}

@@ -1,0 +1,120 @@
+//! Which checkpoint files somebody still needs. Files are named by content, so two trials can share one (a program that
+//! saves little more than a counter does): a file goes when the last trial that holds it lets go.
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::{fs, io};
+
+use hpo_core::sweep::event::{Checkpoint, End};
+use hpo_core::{Action, Event, Sweep, TrialId};
+
+/// Where checkpoint files lie.
+pub(super) trait Store: Send {
+    /// Deletes a file. That it is not there is no error.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    fn remove(&self, id: &str) -> io::Result<()>;
+
+    /// The ids of all files.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    fn ids(&self) -> io::Result<Vec<String>>;
+}
+
+/// The `checkpoints` folder of a run, as the workers' store lays it out: `ab/abcdef...`, and `tmp` for what is not done.
+#[derive(Clone, Debug)]
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Store for Folder {
+    fn remove(&self, id: &str) -> io::Result<()> {
+        let first = id.get(..2).ok_or(io::ErrorKind::InvalidInput)?;
+        match fs::remove_file(self.0.join(first).join(id)) {
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn ids(&self) -> io::Result<Vec<String>> {
+        let mut ids = vec![];
+        for folder in fs::read_dir(&self.0)? {
+            let folder = folder?;
+            // What is in `tmp` belongs to workers that write it.
+            if folder.file_name().len() == 2 {
+                let files = fs::read_dir(folder.path())?.filter_map(|file| file.ok()?.file_name().into_string().ok());
+                // Anything else is not ours.
+                ids.extend(files.filter(|name| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())));
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// Who holds what.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    holders: BTreeMap<String, BTreeSet<TrialId>>,
+    /// Files that nobody holds any more, while a journal is replayed.
+    garbage: BTreeSet<String>,
+}
+
+impl Kept {
+    /// A record of the journal, and what followed from it.
+    pub(super) fn replayed(&mut self, event: &Event, actions: &[Action], sweep: &Sweep) {
+        self.saw(event);
+        for action in actions {
+            if let Action::Forget { trial, checkpoint } = action
+                && self.forget(*trial, checkpoint, sweep)
+            {
+                self.garbage.insert(checkpoint.id.clone());
+            }
+        }
+    }
+
+    /// An event that was applied.
+    pub(super) fn saw(&mut self, event: &Event) {
+        let (trial, checkpoint) = match event {
+            Event::Reached { trial, checkpoint: Some(checkpoint), .. } => (trial, checkpoint),
+            Event::Ended { trial, how: End::Preempted { checkpoint: Some(checkpoint) }, .. } => (trial, checkpoint),
+            _ => return,
+        };
+        self.garbage.remove(&checkpoint.id);
+        self.holders.entry(checkpoint.id.clone()).or_default().insert(*trial);
+    }
+
+    /// The trial lets go of a checkpoint. True if the file can go.
+    pub(super) fn forget(&mut self, trial: TrialId, checkpoint: &Checkpoint, sweep: &Sweep) -> bool {
+        let same = |other: &Option<Checkpoint>| other.as_ref().is_some_and(|other| other.id == checkpoint.id);
+        if sweep.trial(trial).is_some_and(|trial| same(&trial.checkpoint) || same(&trial.previous)) {
+            return false;
+        }
+        let Some(holders) = self.holders.get_mut(&checkpoint.id) else { return true };
+        holders.remove(&trial);
+        let last = holders.is_empty();
+        if last {
+            self.holders.remove(&checkpoint.id);
+        }
+        last
+    }
+
+    /// Files that no trial of the sweep holds: states that stale attempts wrote and nobody wanted. Only once the sweep is
+    /// over and nobody is at work any more: a state is in the store before its word reaches the driver.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(super) fn orphans(sweep: &Sweep, store: &dyn Store) -> io::Result<Vec<String>> {
+        let states = sweep.trials().flat_map(|trial| trial.checkpoint.iter().chain(&trial.previous).chain(&trial.suspects));
+        let held: BTreeSet<&str> = states.map(|state| state.id.as_str()).collect();
+        Ok(store.ids()?.into_iter().filter(|id| !held.contains(id.as_str())).collect())
+    }
+
+    /// Files that an earlier driver should have deleted and had no time for.
+    pub(super) fn leftovers(&mut self, store: &dyn Store) -> Vec<String> {
+        let garbage = std::mem::take(&mut self.garbage);
+        if garbage.is_empty() {
+            return vec![];
+        }
+        let present = store.ids().unwrap_or_default();
+        present.into_iter().filter(|id| garbage.contains(id)).collect()
+    }
+}

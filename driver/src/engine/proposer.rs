@@ -1,0 +1,115 @@
+//! The searcher on a thread of its own: however long it thinks, the engine's loop goes on.
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use hpo_core::sweep::{Observation, Pending};
+use hpo_core::{Sweep, TrialId};
+use hpo_searchers::Searcher;
+
+use super::inbox::{Handle, Input};
+
+/// Observations are handed over at the latest when so many wait.
+const TOLD_MAX: usize = 256;
+
+/// What the searcher is to do next.
+struct Task {
+    /// What it learns first.
+    seen: Vec<Observation>,
+    /// Trials to propose values for, in order.
+    trials: Vec<TrialId>,
+    /// Trials whose outcome is not known.
+    pending: Vec<Pending>,
+}
+
+/// The engine's side of the searcher. One task is out at a time, so sending never waits.
+#[derive(Debug)]
+pub(super) struct Proposer {
+    tasks: SyncSender<Task>,
+    due: VecDeque<TrialId>,
+    told: Vec<Observation>,
+    /// Answers that have not come.
+    thinking: usize,
+}
+
+impl Proposer {
+    /// Starts the thread. It ends with this value.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(super) fn start(searcher: Box<dyn Searcher>, inbox: Handle) -> std::io::Result<Self> {
+        // Room for two: a task of tellings alone has no answer to wait for.
+        let (tasks, received) = sync_channel(2);
+        std::thread::Builder::new().name("searcher".to_owned()).spawn(move || think(searcher, &received, inbox))?;
+        Ok(Self { tasks, due: VecDeque::new(), told: vec![], thinking: 0 })
+    }
+
+    /// Values for this trial are wanted.
+    pub(super) fn ask(&mut self, trial: TrialId) {
+        self.due.push_back(trial);
+    }
+
+    /// Something came of a trial.
+    pub(super) fn tell(&mut self, seen: Observation) {
+        self.told.push(seen);
+    }
+
+    /// An answer came.
+    pub(super) fn answered(&mut self) {
+        self.thinking = self.thinking.saturating_sub(1);
+    }
+
+    /// Hands over what is due, if the searcher is free.
+    pub(super) fn hand_over(&mut self, sweep: &Sweep) {
+        if self.thinking > 0 || (self.due.is_empty() && self.told.len() < TOLD_MAX) {
+            return;
+        }
+        let trials: Vec<TrialId> = self.due.drain(..).collect();
+        let pending = if trials.is_empty() { vec![] } else { sweep.pending() };
+        let thinking = trials.len();
+        match self.tasks.try_send(Task { seen: std::mem::take(&mut self.told), trials, pending }) {
+            Ok(()) => self.thinking = thinking,
+            // Busy with tellings, or dead (which it says by itself): keep everything for the next time.
+            Err(std::sync::mpsc::TrySendError::Full(task) | std::sync::mpsc::TrySendError::Disconnected(task)) => {
+                self.told = task.seen;
+                self.due = task.trials.into();
+            }
+        }
+    }
+}
+
+fn think(mut searcher: Box<dyn Searcher>, tasks: &Receiver<Task>, inbox: Handle) {
+    let mut watch = Watch { inbox, died: true };
+    while let Ok(Task { seen, trials, mut pending }) = tasks.recv() {
+        for observation in &seen {
+            searcher.tell(observation);
+        }
+        for trial in trials {
+            let start = Instant::now();
+            let answer = searcher.suggest(trial, &pending);
+            let cost_us = start.elapsed().as_micros() as u64;
+            if let Ok(params) = &answer {
+                pending.push(Pending { trial, params: params.clone() });
+            }
+            if watch.inbox.send_blocking(Input::Suggested { trial, answer, cost_us }).is_err() {
+                break;
+            }
+        }
+    }
+    watch.died = false;
+}
+
+/// Tells the engine when the thread ends by a panic.
+struct Watch {
+    inbox: Handle,
+    died: bool,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.died {
+            // An engine that has ended needs no news.
+            let _ = self.inbox.send_blocking(Input::SearcherDied);
+        }
+    }
+}

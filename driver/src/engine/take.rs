@@ -1,0 +1,153 @@
+//! What the engine makes of each thing that comes in.
+use hpo_core::sweep::State;
+use hpo_core::sweep::event::{End, FailureKind, Held};
+use hpo_core::{Event, Metrics, Params, Rejection, Resource, Stamp, TrialId, WorkerId};
+use hpo_searchers::SuggestFault;
+use hpo_wire::{About, Acknowledged, FromDriver, Hello, Word};
+use tracing::{info, warn};
+
+use super::cycle::{Engine, finish};
+use super::fault::EngineFault;
+use super::fleet::{Link, Outgoing};
+use super::inbox::Input;
+use super::run::Phase;
+
+impl Engine {
+    pub(super) fn take(&mut self, now: Stamp, input: Input) -> Result<(), EngineFault> {
+        match input {
+            Input::Joined { hello, link } => self.joined(now, hello, link),
+            Input::Heard { worker, session } if self.fleet.is_current(worker, session) => self.detector.heard(worker, now),
+            Input::Said { worker, session, word } if self.fleet.is_current(worker, session) => {
+                self.detector.heard(worker, now);
+                self.said(now, worker, word);
+            }
+            Input::Left { worker, session } if self.fleet.is_current(worker, session) => {
+                // Unknown only if it was lost a moment ago.
+                let _ = self.offer(now, Event::WorkerLeft { worker });
+                self.detector.forget(worker);
+                self.fleet.remove(worker);
+                self.phase.gone(worker);
+            }
+            Input::Broke { worker, session } if self.fleet.is_current(worker, session) => {
+                self.fleet.remove(worker);
+                self.phase.gone(worker);
+            }
+            // Of a connection that was replaced: what it said unacknowledged is said again on the new one.
+            Input::Heard { .. } | Input::Said { .. } | Input::Left { .. } | Input::Broke { .. } => {}
+            Input::Dead { worker } => self.lose(now, worker),
+            Input::Suggested { trial, answer, cost_us } => self.suggested(now, trial, answer, cost_us)?,
+            Input::SearcherDied => return Err(EngineFault::SearcherDied),
+            Input::Drain => self.drain(now),
+        }
+        Ok(())
+    }
+
+    fn joined(&mut self, now: Stamp, hello: Hello, link: Link) {
+        let Hello { worker, name, slots, holds, .. } = hello;
+        info!("worker {name} joined with {} slots, holding {} attempts", slots.len(), holds.len());
+        if let Phase::Closing { ended, .. } = self.phase {
+            self.fleet.join(worker, link);
+            self.fleet.say(worker, finish(ended));
+            return;
+        }
+        match self.offer(now, Event::WorkerJoined { worker, name, slots, holds }) {
+            Ok(()) => {
+                self.detector.heard(worker, now);
+                self.fleet.join(worker, link);
+            }
+            // A full channel is a connection that ends anyway.
+            Err(why) => drop(link.out.try_send(Outgoing::Refuse { why: why.to_string() })),
+        }
+    }
+
+    /// A word about an attempt. It is acknowledged after the commit, whether it was applied or refused for good: either
+    /// way the worker need not say it again.
+    fn said(&mut self, now: Stamp, worker: WorkerId, word: Word) {
+        let Word { trial, attempt, seq, .. } = word;
+        let slot = self.sweep.trial(trial).and_then(|trial| match trial.state {
+            State::Leased { slot } if trial.attempt == attempt => Some(slot.index),
+            _ => None,
+        });
+        if let Err(message) = self.judge(now, word)
+            && let Some(slot) = slot
+        {
+            // Nothing sensible can follow, and nobody must wait for it: the attempt ends here.
+            warn!("trial {trial} attempt {attempt}: {message}");
+            self.counters.nonsense += 1;
+            let how = End::Failed { kind: FailureKind::Protocol, message };
+            let _ = self.offer(now, Event::Ended { trial, attempt, seq, how });
+            self.answers.push((worker, FromDriver::Stop(Held { trial, attempt, slot })));
+        }
+        self.acknowledge(worker, Acknowledged { trial, attempt, seq });
+    }
+
+    /// Offers the word to the sweep. Err if it makes no sense even for a live attempt.
+    fn judge(&mut self, now: Stamp, word: Word) -> Result<(), String> {
+        let spec = self.sweep.spec();
+        let resource = match &word.about {
+            About::Reported { resource, metrics } if metrics.get(&spec.metric).is_none() => {
+                return Err(format!("the report at {resource} lacks the metric `{}`; it has {}", spec.metric, names(metrics)));
+            }
+            About::Reported { resource, .. } | About::Reached { resource, .. } => *resource,
+            About::Started { .. } | About::Ended(_) => Resource::default(),
+        };
+        // The one place where the user's direction is turned.
+        let event = word.into_event(|metrics| spec.goal.loss(metrics.get(&spec.metric).unwrap_or(f64::NAN)));
+        match self.offer(now, event) {
+            Err(why @ Rejection::OutsideLease) => Err(format!("resource {resource} was reported or reached, but {why}")),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// An acknowledgement covers all words before it, so one an attempt is enough for a batch.
+    fn acknowledge(&mut self, worker: WorkerId, new: Acknowledged) {
+        for (to, answer) in self.answers.iter_mut().rev() {
+            if let FromDriver::Acknowledged(old) = answer
+                && (*to, old.trial, old.attempt) == (worker, new.trial, new.attempt)
+            {
+                old.seq = old.seq.max(new.seq);
+                return;
+            }
+        }
+        self.answers.push((worker, FromDriver::Acknowledged(new)));
+    }
+
+    fn suggested(&mut self, now: Stamp, trial: TrialId, answer: Result<Params, SuggestFault>, cost_us: u64) -> Result<(), EngineFault> {
+        self.proposer.answered();
+        let event = match answer {
+            Ok(params) => Event::Suggested { trial, params, cost_us },
+            Err(SuggestFault::Exhausted) => Event::Exhausted { trial },
+        };
+        match self.offer(now, event) {
+            Err(Rejection::NotInSpace) => Err(EngineFault::OutsideSpace { trial }),
+            // Not asked for any more: the sweep ended meanwhile.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The worker is believed dead. If it is not, it will dial again.
+    pub(super) fn lose(&mut self, now: Stamp, worker: WorkerId) {
+        if self.offer(now, Event::WorkerLost { worker }).is_ok() {
+            warn!("worker {worker} is lost");
+        }
+        self.detector.forget(worker);
+        self.fleet.remove(worker);
+        self.phase.gone(worker);
+    }
+
+    fn drain(&mut self, now: Stamp) {
+        match &mut self.phase {
+            Phase::Open => {
+                // Turned away while a budget ends the sweep: then its last attempts are leaving already.
+                let _ = self.offer(now, Event::DrainAsked);
+                self.phase = Phase::Draining { until: now.plus(self.options.drain_ms) };
+            }
+            Phase::Draining { until } | Phase::Closing { until, .. } => *until = now,
+        }
+    }
+}
+
+fn names(metrics: &Metrics) -> String {
+    let names: Vec<&str> = metrics.0.keys().map(String::as_str).collect();
+    if names.is_empty() { "no figures".to_owned() } else { names.join(", ") }
+}

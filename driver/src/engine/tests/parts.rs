@@ -1,0 +1,161 @@
+//! What stands beside the loop: the run folder, the checkpoints that are kept, the searcher's thread.
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use hpo_core::sweep::{Observation, Pending};
+use hpo_core::{Attempt, Event, Params, Resource, Seed, Seq, Sweep, TrialId};
+use hpo_searchers::{Searcher, SuggestFault};
+
+use super::Case;
+use crate::engine::cycle::{Engine, Parts};
+use crate::engine::kept::{Folder, Kept, Store};
+use crate::engine::{Begin, Drive, DriveFault, DriveOptions, Ended, EngineFault, Inbox, Input, Link, Options, clock};
+use crate::journal::{Fence, Writer};
+use crate::serve::fake::hello;
+use crate::testing::{checkpoint, header, spec};
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_is_refused_with_what_to_do() {
+    let case = Case::new(2);
+    let start = async |begin| Drive::start(case.options(begin)).await.err().map(|fault| fault.to_string()).unwrap_or_default();
+    let not_a_run = start(Begin::Resume).await;
+    assert!(not_a_run.ends_with("is not a run folder: it has no journal.jsonl"), "{not_a_run}");
+    fs::create_dir(case.run.path()).unwrap();
+    fs::write(case.run.path().join("thesis.tex"), "").unwrap();
+    let in_the_way = start(Begin::Create).await;
+    assert!(in_the_way.contains("exists and is no run folder"), "{in_the_way}");
+    fs::remove_file(case.run.path().join("thesis.tex")).unwrap();
+
+    let drive = case.start(Begin::Create).await;
+    let exists = start(Begin::Create).await;
+    assert!(exists.contains("holds a sweep already; go on with it by `hpo resume"), "{exists}");
+    let driven = start(Begin::Resume).await;
+    assert!(driven.contains(&format!("has a living driver: process {}", std::process::id())), "{driven}");
+    drive.handle().drain().await.unwrap();
+    assert_eq!(drive.wait().await.unwrap().ended, Ended::Suspended, "the refused ones did it no harm");
+
+    let mut changed = case.options(Begin::Resume);
+    changed.file.spec.budget.max_trials = Some(99);
+    let changed = Drive::start(changed).await.unwrap_err().to_string();
+    assert!(changed.contains("sweep.toml` was changed after the sweep was created"), "{changed}");
+    // What workers do stands in the file alone.
+    fs::write(case.run.sweep_toml(), "# frozen\n[trial.env]\n").unwrap();
+    let changed = start(Begin::Resume).await;
+    assert!(changed.contains("sweep.toml` was changed after the sweep was created"), "{changed}");
+    fs::write(case.run.sweep_toml(), "# frozen\n").unwrap();
+    let mut reseeded = case.options(Begin::Resume);
+    reseeded.file.spec.seed = Seed(8);
+    let resumed = Drive::start(reseeded).await.unwrap();
+    resumed.handle().drain().await.unwrap();
+    resumed.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_may_hold_secrets_is_its_owners_alone() {
+    let case = Case::new(1);
+    let drive = case.start(Begin::Create).await;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(case.run.path()), mode(&case.run.sweep_toml())), (0o700, 0o600));
+    drive.handle().drain().await.unwrap();
+    drive.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_leaves_nothing_behind() {
+    let case = Case::new(1);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = DriveOptions { listen: taken.local_addr().unwrap(), ..case.options(Begin::Create) };
+    let fault = Drive::start(options).await.unwrap_err();
+    assert!(matches!(fault, DriveFault::Listen { .. }), "{fault}");
+    assert!(!case.run.path().exists());
+}
+
+#[test]
+fn a_drain_lasts_as_long_as_trainers_may_take() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/command.toml");
+    let mut checked = crate::config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut drain = |grace_ms| {
+        checked.job.grace_ms = grace_ms;
+        Options::from(&checked).drain_ms
+    };
+    assert_eq!((drain(1_000), drain(600_000)), (30_000, 615_000));
+}
+
+#[test]
+fn a_shared_checkpoint_goes_with_its_last_holder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Folder(folder.path().to_owned());
+    let sweep = Sweep::new(spec(2));
+    let shared = checkpoint(0, 1);
+    let file = folder.path().join(&shared.id[..2]).join(&shared.id);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::create_dir_all(folder.path().join("tmp/worker")).unwrap();
+    fs::write(&file, "state").unwrap();
+    let reached = |trial| Event::Reached {
+        trial: TrialId(trial),
+        attempt: Attempt(1),
+        seq: Seq(1),
+        resource: Resource(1),
+        checkpoint: Some(shared.clone()),
+    };
+    let mut kept = Kept::default();
+    kept.saw(&reached(0));
+    kept.saw(&reached(1));
+    assert!(!kept.forget(TrialId(0), &shared, &sweep));
+    assert!(kept.forget(TrialId(1), &shared, &sweep));
+
+    let forget = |trial| hpo_core::Action::Forget { trial: TrialId(trial), checkpoint: shared.clone() };
+    let mut kept = Kept::default();
+    kept.replayed(&reached(0), &[], &sweep);
+    kept.replayed(&Event::Ticked, &[forget(0)], &sweep);
+    assert_eq!(kept.clone().leftovers(&store), std::slice::from_ref(&shared.id), "an earlier driver died before it could delete it");
+    store.remove(&shared.id).unwrap();
+    assert!(!file.exists());
+    store.remove(&shared.id).unwrap();
+    fs::write(&file, "state").unwrap();
+    kept.replayed(&reached(1), &[], &sweep);
+    assert!(kept.leftovers(&store).is_empty(), "somebody holds it again");
+}
+
+/// What an engine with this searcher ends with.
+async fn end_with(searcher: Box<dyn Searcher>) -> EngineFault {
+    let folder = tempfile::tempdir().unwrap();
+    let fence = Fence::claim(folder.path(), 0).unwrap();
+    let journal = Writer::create(&folder.path().join("journal.jsonl"), &header(spec(2)), fence).unwrap();
+    let (handle, inbox) = Inbox::new();
+    let (out, _outbox) = tokio::sync::mpsc::channel(10);
+    handle.send(Input::Joined { hello: hello(1, 1), link: Link { session: 1, out } }).await.unwrap();
+    let parts = Parts {
+        sweep: Sweep::new(spec(2)),
+        journal,
+        records: 0,
+        clock: clock::Clock::of(0, hpo_core::Stamp(0)),
+        handle,
+        inbox,
+        searcher,
+        kept: Kept::default(),
+        store: Box::new(Folder(folder.path().to_owned())),
+        options: Options::default(),
+        closing: tokio::sync::watch::channel(false).0,
+    };
+    let (engine, _progress) = Engine::new(parts).unwrap();
+    engine.run().await.unwrap_err()
+}
+
+struct Broken(fn() -> Params);
+
+impl Searcher for Broken {
+    fn tell(&mut self, _: &Observation) {}
+    fn suggest(&self, _: TrialId, _: &[Pending]) -> Result<Params, SuggestFault> {
+        Ok(self.0())
+    }
+}
+
+#[tokio::test]
+async fn a_broken_searcher_ends_the_engine_with_a_clear_fault() {
+    let died = end_with(Box::new(Broken(|| panic!("on purpose")))).await;
+    assert!(matches!(died, EngineFault::SearcherDied), "{died}");
+    let outside = end_with(Box::new(Broken(Params::new))).await;
+    assert!(matches!(outside, EngineFault::OutsideSpace { trial: TrialId(0) }), "{outside}");
+}

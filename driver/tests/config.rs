@@ -1,0 +1,201 @@
+//! The sweep file as users meet it: what each message looks like, that sound files pass, and that the schema agrees.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+use std::path::{Path, PathBuf};
+
+use hpo_driver::config::{self, Checked, Faults};
+use hpo_driver::config::{plan::Plan, schema};
+use serde_json::Value as Json;
+
+/// An environment with nothing of this machine in it.
+fn env(name: &str) -> Option<String> {
+    match name {
+        "TOKEN" => Some("secret".to_owned()),
+        config::DATA_DIR => Some(root("tests/config/data").to_string_lossy().into_owned()),
+        _ => None,
+    }
+}
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The sweep files in a folder, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut toml: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    toml.sort();
+    assert!(!toml.is_empty(), "no sweep files in {}", folder.display());
+    toml
+}
+
+fn check(path: &Path) -> Result<Checked, Faults> {
+    config::check_text(&std::fs::read_to_string(path).unwrap(), path, &env)
+}
+
+/// Each fixture's faults as a person reads them lie beside it. `INSTA_UPDATE=always cargo test -p hpo-driver --test config`
+/// writes them anew; read the difference before committing it.
+#[test]
+fn every_faulty_file_is_explained() {
+    let here = root("");
+    for path in files(&root("tests/config/bad")) {
+        let faults = check(&path).expect_err(&path.to_string_lossy());
+        let rendered = faults.to_string().replace(&*here.to_string_lossy(), "");
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let settings = {
+            let mut settings = insta::Settings::clone_current();
+            settings.set_snapshot_path("config/bad");
+            settings.set_prepend_module_to_snapshot(false);
+            settings.set_omit_expression(true);
+            settings
+        };
+        settings.bind(|| insta::assert_snapshot!(name.as_str(), rendered));
+        for fault in faults.all() {
+            assert!(fault.at.is_some(), "{name}: {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn many_faults_come_at_once_in_the_order_of_lines_and_as_json() {
+    let faults = check(&root("tests/config/bad/many.toml")).unwrap_err();
+    let lines: Vec<usize> = faults.all().iter().map(|fault| fault.at.unwrap().0).collect();
+    assert!(lines.is_sorted() && lines.len() > 20, "{lines:?}");
+    let json = faults.to_json();
+    assert_eq!(json["ok"], false);
+    assert_eq!(json["faults"].as_array().unwrap().len(), lines.len());
+    let misspelt = json["faults"].as_array().unwrap().iter().find(|fault| fault["line"] == 3).unwrap();
+    assert_eq!(
+        *misspelt,
+        serde_json::json!({"line": 3, "column": 1, "message": "[sweep] has no key `max_trial`", "help": "did you mean `max_trials`?"})
+    );
+}
+
+#[test]
+fn sound_files_pass_with_all_they_say() {
+    let mut said = String::new();
+    for path in files(&root("tests/config/good")) {
+        // The command fixture runs in a folder beside it.
+        let checked = check(&path).unwrap_or_else(|faults| panic!("{faults}"));
+        let spec = serde_json::to_string_pretty(&checked.spec).unwrap();
+        let job = serde_json::to_string_pretty(&checked.job).unwrap().replace(&*root("").to_string_lossy(), "");
+        said +=
+            &format!("== {}\n{spec}\n{job}\n{:?}\n{:?}\n", path.file_name().unwrap().to_string_lossy(), checked.workers, checked.report);
+    }
+    insta::assert_snapshot!(said);
+}
+
+/// The sweeps that come with hpo; the paths in them need data, which is stood in for here by empty files.
+fn shipped() -> Vec<PathBuf> {
+    files(&root("../configs"))
+}
+
+#[test]
+fn shipped_sweeps_pass() {
+    for path in shipped() {
+        let checked = check(&path).unwrap_or_else(|faults| panic!("{faults}"));
+        let plan = Plan::of(&checked.spec);
+        let name = path.file_stem().unwrap().to_string_lossy();
+        assert_eq!(checked.spec.name, name, "a sweep is named after its file");
+        assert!(
+            checked.text.starts_with("# Shows ") && checked.text.contains("Takes "),
+            "{name} opens with what it shows and how long it takes"
+        );
+        assert!(plan.worst_case_resource.is_some(), "{name} is bounded");
+    }
+}
+
+#[test]
+fn the_plan_is_said_in_figures() {
+    let plan = Plan::of(&check(&root("../configs/quickstart.toml")).unwrap().spec);
+    insta::assert_snapshot!(format!("{plan}\n{}", plan.to_json()));
+}
+
+/// A validator for the words of JSON Schema that ours uses, and a refusal of all others.
+fn valid(schema: &Json, value: &Json) -> bool {
+    let number = |bound: &Json, holds: fn(f64, f64) -> bool| value.as_f64().is_none_or(|number| holds(number, bound.as_f64().unwrap()));
+    let length = value.as_array().map(Vec::len);
+    schema.as_object().unwrap().iter().all(|(word, rule)| match word.as_str() {
+        "$schema" | "title" | "description" | "default" | "examples" => true,
+        "type" => {
+            rule.as_array().map_or_else(|| vec![rule], |types| types.iter().collect()).iter().any(|kind| is(kind.as_str().unwrap(), value))
+        }
+        "enum" => rule.as_array().unwrap().contains(value),
+        "const" => rule == value,
+        "oneOf" => rule.as_array().unwrap().iter().filter(|schema| valid(schema, value)).count() == 1,
+        "anyOf" => rule.as_array().unwrap().iter().any(|schema| valid(schema, value)),
+        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| valid(rule, item))),
+        "minItems" => length.is_none_or(|length| length as u64 >= rule.as_u64().unwrap()),
+        "maxItems" => length.is_none_or(|length| length as u64 <= rule.as_u64().unwrap()),
+        "minProperties" => value.as_object().is_none_or(|object| object.len() as u64 >= rule.as_u64().unwrap()),
+        "minimum" => number(rule, |number, bound| number >= bound),
+        "maximum" => number(rule, |number, bound| number <= bound),
+        "exclusiveMinimum" => number(rule, |number, bound| number > bound),
+        "required" => {
+            value.as_object().is_none_or(|object| rule.as_array().unwrap().iter().all(|key| object.contains_key(key.as_str().unwrap())))
+        }
+        "properties" => {
+            value.as_object().is_none_or(|object| object.iter().all(|(key, value)| rule.get(key).is_none_or(|schema| valid(schema, value))))
+        }
+        "additionalProperties" => {
+            let known = |key: &String| schema.get("properties").is_some_and(|properties| properties.get(key).is_some());
+            let rest = value.as_object().into_iter().flatten().filter(|(key, _)| !known(key));
+            rest.into_iter().all(|(_, value)| if rule == false { false } else { valid(rule, value) })
+        }
+        _ => panic!("the schema uses `{word}`, which this test does not know"),
+    })
+}
+
+fn is(kind: &str, value: &Json) -> bool {
+    match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        _ => panic!("type `{kind}`"),
+    }
+}
+
+/// None if it is not TOML, or holds what JSON cannot (an infinite number).
+fn as_json(text: &str) -> Option<Json> {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).ok()?).ok()
+}
+
+#[test]
+fn the_schema_accepts_what_passes_and_refuses_what_it_can() {
+    let schema = schema::schema();
+    let starter = [config::init::STARTER.to_owned()];
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+    let good = files(&root("tests/config/good")).into_iter().chain(shipped()).map(read).chain(starter);
+    for text in good {
+        assert!(valid(&schema, &as_json(&text).unwrap()), "{text}");
+    }
+    let refused = [
+        "unknown_",
+        "key_of_other_kind",
+        "key_of_other_scheduler",
+        "not_built_",
+        "missing_",
+        "wrong_type_",
+        "out_of_range_count",
+        "out_of_range_negative",
+        "no_domain",
+        "two_domains",
+        "key_of_other_domain",
+        "nothing_at_all",
+        "split_nothing",
+    ];
+    // What needs more than the shape of the file to be seen: names of metrics, placeholders.
+    let too_deep = ["unknown_metric", "unknown_placeholder"];
+    let mut seen = 0;
+    for path in files(&root("tests/config/bad")) {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if refused.iter().any(|start| name.starts_with(start)) && !too_deep.contains(&name.as_str()) {
+            let json = as_json(&read(path)).unwrap();
+            assert!(!valid(&schema, &json), "{name} should not be valid");
+            seen += 1;
+        }
+    }
+    assert!(seen > 25, "{seen}");
+}

@@ -1,0 +1,81 @@
+//! What ends a sweep.
+use super::action::{Action, EndReason};
+use super::event::Held;
+use super::{Phase, Sweep};
+use crate::Stamp;
+
+impl Sweep {
+    /// When a budget of time must be looked at again: the engine is to send [`super::Event::Ticked`] then.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Stamp> {
+        if self.phase != Phase::Open {
+            return None;
+        }
+        let wall = self.spec.budget.wall.map(Stamp);
+        let reserved = self.spec.budget.reserved.and_then(|limit| self.ledger.reaches(weighted(limit), self.now));
+        wall.into_iter().chain(reserved).min()
+    }
+
+    pub(super) fn look_at_budget(&mut self, out: &mut Vec<Action>) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        let budget = &self.spec.budget;
+        let target = budget.target.map(|metric| self.spec.goal.loss(metric));
+        let why = if target.is_some_and(|target| self.leaders.first().is_some_and(|(best, _)| best <= target)) {
+            EndReason::Target
+        } else if budget.wall.is_some_and(|wall| self.now >= Stamp(wall)) {
+            EndReason::Wall
+        } else if budget.reserved.is_some_and(|limit| self.ledger.reserved(self.now) >= weighted(limit)) {
+            EndReason::GpuHours
+        } else {
+            return;
+        };
+        self.phase = Phase::Ending(why);
+        self.asked.clear();
+        self.call_back_all(out);
+    }
+
+    /// Every live attempt writes its state and leaves: what was trained is not lost, and the best model can be exported.
+    pub(super) fn call_back_all(&mut self, out: &mut Vec<Action>) {
+        self.ledger.drain(true, self.now);
+        for (slot, id) in self.fleet.busy() {
+            if let Some(trial) = self.trials.get_mut(&id) {
+                trial.run.called_back = true;
+                let held = Held { trial: id, attempt: trial.attempt, slot: slot.index };
+                out.push(Action::CallBack { worker: slot.worker, held });
+            }
+        }
+    }
+
+    pub(super) fn maybe_finish(&mut self, out: &mut Vec<Action>) {
+        let why = match self.phase {
+            Phase::Ending(why) if self.fleet.live() == 0 => why,
+            // A free slot that `fill` left free proves that the scheduler promotes none.
+            Phase::Open if self.fleet.live() == 0 && !self.fleet.free().is_empty() && self.asked.is_empty() && !self.may_ask() => {
+                EndReason::Complete
+            }
+            _ => return,
+        };
+        self.phase = Phase::Finished(why);
+        self.ledger.drain(true, self.now);
+        for (id, trial) in &mut self.trials {
+            let leads = self.leaders.contains(*id);
+            let newest = if leads { None } else { trial.checkpoint.take() };
+            out.extend(
+                trial
+                    .suspects
+                    .drain(..)
+                    .chain(newest)
+                    .chain(trial.previous.take())
+                    .map(|checkpoint| Action::Forget { trial: *id, checkpoint }),
+            );
+        }
+        out.push(Action::Finish { why });
+    }
+}
+
+/// Budgets are in slot-milliseconds, the ledger in milli-slot-milliseconds.
+fn weighted(limit: u64) -> u64 {
+    limit.saturating_mul(1000)
+}

@@ -1,0 +1,218 @@
+//! Everything that can happen to a sweep. Each is journalled before its actions are performed.
+use serde::{Deserialize, Serialize};
+
+use crate::{Attempt, Loss, Metrics, Millis, Params, Resource, Seq, SlotId, TrialId, WorkerId};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A driver took over this journal; what it drained before is open again.
+    DriverStarted {
+        /// Counts the drivers of this sweep, from 1: the fence of the journal.
+        epoch: u32,
+    },
+    /// The searcher's word for a trial that was asked for.
+    Suggested {
+        /// Which trial.
+        trial: TrialId,
+        /// Its values: a point of the space.
+        params: Params,
+        /// Microseconds that the searcher took.
+        #[serde(default)]
+        cost_us: u64,
+    },
+    /// The searcher has nothing more to propose (a finite space is used up): the outstanding ask is withdrawn.
+    Exhausted {
+        /// Which trial will not come.
+        trial: TrialId,
+    },
+    /// A worker came, or came back. A lease it was given and does not hold never reached it and is sent again.
+    WorkerJoined {
+        /// Its identity.
+        worker: WorkerId,
+        /// Host and process, for people.
+        name: String,
+        /// Its slots, in order.
+        slots: Vec<Slot>,
+        /// The attempts it still holds, or has words about that the driver has not confirmed.
+        holds: Vec<Held>,
+    },
+    /// A worker said goodbye; it holds nothing any more.
+    WorkerLeft {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// No word from a worker for a whole lease time, or proof that its process is dead.
+    WorkerLost {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// The trainer took its first step: what was before it is startup and restore.
+    Started {
+        /// Which trial.
+        trial: TrialId,
+        /// Which execution.
+        attempt: Attempt,
+        /// Position among the messages of this attempt.
+        #[serde(rename = "word")]
+        seq: Seq,
+        /// From the lease's arrival to the first step, without `restore_ms`.
+        startup_ms: Millis,
+        /// Reading the checkpoint.
+        restore_ms: Millis,
+    },
+    /// Figures at a resource.
+    Reported {
+        /// Which trial.
+        trial: TrialId,
+        /// Which execution.
+        attempt: Attempt,
+        /// Position among the messages of this attempt.
+        #[serde(rename = "word")]
+        seq: Seq,
+        /// What the trial has consumed so far, over all attempts.
+        resource: Resource,
+        /// The sweep's metric as a loss.
+        loss: Loss,
+        /// All figures.
+        metrics: Metrics,
+    },
+    /// The lease's range is done and its state is safe.
+    Reached {
+        /// Which trial.
+        trial: TrialId,
+        /// Which execution.
+        attempt: Attempt,
+        /// Position among the messages of this attempt.
+        #[serde(rename = "word")]
+        seq: Seq,
+        /// The end of the lease.
+        resource: Resource,
+        /// Where the state is; `None` for a trainable that keeps none.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// The attempt ended before its lease did.
+    Ended {
+        /// Which trial.
+        trial: TrialId,
+        /// Which execution.
+        attempt: Attempt,
+        /// Position among the messages of this attempt.
+        #[serde(rename = "word")]
+        seq: Seq,
+        /// How.
+        how: End,
+    },
+    /// Someone asked for the sweep to stop for now: leases are called back at their next checkpoint, none is given.
+    DrainAsked,
+    /// A moment that a budget waits for has come.
+    Ticked,
+}
+
+/// A slot as a worker offers it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// What it is, for people: `cpu core`, `NVIDIA H200 GPU-3f..`.
+    pub name: String,
+    /// Thousandths of a GPU; 0 for CPU slots.
+    pub milli_gpus: u32,
+}
+
+/// An attempt that a worker knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which trial.
+    pub trial: TrialId,
+    /// Which execution.
+    pub attempt: Attempt,
+    /// Index of the slot on which it runs or ran.
+    pub slot: u16,
+}
+
+impl Held {
+    /// The slot on that worker.
+    #[must_use]
+    pub fn on(&self, worker: WorkerId) -> SlotId {
+        SlotId { worker, index: self.slot }
+    }
+}
+
+/// A trial's state on disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Its content hash, which is its name in the store: 64 hexadecimal digits (BLAKE3).
+    pub id: String,
+    /// The resource at which it was taken.
+    pub resource: Resource,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Time that writing it took the slot.
+    pub wrote_ms: Millis,
+}
+
+/// How an attempt ended early.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum End {
+    /// Called back, or its machine was taken: not the trial's fault. Goes on from the checkpoint, if one was written.
+    Preempted {
+        /// The state it left.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// It was told to stop and did.
+    Stopped,
+    /// The trainer failed.
+    Failed {
+        /// Whether trying again can help.
+        kind: FailureKind,
+        /// For people; the first line of what the trainer said.
+        message: String,
+    },
+    /// The trainer process died without a word while the agent lives (killed from outside).
+    Lost,
+}
+
+/// Kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The loss is NaN or infinite.
+    NotFinite,
+    /// Memory did not suffice.
+    OutOfMemory,
+    /// The program ended with a code that is not 0.
+    Exit,
+    /// A signal that it brought on itself (segmentation fault, abort).
+    Crash,
+    /// No progress for the time `stall`.
+    Hang,
+    /// It could not begin: the data is missing, the parameters make no sense to the model.
+    Setup,
+    /// The checkpoint is gone or its hash is wrong. Not the trial's fault: the checkpoint before it is used.
+    Checkpoint,
+    /// It did not speak the protocol.
+    Protocol,
+}
+
+impl FailureKind {
+    /// Whether another attempt could end differently.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Exit | Self::Crash | Self::Hang | Self::Protocol)
+    }
+}
+
+impl Event {
+    /// The attempt and position of a word about a running attempt; these are applied exactly once.
+    #[must_use]
+    pub fn about(&self) -> Option<(TrialId, Attempt, Seq)> {
+        match *self {
+            Self::Started { trial, attempt, seq, .. }
+            | Self::Reported { trial, attempt, seq, .. }
+            | Self::Reached { trial, attempt, seq, .. }
+            | Self::Ended { trial, attempt, seq, .. } => Some((trial, attempt, seq)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Workers and slots: who is there, what is free, which trainer still has which trial in memory.
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Resource, SlotId, TrialId, WorkerId};
+
+/// All workers that the sweep believes in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fleet {
+    workers: BTreeMap<WorkerId, Worker>,
+    free: BTreeSet<SlotId>,
+    /// Without a lease, but their worker has not been heard of by this driver: perhaps it is dead.
+    parked: BTreeSet<SlotId>,
+    busy: BTreeMap<SlotId, TrialId>,
+    /// Where a trainer still has the state of a trial at a resource.
+    memory: BTreeMap<TrialId, (SlotId, Resource)>,
+}
+
+#[derive(Clone, Debug)]
+struct Worker {
+    name: String,
+    /// Per slot: the trial that its trainer still has in memory.
+    slots: Vec<Option<TrialId>>,
+}
+
+impl Fleet {
+    pub(super) fn knows(&self, worker: WorkerId) -> bool {
+        self.workers.contains_key(&worker)
+    }
+
+    pub(super) fn workers(&self) -> Vec<WorkerId> {
+        self.workers.keys().copied().collect()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = (WorkerId, &str)> {
+        self.workers.iter().map(|(&id, worker)| (id, worker.name.as_str()))
+    }
+
+    pub(super) fn slot_ids(&self, worker: WorkerId) -> Vec<SlotId> {
+        let count = self.workers.get(&worker).map_or(0, |worker| worker.slots.len());
+        // `admit` bounds the number of slots at 1024.
+        (0..count).map(|index| SlotId { worker, index: index as u16 }).collect()
+    }
+
+    pub(super) fn has(&self, slot: SlotId) -> bool {
+        self.workers.get(&slot.worker).is_some_and(|worker| usize::from(slot.index) < worker.slots.len())
+    }
+
+    pub(super) fn join(&mut self, worker: WorkerId, name: &str, slots: usize) {
+        self.workers.insert(worker, Worker { name: name.to_owned(), slots: vec![None; slots] });
+        self.free.extend(self.slot_ids(worker));
+    }
+
+    /// A new driver: nobody has been heard of yet, so nobody is given anything.
+    pub(super) fn park(&mut self) {
+        self.parked.append(&mut self.free);
+    }
+
+    /// The worker has been heard of.
+    pub(super) fn unpark(&mut self, worker: WorkerId) {
+        for slot in self.slot_ids(worker) {
+            if self.parked.remove(&slot) {
+                self.free.insert(slot);
+            }
+        }
+    }
+
+    /// Removes a worker none of whose slots is busy.
+    pub(super) fn leave(&mut self, worker: WorkerId) {
+        for slot in self.slot_ids(worker) {
+            assert!(!self.busy.contains_key(&slot), "leases end before their worker goes");
+            self.forget_memory(slot);
+            self.free.remove(&slot);
+            self.parked.remove(&slot);
+        }
+        self.workers.remove(&worker);
+    }
+
+    /// The slot for `trial`, which goes on at `resource`, and whether its trainer still has the trial in memory.
+    pub(super) fn choose(&self, trial: TrialId, resource: Resource) -> Option<(SlotId, bool)> {
+        if let Some(&(slot, at)) = self.memory.get(&trial)
+            && at == resource
+            && self.free.contains(&slot)
+        {
+            return Some((slot, true));
+        }
+        self.free.first().map(|&slot| (slot, false))
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.free.len() + self.parked.len() + self.busy.len()
+    }
+
+    pub(super) fn free(&self) -> &BTreeSet<SlotId> {
+        &self.free
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.busy.len()
+    }
+
+    pub(super) fn busy(&self) -> impl Iterator<Item = (SlotId, TrialId)> + '_ {
+        self.busy.iter().map(|(&slot, &trial)| (slot, trial))
+    }
+
+    /// The leases of one worker.
+    pub(super) fn busy_of(&self, worker: WorkerId) -> Vec<(SlotId, TrialId)> {
+        let all = SlotId { worker, index: 0 }..=SlotId { worker, index: u16::MAX };
+        self.busy.range(all).map(|(&slot, &trial)| (slot, trial)).collect()
+    }
+
+    pub(super) fn occupy(&mut self, slot: SlotId, trial: TrialId) {
+        let was_free = self.free.remove(&slot);
+        assert!(was_free, "slot {slot} is leased twice");
+        self.forget_memory(slot);
+        // It goes on here: what another trainer still has of it is old from now on.
+        if let Some(&(elsewhere, _)) = self.memory.get(&trial) {
+            self.forget_memory(elsewhere);
+        }
+        self.busy.insert(slot, trial);
+    }
+
+    /// The lease on `slot` ended; `kept` is the resource at which its trainer still has the trial in memory.
+    pub(super) fn vacate(&mut self, slot: SlotId, kept: Option<Resource>) {
+        let trial = self.busy.remove(&slot);
+        self.free.insert(slot);
+        if let (Some(trial), Some(resource)) = (trial, kept) {
+            self.memory.insert(trial, (slot, resource));
+            if let Some(held) = self.held(slot) {
+                *held = Some(trial);
+            }
+        }
+    }
+
+    fn forget_memory(&mut self, slot: SlotId) {
+        if let Some(trial) = self.held(slot).and_then(Option::take) {
+            self.memory.remove(&trial);
+        }
+    }
+
+    fn held(&mut self, slot: SlotId) -> Option<&mut Option<TrialId>> {
+        self.workers.get_mut(&slot.worker)?.slots.get_mut(usize::from(slot.index))
+    }
+
+    pub(super) fn check(&self) {
+        let all: usize = self.workers.values().map(|worker| worker.slots.len()).sum();
+        assert_eq!(self.free.len() + self.parked.len() + self.busy.len(), all, "a slot is free, parked or busy, never two of them");
+        assert!(self.free.iter().chain(&self.parked).all(|slot| self.has(*slot) && !self.busy.contains_key(slot)));
+        let trials: BTreeSet<_> = self.busy.values().collect();
+        assert_eq!(trials.len(), self.busy.len(), "a trial runs once");
+    }
+}

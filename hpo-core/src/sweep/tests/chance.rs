@@ -1,0 +1,97 @@
+//! Told by chance: whatever happens in whatever order.
+use proptest::prelude::*;
+
+use super::*;
+
+proptest! {
+    /// Chance decides who speaks, who dies and who returns. Invariants hold after every event (`say` checks), the sweep
+    /// ends, and a replay of its history gives the same decisions and the same digest.
+    #[test]
+    fn any_history_keeps_the_invariants_ends_and_replays(dice in proptest::collection::vec(0_u8..=255, 200..400)) {
+        let mut world = World::new(spec(12));
+        for die in dice {
+            if world.sweep.finished().is_some() {
+                break;
+            }
+            step(&mut world, die);
+        }
+        // Heal: everybody is there and does as told.
+        for _ in 0..400 {
+            if world.sweep.finished().is_some() {
+                break;
+            }
+            if !world.sweep.fleet.knows(ONE) {
+                let holds = vec![];
+                world.join(ONE, 2, holds);
+            }
+            world.suggest_all();
+            if let Some(&trial) = world.leases.keys().find(|id| matches!(world.state(id.0), State::Leased { .. })) {
+                let loss = f64::from(trial.0);
+                resume(&mut world, trial.0, loss);
+            }
+        }
+        prop_assert_eq!(world.sweep.finished(), Some(EndReason::Complete));
+        let mut again = Sweep::new(spec(12));
+        let mut out = vec![];
+        for (at, event) in &world.history {
+            again.apply(*at, event, &mut out);
+        }
+        prop_assert_eq!(again.digest(), world.sweep.digest());
+    }
+}
+
+fn resume(world: &mut World, trial: u32, loss: f64) {
+    let lease = world.leases[&TrialId(trial)].0.clone();
+    let last = world.sweep.trial(TrialId(trial)).unwrap().run.last.map_or(lease.from.0, |(resource, ..)| resource.0);
+    for resource in last + 1..=lease.until.0 {
+        world.report(trial, resource, loss);
+    }
+    let checkpoint = Some(checkpoint(trial, lease.until.0));
+    world.word(trial, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: lease.until, checkpoint });
+}
+
+fn step(world: &mut World, die: u8) {
+    let live: Vec<TrialId> = world.sweep.fleet.busy().map(|(_, trial)| trial).collect();
+    let worker = if die & 1 == 0 { ONE } else { TWO };
+    let pick = live.get(usize::from(die) % live.len().max(1)).copied();
+    match (die >> 1) % 10 {
+        0 if !world.sweep.fleet.knows(worker) => drop(world.join(worker, 2, vec![])),
+        1 if world.sweep.fleet.knows(worker) => drop(world.say(Event::WorkerLost { worker })),
+        2 if world.sweep.fleet.knows(worker) && die > 128 => drop(world.say(Event::WorkerLeft { worker })),
+        3 | 4 => drop(world.suggest_all()),
+        5 if die > 200 => restart(world, die),
+        5 => drop(world.say(Event::Ticked)),
+        6 => {
+            if let Some(id) = pick {
+                let how = if die > 200 {
+                    End::Failed { kind: FailureKind::NotFinite, message: "nan".to_owned() }
+                } else {
+                    End::Preempted { checkpoint: None }
+                };
+                world.word(id.0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how });
+            }
+        }
+        _ => {
+            if let Some(id) = pick {
+                let loss = if die > 250 { f64::NAN } else { f64::from(id.0 % 5) };
+                resume(world, id.0, loss);
+            }
+        }
+    }
+}
+
+/// The driver is started anew after a while; each worker comes back with what it holds, or never.
+fn restart(world: &mut World, die: u8) {
+    world.at += 1000;
+    let epoch = world.sweep.driver_epoch() + 1;
+    world.say(Event::DriverStarted { epoch });
+    for worker in world.sweep.workers() {
+        if die.is_multiple_of(3) {
+            world.say(Event::WorkerLost { worker });
+        } else {
+            let held = |(slot, trial): (SlotId, TrialId)| Held { trial, attempt: world.sweep.trials[&trial].attempt, slot: slot.index };
+            let holds = world.sweep.fleet.busy_of(worker).into_iter().map(held).collect();
+            world.join(worker, 2, holds);
+        }
+    }
+}

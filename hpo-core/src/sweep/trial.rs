@@ -1,0 +1,149 @@
+//! One trial, as the sweep knows it.
+use super::action::{Observation, Outcome};
+use super::event::{Checkpoint, End, Event};
+use super::rejection::Rejection;
+use crate::schedule::Rung;
+use crate::{Attempt, Loss, Params, Resource, Seq, SlotId, Stamp, TrialId};
+
+/// Where a trial stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It wants a slot: it is new, was promoted, or was interrupted.
+    Waiting,
+    /// It has one.
+    Leased {
+        /// Which.
+        slot: SlotId,
+    },
+    /// It stands on a rung and may be promoted.
+    Paused,
+    /// It has consumed max_resource.
+    Finished,
+    /// The scheduler ended it.
+    Stopped,
+    /// It failed for good.
+    Failed,
+}
+
+/// One configuration and its history.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Its number.
+    pub id: TrialId,
+    /// Values of the active parameters.
+    pub params: Params,
+    /// Where it stands.
+    pub state: State,
+    /// Its newest execution; 0 before the first.
+    pub attempt: Attempt,
+    /// The rung that its current or next lease leads to.
+    pub target: Rung,
+    /// The most that any attempt has consumed: each unit below was trained at least once.
+    pub trained: Resource,
+    /// Its newest safe state.
+    pub checkpoint: Option<Checkpoint>,
+    /// The safe state before that, in case the newest turns out damaged.
+    pub previous: Option<Checkpoint>,
+    /// States that could not be used, kept until there is a newer one.
+    pub suspects: Vec<Checkpoint>,
+    /// Losses at the rungs where it was compared.
+    pub results: Vec<(Resource, Loss)>,
+    /// The best finite loss of any report, and where.
+    pub best: Option<(Loss, Resource)>,
+    /// Whether the scheduler promoted it at least once: its work informed a decision.
+    pub promoted: bool,
+    /// What the last failure said.
+    pub failure: Option<String>,
+    pub(super) run: Run,
+    pub(super) failures: u32,
+    /// Losses in a row without new progress.
+    pub(super) lost: u32,
+    /// It is paused, and no future promotes it.
+    pub(super) hopeless: bool,
+    /// Its worker was declared lost while it ran: if that worker comes back before anyone else got the trial, the same
+    /// attempt goes on.
+    pub(super) lost_on: Option<SlotId>,
+}
+
+/// The newest attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Run {
+    pub(super) seq: Seq,
+    pub(super) from: Resource,
+    pub(super) until: Resource,
+    /// The last report of this attempt.
+    pub(super) last: Option<(Resource, Loss, Stamp)>,
+    pub(super) startup_ms: u64,
+    pub(super) restore_ms: u64,
+    /// When it last reported a resource that an attempt before it had reached, too.
+    pub(super) repeated: Option<Stamp>,
+    /// It was told to leave.
+    pub(super) called_back: bool,
+}
+
+impl Trial {
+    pub(super) fn new(id: TrialId, params: Params, target: Rung) -> Self {
+        Self {
+            id,
+            params,
+            state: State::Waiting,
+            attempt: Attempt(0),
+            target,
+            trained: Resource(0),
+            checkpoint: None,
+            previous: None,
+            suspects: vec![],
+            results: vec![],
+            best: None,
+            promoted: false,
+            failure: None,
+            run: Run::default(),
+            failures: 0,
+            lost: 0,
+            hopeless: false,
+            lost_on: None,
+        }
+    }
+
+    /// Resource at which it would go on.
+    #[must_use]
+    pub fn resumes_at(&self) -> Resource {
+        self.checkpoint.as_ref().map_or(Resource(0), |checkpoint| checkpoint.resource)
+    }
+
+    /// Whether it will not run again.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Finished | State::Stopped | State::Failed)
+    }
+
+    pub(super) fn admit(&self, attempt: Attempt, seq: Seq, event: &Event) -> Result<(), Rejection> {
+        if attempt != self.attempt || !matches!(self.state, State::Leased { .. }) {
+            return Err(Rejection::StaleAttempt);
+        }
+        if seq <= self.run.seq {
+            return Err(Rejection::Duplicate);
+        }
+        match event {
+            Event::Reported { resource, .. } => {
+                let before = self.run.last.map_or(self.run.from, |(resource, ..)| resource);
+                (*resource > before && *resource <= self.run.until).then_some(()).ok_or(Rejection::OutsideLease)
+            }
+            Event::Reached { resource, checkpoint, .. } => {
+                let honest = checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.resource == *resource);
+                (*resource == self.run.until && honest).then_some(()).ok_or(Rejection::OutsideLease)
+            }
+            Event::Ended { how: End::Preempted { checkpoint: Some(saved) }, .. } => {
+                let inside = saved.resource >= self.run.from && saved.resource < self.run.until;
+                inside.then_some(()).ok_or(Rejection::OutsideLease)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn observations(&self) -> impl Iterator<Item = Observation> + '_ {
+        let losses = self.results.iter().map(|&(resource, loss)| Outcome::Loss { resource, loss });
+        let failure = matches!(self.state, State::Failed).then_some(Outcome::Infeasible);
+        losses.chain(failure).map(|outcome| Observation { trial: self.id, params: self.params.clone(), outcome })
+    }
+}

@@ -1,0 +1,189 @@
+use hpo_core::sweep::event::{End, Slot};
+use hpo_core::{Lease, Loss, Metrics, Seed, Seq, SlotId, WorkerId};
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::{About, Acknowledged, FromDriver, FromWorker, Hello, Welcome, Word};
+
+fn checkpoint() -> impl Strategy<Value = Option<Checkpoint>> {
+    let some = ("[0-9a-f]{64}", any::<(u32, u64, u64)>()).prop_map(|(id, (resource, bytes, wrote_ms))| Checkpoint {
+        id,
+        resource: Resource(resource),
+        bytes,
+        wrote_ms,
+    });
+    proptest::option::of(some)
+}
+
+fn held() -> impl Strategy<Value = Held> {
+    any::<(u32, u32, u16)>().prop_map(|(trial, attempt, slot)| Held { trial: TrialId(trial), attempt: Attempt(attempt), slot })
+}
+
+fn end() -> impl Strategy<Value = End> {
+    let kinds = [
+        FailureKind::NotFinite,
+        FailureKind::OutOfMemory,
+        FailureKind::Exit,
+        FailureKind::Crash,
+        FailureKind::Hang,
+        FailureKind::Setup,
+        FailureKind::Checkpoint,
+        FailureKind::Protocol,
+    ];
+    prop_oneof![
+        checkpoint().prop_map(|checkpoint| End::Preempted { checkpoint }),
+        Just(End::Stopped),
+        (proptest::sample::select(kinds.to_vec()), ".*").prop_map(|(kind, message)| End::Failed { kind, message }),
+        Just(End::Lost),
+    ]
+}
+
+fn about() -> impl Strategy<Value = About> {
+    // NaN is not equal to itself; that it travels is shown in `figures_that_are_not_finite_travel`.
+    let figures = proptest::collection::btree_map(".*", proptest::num::f64::NORMAL | proptest::num::f64::INFINITE, 0..4);
+    prop_oneof![
+        any::<(u64, u64)>().prop_map(|(startup_ms, restore_ms)| About::Started { startup_ms, restore_ms }),
+        (any::<u32>(), figures).prop_map(|(resource, figures)| About::Reported { resource: Resource(resource), metrics: Metrics(figures) }),
+        (any::<u32>(), checkpoint()).prop_map(|(resource, checkpoint)| About::Reached { resource: Resource(resource), checkpoint }),
+        end().prop_map(About::Ended),
+    ]
+}
+
+fn from_a_worker() -> impl Strategy<Value = FromWorker> {
+    let slots = proptest::collection::vec((".*", any::<u32>()).prop_map(|(name, milli_gpus)| Slot { name, milli_gpus }), 0..3);
+    let hello = (any::<(u32, u128)>(), slots, proptest::collection::vec(held(), 0..3), [".*", ".*", ".*"]).prop_map(
+        |((protocol, worker), slots, holds, [name, sweep, version])| Hello {
+            protocol,
+            worker: WorkerId(worker),
+            name,
+            slots,
+            holds,
+            sweep,
+            version,
+        },
+    );
+    let word = (any::<(u32, u32, u32)>(), about()).prop_map(|((trial, attempt, seq), about)| Word {
+        trial: TrialId(trial),
+        attempt: Attempt(attempt),
+        seq: Seq(seq),
+        about,
+    });
+    prop_oneof![
+        hello.prop_map(FromWorker::Hello),
+        Just(FromWorker::Heartbeat),
+        word.prop_map(FromWorker::Word),
+        ".*".prop_map(|why| FromWorker::Goodbye { why }),
+    ]
+}
+
+fn lease() -> impl Strategy<Value = Lease> {
+    let value = prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        proptest::num::f64::NORMAL.prop_map(Value::Float),
+        ".*".prop_map(Value::Text),
+    ];
+    let params = proptest::collection::btree_map(".*", value, 0..4);
+    (held(), any::<u128>(), params, any::<(u32, u32, u64, bool)>(), checkpoint()).prop_map(
+        |(held, worker, params, (from, until, seed, in_place), checkpoint)| Lease {
+            trial: held.trial,
+            attempt: held.attempt,
+            slot: SlotId { worker: WorkerId(worker), index: held.slot },
+            params,
+            from: Resource(from),
+            until: Resource(until),
+            checkpoint,
+            seed: Seed(seed),
+            in_place,
+        },
+    )
+}
+
+fn from_a_driver() -> impl Strategy<Value = FromDriver> {
+    let welcome =
+        (".*", any::<(u32, u32)>(), ".*").prop_map(|(sweep, (heartbeat_ms, lease_ms), job)| Welcome { sweep, heartbeat_ms, lease_ms, job });
+    let acknowledged = any::<(u32, u32, u32)>().prop_map(|(trial, attempt, seq)| Acknowledged {
+        trial: TrialId(trial),
+        attempt: Attempt(attempt),
+        seq: Seq(seq),
+    });
+    prop_oneof![
+        welcome.prop_map(FromDriver::Welcome),
+        lease().prop_map(FromDriver::Lease),
+        held().prop_map(FromDriver::Stop),
+        held().prop_map(FromDriver::CallBack),
+        acknowledged.prop_map(FromDriver::Acknowledged),
+        (".*", any::<bool>()).prop_map(|(why, resumable)| FromDriver::Finish { why, resumable }),
+        Just(FromDriver::Heartbeat),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_a_worker_says_arrives(said in from_a_worker()) {
+        let bytes = pb::FromWorker::from(said.clone()).encode_to_vec();
+        let heard = FromWorker::try_from(pb::FromWorker::decode(&bytes[..]).unwrap());
+        prop_assert_eq!(heard, Ok(said));
+    }
+
+    #[test]
+    fn what_a_driver_says_arrives(said in from_a_driver()) {
+        let bytes = pb::FromDriver::from(said.clone()).encode_to_vec();
+        let worker = if let FromDriver::Lease(lease) = &said { lease.slot.worker } else { WorkerId(0) };
+        let heard = from_driver(pb::FromDriver::decode(&bytes[..]).unwrap(), worker);
+        prop_assert_eq!(heard, Ok(said));
+    }
+
+    #[test]
+    fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = pb::FromWorker::decode(&bytes[..]) {
+            let _ = FromWorker::try_from(message);
+        }
+        if let Ok(message) = pb::FromDriver::decode(&bytes[..]) {
+            let _ = from_driver(message, WorkerId(1));
+        }
+    }
+}
+
+#[test]
+fn figures_that_are_not_finite_travel() {
+    let metrics: Metrics = [("loss".to_owned(), f64::NAN)].into_iter().collect();
+    let about = About::Reported { resource: Resource(1), metrics };
+    let word = pb::Word::from(Word { trial: TrialId(0), attempt: Attempt(1), seq: Seq(1), about });
+    let heard = Word::try_from(pb::Word::decode(&word.encode_to_vec()[..]).unwrap()).unwrap();
+    let event = heard.into_event(|metrics| Loss::new(metrics.get("loss").unwrap()));
+    assert!(matches!(event, hpo_core::Event::Reported { loss, .. } if loss.get().is_nan()), "{event:?}");
+}
+
+#[test]
+fn every_bad_input_has_its_fault() {
+    let worker = |said| FromWorker::try_from(pb::FromWorker { said });
+    let driver = |said| from_driver(pb::FromDriver { said }, WorkerId(1));
+    let word = |about| worker(Some(pb::from_worker::Said::Word(pb::Word { trial: 1, attempt: 1, seq: 1, about })));
+    let ended = |how| word(Some(pb::word::About::Ended(pb::Ended { how })));
+    let failed = |kind| ended(Some(pb::ended::How::Failed(pb::Failed { kind, message: String::new() })));
+    let hello = |worker_id: &str| worker(Some(pb::from_worker::Said::Hello(pb::Hello { worker: worker_id.into(), ..Default::default() })));
+    let reached = |id: &str| {
+        let checkpoint = Some(pb::Checkpoint { id: id.into(), ..Default::default() });
+        word(Some(pb::word::About::Reached(pb::Reached { resource: 1, checkpoint })))
+    };
+    let lease = |kind| {
+        let params = [("lr".to_owned(), pb::Value { kind })].into();
+        driver(Some(pb::from_driver::Said::Lease(pb::Lease { params, ..Default::default() })))
+    };
+
+    assert_eq!(worker(None), Err(ConvertFault::Missing { field: "FromWorker.said" }));
+    assert_eq!(driver(None), Err(ConvertFault::Missing { field: "FromDriver.said" }));
+    assert_eq!(word(None), Err(ConvertFault::Missing { field: "Word.about" }));
+    assert_eq!(ended(None), Err(ConvertFault::Missing { field: "Ended.how" }));
+    assert_eq!(failed(0), Err(ConvertFault::FailureKind { number: 0 }));
+    assert_eq!(failed(99), Err(ConvertFault::FailureKind { number: 99 }));
+    assert_eq!(hello("12"), Err(ConvertFault::WorkerId { text: "12".into() }));
+    assert_eq!(reached("../../etc/passwd"), Err(ConvertFault::CheckpointId { text: "../../etc/passwd".into() }));
+    assert_eq!(reached(&"A".repeat(64)), Err(ConvertFault::CheckpointId { text: "A".repeat(64) }));
+    assert_eq!(lease(None), Err(ConvertFault::Missing { field: "Value.kind" }));
+    assert_eq!(lease(Some(pb::value::Kind::Number(f64::NAN))), Err(ConvertFault::NotFinite { name: "lr".into() }));
+    let stop = driver(Some(pb::from_driver::Said::Stop(pb::Held { slot: 65_536, ..Default::default() })));
+    assert_eq!(stop, Err(ConvertFault::Slot { slot: 65_536 }));
+}

@@ -1,0 +1,119 @@
+//! Whatever is wrong: a clear sentence that says what to do, an exit code that says what kind, and nothing lost.
+use nix::sys::signal::Signal;
+
+use crate::world::{SWEEP, World};
+
+/// Runs `words`, expects that exit code, and that each of `phrases` is said.
+fn refused(world: &World, words: &[&str], code: i32, phrases: &[&str]) {
+    let output = world.done(words);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+    for phrase in phrases {
+        assert!(said.contains(phrase), "{words:?} should say {phrase:?}: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn a_sweep_file_with_faults_starts_nothing() {
+    let world = World::new(&SWEEP.replace("eta = 3", "eta = 1").replace("kind = \"random\"", "kind = \"rnadom\""));
+    refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &["eta", "rnadom", "random", "sweep.toml:"]);
+    assert!(!world.run_dir().exists());
+    refused(&world, &["run", "nowhere.toml"], 2, &["nowhere.toml"]);
+}
+
+#[test]
+fn what_is_not_a_run_folder_is_said_to_be_none() {
+    let world = World::new(SWEEP);
+    for command in ["resume", "status", "report", "verify", "export"] {
+        refused(&world, &[command, "nowhere"], 3, &["nowhere"]);
+    }
+}
+
+#[test]
+fn hyperparameters_that_the_model_does_not_know_fail_the_trials_with_a_reason() {
+    let world = World::new(&SWEEP.replace("width = {", "wdith = {").replace("max_trials = 9", "max_trials = 2"));
+    refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &["wdith", "width"]);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_said_before_anything_starts() {
+    let world = World::new(&SWEEP.replace("device = \"cpu\"", "device = \"cuda\""));
+    if std::path::Path::new("/proc/driver/nvidia").exists() {
+        eprintln!("SKIPPED a_device_that_is_not_there_is_said_before_anything_starts: this machine has one");
+        return;
+    }
+    refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &["cuda"]);
+    assert!(!world.run_dir().exists());
+}
+
+#[test]
+fn a_worker_with_a_wrong_token_is_turned_away() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
+    let token = world.path("wrong-token");
+    std::fs::write(&token, "0".repeat(64)).unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let words = ["worker", "--run-dir", "run", "--slots", "1", "--token-file", token.to_str().unwrap()];
+    refused(&world, &words, 2, &["chmod 600"]);
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    refused(&world, &words, 2, &["token"]);
+    assert_eq!(driver.code(), Some(0), "{}", world.said());
+    assert_eq!(world.audit()["attempts"]["lost"], 0);
+}
+
+#[test]
+fn a_flipped_bit_in_the_journal_is_refused_and_its_line_named() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("some records", |records| records.len() > 20);
+    driver.signal(Signal::SIGINT);
+    assert_eq!(driver.code(), Some(4), "{}", world.said());
+    let path = world.run_dir().join("journal.jsonl");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let line_9 = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(8).unwrap().0 - 30;
+    bytes[line_9] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    refused(&world, &["resume", "run"], 3, &["line 9"]);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "a damaged journal is left as it is");
+}
+
+/// A real small file system, which needs root and mount.
+#[test]
+fn a_full_disk_stops_the_sweep_and_nothing_is_lost() {
+    let world = World::new(SWEEP);
+    let disk = world.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = |options: &str| {
+        std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&disk)
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    if !mount("size=250k") {
+        eprintln!("SKIPPED a_full_disk_stops_the_sweep_and_nothing_is_lost: mounting a small file system needs root");
+        return;
+    }
+    let _unmount = Unmount(disk.clone());
+    let run_dir = disk.join("run");
+    let run = world.done(&["run", "sweep.toml", "--run-dir", run_dir.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(matches!(run.status.code(), Some(3 | 4)), "{:?} {said}", run.status);
+    assert!(said.to_lowercase().contains("no space"), "{said}");
+    assert!(mount("remount,size=64m"));
+    let resumed = world.done(&["resume", run_dir.to_str().unwrap()]);
+    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
+    let verified = world.json(&["verify", run_dir.to_str().unwrap(), "--json"]);
+    assert_eq!(verified["ok"], true, "{verified}");
+}
+
+struct Unmount(std::path::PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}

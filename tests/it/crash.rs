@@ -1,0 +1,187 @@
+//! `kill -9`, in the middle, for real.
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::world::{SWEEP, World, about, acts, agents, hit, trainers};
+
+fn reported(records: &[Value]) -> usize {
+    records.iter().filter(|record| record["event"] == "reported").count()
+}
+
+/// Attempts that have a lease and have neither reached its end nor ended.
+fn live(records: &[Value]) -> Vec<(u64, u64)> {
+    let mut live = vec![];
+    for record in records {
+        for act in acts(record) {
+            if let Some(lease) = act.strip_prefix("lease ") {
+                let (trial, rest) = lease.split_once('.').unwrap();
+                let attempt = rest.split(' ').next().unwrap();
+                live.push((trial.parse().unwrap(), attempt.parse().unwrap()));
+            }
+        }
+        if record["event"] == "reached" || record["event"] == "ended" {
+            let over = about(record).unwrap();
+            live.retain(|held| *held != over);
+        }
+    }
+    live
+}
+
+#[test]
+fn a_killed_driver_costs_no_training_and_no_report() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("a report of a running trial", |records| reported(records) >= 3 && live(records).len() == 2);
+    driver.signal(Signal::SIGKILL);
+    driver.code();
+    let before = world.journal();
+    let running = live(&before);
+    let workers = agents(&world);
+    assert_eq!(workers.len(), 2, "the workers live on");
+    // Long enough for several epochs, which nobody hears of for now.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(agents(&world), workers);
+    let output = world.done(&["resume", "run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = world.audit();
+    assert_eq!(report["attempts"]["lost"], 0, "nobody was declared dead: {report}");
+    assert_eq!(report["attempts"]["preempted"], 0);
+    assert_eq!(report["hours"]["redone"], 0.0, "no GPU-second was lost: {report}");
+    // The very attempts that ran when the driver died went on to the end of their leases.
+    let reached: Vec<_> = world.events("reached").iter().filter_map(about).collect();
+    assert!(running.iter().all(|held| reached.contains(held)), "{running:?} in {reached:?}");
+    // Training went on meanwhile: what was reported during the outage came at once when the driver was back.
+    let after = &world.journal()[before.len()..];
+    let back = after.iter().find(|record| record["event"] == "worker_joined").unwrap()["at"].as_u64().unwrap();
+    let at_once = after.iter().filter(|record| about(record).is_some() && record["at"].as_u64().unwrap() < back + 500).count();
+    assert!(at_once >= 2, "{at_once} words were waiting");
+}
+
+#[test]
+fn a_killed_agent_loses_its_lease_and_the_trial_goes_on_elsewhere() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    // A promoted trial has just begun: it has a checkpoint behind it, and epochs before it.
+    let promoted = |records: &[Value]| {
+        let mut live = live(records);
+        live.retain(|held| records.iter().all(|record| record["event"] != "reported" || about(record) != Some(*held)));
+        records.iter().flat_map(acts).find_map(|act| {
+            let held = live.iter().find(|(trial, attempt)| act.starts_with(&format!("lease {trial}.{attempt} ")))?;
+            (!act.contains(" 0..")).then_some((*held, act.to_owned()))
+        })
+    };
+    world.wait_for("a promoted trial", |records| promoted(records).is_some());
+    let ((trial, attempt), act) = promoted(&world.journal()).unwrap();
+    let range = act.split(' ').nth(2).unwrap().to_owned();
+    let slot = act.split(" on ").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let agent =
+        agents(&world).into_iter().find(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().contains(&slot)).unwrap();
+    let children = trainers(agent);
+    hit(agent, Signal::SIGKILL);
+    assert_eq!(driver.code(), Some(0), "{}", world.said());
+    assert!(children.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists()), "no trainer outlives its agent");
+    let report = world.audit();
+    assert!(report["attempts"]["lost"].as_u64().unwrap() >= 1, "{report}");
+    assert_eq!(report["trials"]["failed"], 0, "a lost attempt is not a failure");
+    assert_eq!(report["attempts"]["failed"], 0);
+    // The trial went on from its checkpoint, not from the start.
+    let next = format!("lease {trial}.{} {range} ", attempt + 1);
+    assert!(world.journal().iter().flat_map(acts).any(|act| act.starts_with(&next)), "{next}");
+}
+
+#[test]
+fn a_killed_trainer_is_replaced_and_no_retry_is_spent() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("reports", |records| reported(records) >= 3 && live(records).len() == 2);
+    let killed: Vec<u32> = agents(&world).into_iter().flat_map(trainers).collect();
+    assert!(!killed.is_empty());
+    for trainer in killed {
+        hit(trainer, Signal::SIGKILL);
+    }
+    assert_eq!(driver.code(), Some(0), "{}", world.said());
+    let report = world.audit();
+    assert!(report["attempts"]["lost"].as_u64().unwrap() >= 1, "{report}");
+    assert_eq!((&report["trials"]["failed"], &report["attempts"]["failed"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn ctrl_c_ends_cleanly_and_the_sweep_goes_on_later() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("reports", |records| reported(records) >= 3);
+    driver.signal(Signal::SIGINT);
+    assert_eq!(driver.code(), Some(4), "{}", world.said());
+    assert_eq!(agents(&world), Vec::<u32>::new(), "no worker is left behind");
+    let status = world.json(&["status", "run", "--json"]);
+    assert_ne!(status["state"], "finished");
+    let output = world.done(&["resume", "run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = world.audit();
+    assert_eq!(report["attempts"]["lost"], 0, "{report}");
+    assert_eq!(report["attempts"]["failed"], 0, "{report}");
+    assert_eq!(report["state"], "finished");
+}
+
+#[test]
+fn a_torn_journal_tail_is_cut_and_the_rest_counts() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("reports", |records| reported(records) >= 2);
+    driver.signal(Signal::SIGINT);
+    assert_eq!(driver.code(), Some(4), "{}", world.said());
+    let path = world.run_dir().join("journal.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let records = world.journal().len();
+    std::fs::write(&path, format!("{whole}{{\"seq\":99999,\"at\":1,\"eve")).unwrap();
+    let output = world.done(&["resume", "run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(world.journal().len() > records);
+    world.audit();
+}
+
+#[test]
+fn a_second_driver_on_the_same_run_is_refused_and_harms_nothing() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("reports", |records| reported(records) >= 1);
+    let second = world.done(&["resume", "run"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(3), "{said}");
+    assert!(said.contains(&driver.pid().to_string()), "it names the driver that is alive: {said}");
+    assert_eq!(driver.code(), Some(0), "{}", world.said());
+    world.audit();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_noticed_and_the_trial_goes_on_without_it() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("a checkpoint", |records| records.iter().filter(|record| record["event"] == "reached").count() >= 2);
+    driver.signal(Signal::SIGINT);
+    assert_eq!(driver.code(), Some(4), "{}", world.said());
+    let mut damaged = 0;
+    for file in files(&world.run_dir().join("checkpoints")) {
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        damaged += 1;
+    }
+    assert!(damaged >= 2);
+    let output = world.done(&["resume", "run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = world.audit();
+    assert_eq!(report["trials"]["failed"], 0, "{report}");
+    assert!(world.events("ended").iter().any(|record| record["how"]["kind"] == "checkpoint"), "it was noticed");
+}
+
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found
+}

@@ -1,0 +1,59 @@
+//! What a sweep leaves behind.
+use crate::world::{SWEEP, World};
+
+#[test]
+fn a_sweep_ends_with_a_verified_model_a_report_and_balanced_books() {
+    let world = World::new(SWEEP);
+    let run = world.done(&["run", "sweep.toml", "--run-dir", "run", "--json"]);
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
+    let report = world.audit();
+    assert_eq!((&report["state"], &report["unit"], &report["trials"]["total"]), (&"finished".into(), &"slot".into(), &9.into()));
+    let last: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(last["best"], report["best"], "`run --json` ends with the report's line");
+    // The model was checked by a runtime that is not burn, on examples that no decision saw.
+    let model = &report["model"];
+    assert!(model["max_abs_diff"].as_f64().unwrap() <= 1e-4 && model["argmax_agreement"] == 1.0, "{model}");
+    let path = world.path(model["path"].as_str().unwrap());
+    let card: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path.with_extension("card.json")).unwrap()).unwrap();
+    assert_eq!(card["trial"], report["best"]["trial"]);
+    assert!(report["best"]["test"].is_number(), "{report}");
+    for file in ["report/report.md", "report/report.html", "report/trials.csv"] {
+        assert!(world.run_dir().join(file).metadata().unwrap().len() > 100, "{file}");
+    }
+    // An image of the right shape, as one CSV row.
+    let row = (0..256).map(|pixel| (pixel % 7 * 40).to_string()).collect::<Vec<_>>().join(",");
+    std::fs::write(world.path("one.csv"), row + "\n").unwrap();
+    let guess = world.json(&["predict", path.to_str().unwrap(), "--input", "one.csv", "--json"]);
+    assert!((0..8).contains(&guess["class"].as_u64().unwrap()), "{guess}");
+    // Another of the trials whose state was kept can be exported on demand.
+    let others: Vec<u64> = world.events("reported").iter().filter_map(|record| record["trial"].as_u64()).collect();
+    assert!(others.len() > 9);
+    let again = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
+    assert_eq!(again.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("hpo resume"), "{}", String::from_utf8_lossy(&again.stderr));
+}
+
+#[test]
+fn the_same_seed_on_one_worker_gives_the_same_decisions_and_losses() {
+    let sweep = SWEEP.replace("max_trials = 9", "max_trials = 4").replace("local = 2", "local = 1");
+    let decisions = || {
+        let world = World::new(&sweep);
+        let run = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
+        assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
+        let loss = |record: &serde_json::Value| (record["trial"].clone(), record["resource"].clone(), record["loss"].clone());
+        world.events("reported").iter().map(loss).collect::<Vec<_>>()
+    };
+    assert_eq!(decisions(), decisions());
+}
+
+#[test]
+fn a_budget_of_time_is_kept() {
+    let sweep = SWEEP.replace("max_trials = 9", "wall = \"6s\"");
+    let world = World::new(&sweep);
+    let begun = std::time::Instant::now();
+    let run = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(begun.elapsed().as_secs() < 60);
+    let report = world.audit();
+    assert!(report["best"]["metric"].is_number(), "what was found until then is exported: {report}");
+}

@@ -1,0 +1,217 @@
+//! A worker process: the session, with the connection, the trainers and the checkpoint store that it speaks of.
+mod notice;
+mod shell;
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hpo_core::WorkerId;
+use hpo_core::job::Job;
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+pub use notice::notice;
+
+use crate::checkpoint::{CheckpointFault, Store};
+use crate::connect::{ConnectFault, Target};
+use crate::resources::Slot;
+use crate::session::{Config, Session, SessionEnd};
+use crate::trainer::TrainerProgram;
+
+/// Files of dead workers that have not changed for so long are removed.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+/// Longest wait for the acknowledgement of the last words.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// Words that may wait for the driver; a report of a few figures takes some hundred bytes.
+const WORDS_MAX: usize = 10_000;
+
+/// Nobody else reads or writes it.
+const OWNER_ONLY: u32 = 0o600;
+
+/// What an agent needs to know.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// Identity; drawn if nobody has.
+    pub worker: Option<WorkerId>,
+    /// Host and process, for people.
+    pub name: String,
+    /// What it offers.
+    pub slots: Vec<Slot>,
+    /// The driver's `rendezvous.json`.
+    pub rendezvous: PathBuf,
+    /// The sweep's secret, readable by its owner alone.
+    pub token_file: PathBuf,
+    /// The run's checkpoint store.
+    pub checkpoints: PathBuf,
+    /// Where `trial-N.attempt-K.log` go.
+    pub log_dir: PathBuf,
+    /// How trainers are started.
+    pub trainer: TrainerProgram,
+    /// A driver that is away for this long is given up.
+    pub orphan_limit: Duration,
+    /// Longest wait between two tries to reach the driver.
+    pub retry_cap: Duration,
+}
+
+impl AgentOptions {
+    /// The default of `orphan_limit`.
+    pub const ORPHAN_LIMIT: Duration = Duration::from_secs(600);
+    /// The default of `retry_cap`; on the driver's own machine five seconds are kinder.
+    pub const RETRY_CAP: Duration = Duration::from_secs(15);
+}
+
+/// How an agent ended that did what it could.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentEnd {
+    /// The driver said so, or none runs any more and nothing was left to tell one.
+    Finished {
+        /// In its words.
+        why: String,
+        /// Whether the sweep can go on later.
+        resumable: bool,
+    },
+    /// Its machine is taken away; the driver was told as far as there was time.
+    Preempted,
+    /// No driver for too long; states are saved.
+    Orphaned {
+        /// For how long.
+        away: Duration,
+        /// Words that the driver never got.
+        words: usize,
+    },
+}
+
+/// Why an agent cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentFault {
+    /// The driver does not want it, or it has nothing to show.
+    #[error(transparent)]
+    Connect(#[from] ConnectFault),
+    /// The driver changed its sweep.
+    #[error("this worker joined the sweep {ours}, and the driver now works for {theirs}: start a new worker for it")]
+    OtherSweep {
+        /// What this worker joined.
+        ours: String,
+        /// What runs there now.
+        theirs: String,
+    },
+    /// Driver and worker are of different versions.
+    #[error("the driver's job is not understood ({why}): use the same version of hpo on both sides")]
+    BadJob {
+        /// What is not understood.
+        why: String,
+    },
+    /// The store of checkpoints cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointFault),
+    /// The store of checkpoints or this machine is of no more use.
+    #[error("{why}")]
+    Broken {
+        /// What failed.
+        why: String,
+    },
+    /// A folder or file that an agent needs.
+    #[error("cannot {doing} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random(#[source] io::Error),
+    /// Nothing to work with.
+    #[error("a worker needs at least one slot")]
+    NoSlots,
+}
+
+impl AgentFault {
+    /// The exit code of the process: 3 where the run folder, its disk or this machine is at fault, 2 where the call or the versions are.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Checkpoint(_) | Self::Broken { .. } | Self::Io { .. } => 3,
+            Self::Connect(_) | Self::OtherSweep { .. } | Self::BadJob { .. } | Self::Random(_) | Self::NoSlots => 2,
+        }
+    }
+}
+
+/// Works for the driver until it says that the sweep is over, until `shutdown` (see [`notice`]), or until the driver has
+/// been away for too long. To be awaited on a thread that lives as long as the process: trainers die with it.
+///
+/// # Errors
+/// If the worker cannot work at all, or no more. No trainer is left behind in any case.
+pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> Result<AgentEnd, AgentFault> {
+    if options.slots.is_empty() {
+        return Err(AgentFault::NoSlots);
+    }
+    let worker = options.worker.map_or_else(draw, Ok).map_err(AgentFault::Random)?;
+    let store = Store::new(&options.checkpoints);
+    let scratch = store.scratch(worker)?;
+    std::fs::create_dir_all(&options.log_dir).map_err(io_fault("make the folder", &options.log_dir))?;
+    match store.sweep_stale(STALE) {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed what dead workers had left"),
+        Err(why) => tracing::warn!(%why, "what dead workers have left stays"),
+    }
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let config = Config {
+        worker,
+        name: options.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        slots: options.slots.iter().map(Slot::offer).collect(),
+        scratch: scratch.clone(),
+        retry_cap_ms: millis(options.retry_cap),
+        orphan_ms: millis(options.orphan_limit),
+        farewell_ms: millis(FAREWELL),
+        words_max: WORDS_MAX,
+    };
+    // The low half of a random id is as good a seed as any.
+    let session = Session::new(config, hpo_core::Seed(worker.0 as u64).rng());
+    let target = Target { rendezvous: options.rendezvous.clone(), token_file: options.token_file.clone(), worker };
+    let ended = shell::Shell::new(options, session, store, scratch.clone(), target).run(shutdown).await;
+    // Trainers are dead by now. What cannot be removed is stale one day.
+    let _ = std::fs::remove_dir_all(&scratch);
+    match ended? {
+        SessionEnd::Finished { why, resumable } => Ok(AgentEnd::Finished { why, resumable }),
+        end @ SessionEnd::Deserted => Ok(AgentEnd::Finished { why: end.to_string(), resumable: true }),
+        SessionEnd::Preempted => Ok(AgentEnd::Preempted),
+        SessionEnd::Orphaned { away_ms, words } => Ok(AgentEnd::Orphaned { away: Duration::from_millis(away_ms), words }),
+        SessionEnd::OtherSweep { ours, theirs } => Err(AgentFault::OtherSweep { ours, theirs }),
+        SessionEnd::BadJob { why } => Err(AgentFault::BadJob { why }),
+        SessionEnd::Broken { why } => Err(AgentFault::Broken { why }),
+    }
+}
+
+fn draw() -> io::Result<WorkerId> {
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
+    Ok(WorkerId(u128::from_le_bytes(bytes)))
+}
+
+fn io_fault(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> AgentFault {
+    let path = path.to_owned();
+    move |source| AgentFault::Io { doing, path, source }
+}
+
+/// The job in a file, for trainers that are started with `--job`; only for its owner, for the environment of a command may
+/// hold secrets.
+fn write_job(job: &Job, path: &std::path::Path) -> Result<(), AgentFault> {
+    let text = serde_json::to_vec(job).map_err(|why| io_fault("write the job to", path)(why.into()))?;
+    let write = || {
+        let mut file = File::options().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(path)?;
+        // One that a process of the same id has left keeps its own mode.
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+        file.write_all(&text)
+    };
+    write().map_err(io_fault("write the job to", path))
+}
+
+#[cfg(test)]
+mod tests;

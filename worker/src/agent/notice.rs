@@ -1,0 +1,23 @@
+//! The word that this machine will be taken away.
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Listens, from now on, for SIGTERM, SIGUSR2 (as Slurm's `--signal` can send before the end of a job) and Ctrl-C.
+/// The future ends with the first of them.
+///
+/// # Errors
+/// If the system does not let this process listen.
+pub fn notice() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut user = signal(SignalKind::user_defined2())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let which = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = user.recv() => "SIGUSR2",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!("{which}: trainers save their states and leave");
+    })
+}

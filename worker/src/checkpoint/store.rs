@@ -1,0 +1,197 @@
+//! The content-addressed store: a state's name is its BLAKE3 hash, so a name that is found is a state that is whole.
+//!
+//! ```text
+//! <root>/ab/abcdef...      a state, 64 hexadecimal digits
+//! <root>/tmp/<worker>/...  what trainers are writing now
+//! ```
+//! A trainer writes in `tmp`; [`Store::adopt`] hashes the file, brings it to disk, renames it, and brings the folder to
+//! disk: after a crash at any point a state is there whole or not at all, and only files in `tmp` are left over.
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use hpo_core::WorkerId;
+
+/// A store of states. Many processes and machines may use one folder at once.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// A state that lies in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its BLAKE3 hash: 64 lower-case hexadecimal digits.
+    pub id: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// What can go wrong with a state.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointFault {
+    /// Not 64 lower-case hexadecimal digits; it is never made into a path.
+    #[error("`{id}` is not the id of a checkpoint")]
+    BadId {
+        /// What came.
+        id: String,
+    },
+    /// Nothing lies there, or something that is not a file.
+    #[error("there is no checkpoint file `{path}`")]
+    Absent {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The content is not what the name says. The sweep goes on from the state before it.
+    #[error("the checkpoint `{path}` is damaged: its hash should be {expected} and is {found}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// By its name.
+        expected: String,
+        /// By its content.
+        found: String,
+    },
+    /// No room.
+    #[error("the disk is full: cannot store the checkpoint `{path}`; free some space, then `hpo resume` goes on")]
+    Full {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Anything else that a disk can do.
+    #[error("cannot {doing} `{path}`")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl CheckpointFault {
+    /// Whether the file itself is at fault (absent, damaged), not the disk: another state can still be used.
+    #[must_use]
+    pub fn is_of_file(&self) -> bool {
+        matches!(self, Self::BadId { .. } | Self::Absent { .. } | Self::Damaged { .. })
+    }
+}
+
+/// Turns what the system says into a fault that names the path.
+fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointFault {
+    let path = path.to_owned();
+    move |source| match source.kind() {
+        io::ErrorKind::NotFound => CheckpointFault::Absent { path },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CheckpointFault::Full { path, source },
+        _ => CheckpointFault::Io { doing, path, source },
+    }
+}
+
+impl Store {
+    /// The store in `root`, which need not exist yet.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// A folder in which the trainers of one worker write; it is on the store's file system.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn scratch(&self, worker: WorkerId) -> Result<PathBuf, CheckpointFault> {
+        let scratch = self.root.join("tmp").join(worker.to_string());
+        fs::create_dir_all(&scratch).map_err(at("make the folder", &scratch))?;
+        Ok(scratch)
+    }
+
+    /// Takes a file of [`Store::scratch`] into the store; it is gone from where it was.
+    ///
+    /// # Errors
+    /// If there is no such file or the disk fails.
+    pub fn adopt(&self, file: &Path) -> Result<Stored, CheckpointFault> {
+        if !fs::symlink_metadata(file).map_err(at("look at", file))?.is_file() {
+            return Err(CheckpointFault::Absent { path: file.to_owned() });
+        }
+        let (stored, open) = hash(file)?;
+        open.sync_all().map_err(at("bring to disk", file))?;
+        let target = self.path(&stored.id)?;
+        let folder = target.parent().unwrap_or(&self.root);
+        if !folder.is_dir() {
+            fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
+            sync_folder(&self.root)?;
+        }
+        // If this very state is there already, this replaces it by its equal, which also mends a damaged one.
+        fs::rename(file, &target).map_err(at("move into the store", file))?;
+        sync_folder(folder)?;
+        Ok(stored)
+    }
+
+    /// Where the state lies, after its content was found to be what its name says.
+    ///
+    /// # Errors
+    /// If it is absent or damaged, or cannot be read.
+    pub fn open_verified(&self, id: &str) -> Result<PathBuf, CheckpointFault> {
+        let path = self.path(id)?;
+        let (stored, _) = hash(&path)?;
+        if stored.id == id { Ok(path) } else { Err(CheckpointFault::Damaged { path, expected: id.to_owned(), found: stored.id }) }
+    }
+
+    /// Removes what dead workers have left in `tmp`: whatever has not changed for `age`. Gives how many files went.
+    /// Others' files are removed by age alone, for nobody can know whether a worker on another machine lives.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn sweep_stale(&self, age: Duration) -> Result<usize, CheckpointFault> {
+        let scratch = self.root.join("tmp");
+        let mut removed = 0;
+        let folders = match fs::read_dir(&scratch) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            folders => folders.map_err(at("read the folder", &scratch))?,
+        };
+        for folder in folders.flatten() {
+            let Ok(files) = fs::read_dir(folder.path()) else { continue };
+            for file in files.flatten() {
+                // What another worker removes meanwhile is gone as well.
+                if file.metadata().is_ok_and(|found| is_older(&found, age)) && fs::remove_file(file.path()).is_ok() {
+                    removed += 1;
+                }
+            }
+            if folder.metadata().is_ok_and(|found| is_older(&found, age)) {
+                // Only an empty folder can be removed.
+                let _ = fs::remove_dir(folder.path());
+            }
+        }
+        Ok(removed)
+    }
+
+    fn path(&self, id: &str) -> Result<PathBuf, CheckpointFault> {
+        if id.len() != 64 || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(CheckpointFault::BadId { id: id.chars().take(80).collect() });
+        }
+        Ok(self.root.join(&id[..2]).join(id))
+    }
+}
+
+fn is_older(found: &fs::Metadata, age: Duration) -> bool {
+    let Ok(changed) = found.modified() else { return false };
+    SystemTime::now().duration_since(changed).is_ok_and(|since| since >= age)
+}
+
+fn hash(path: &Path) -> Result<(Stored, File), CheckpointFault> {
+    let file = File::open(path).map_err(at("open", path))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(&file).map_err(at("read", path))?;
+    Ok((Stored { id: hasher.finalize().to_hex().to_string(), bytes: hasher.count() }, file))
+}
+
+/// Brings the names in a folder to disk.
+fn sync_folder(folder: &Path) -> Result<(), CheckpointFault> {
+    File::open(folder).and_then(|open| open.sync_all()).map_err(at("bring to disk", folder))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! The worker's end of the connection. With hpo-wire's other end in the driver, the only place that names tonic.
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use hpo_core::WorkerId;
+use hpo_wire::pb::fleet_client::FleetClient;
+use hpo_wire::{ConvertFault, FromDriver, FromWorker, MESSAGE_MAX, TOKEN_HEADER, bearer, from_driver, pb};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+/// The version of `rendezvous.json` that this program reads.
+const RENDEZVOUS_FORMAT: u32 = 1;
+/// How long one address may take to answer.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long the driver may take to answer the greeting.
+const SESSION_WAIT: Duration = Duration::from_secs(30);
+/// An idle connection is asked whether it lives after this time, and given up after as much again.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Messages on their way in either direction.
+const IN_FLIGHT: usize = 256;
+
+/// Where the driver is and what it wants to see.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// `rendezvous.json`, which the driver writes anew each time it starts.
+    pub rendezvous: PathBuf,
+    /// The sweep's secret.
+    pub token_file: PathBuf,
+    /// Who dials.
+    pub worker: WorkerId,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectFault {
+    /// No driver runs, or it has not come so far.
+    #[error("no driver listens: there is no `{}`", path.display())]
+    NoDriver {
+        /// The rendezvous file.
+        path: PathBuf,
+    },
+    /// A file of the run folder cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("`{}` is not a rendezvous file of this version of hpo: {why}", path.display())]
+    Rendezvous {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Others could read the secret.
+    #[error("the token file `{}` can be read by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), path.display())]
+    TokenNotPrivate {
+        /// Which.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// No secret at all.
+    #[error("the token file `{}` does not hold a token", path.display())]
+    TokenEmpty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Nobody answers.
+    #[error("cannot reach the driver at {address}")]
+    Unreachable {
+        /// The last address that was tried.
+        address: String,
+        /// Why not.
+        source: tonic::transport::Error,
+    },
+    /// An address that is none.
+    #[error("`{address}` is not an address")]
+    Address {
+        /// What the rendezvous file says.
+        address: String,
+    },
+    /// The token is not that of the sweep.
+    #[error("the driver refuses the token of `{}`: {why}", path.display())]
+    WrongToken {
+        /// The token file.
+        path: PathBuf,
+        /// In the driver's words.
+        why: String,
+    },
+    /// The driver wants nothing of this worker.
+    #[error("the driver refuses this worker: {why}")]
+    Refused {
+        /// In its words.
+        why: String,
+    },
+    /// The connection broke.
+    #[error("the connection to the driver broke")]
+    Broken(#[source] Box<Status>),
+    /// The driver ended it.
+    #[error("the driver has closed the connection")]
+    Closed,
+    /// It does not answer.
+    #[error("the driver at {address} does not answer the greeting")]
+    NoAnswer {
+        /// Where.
+        address: String,
+    },
+    /// It says what makes no sense.
+    #[error("the driver's words make no sense: use the same version of hpo on both sides")]
+    Senseless(#[source] ConvertFault),
+}
+
+/// What is to be done about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Dial again after a while.
+    Retry,
+    /// Give up, unless this worker has been welcomed before: then another program may have got the driver's port.
+    RetryIfWelcomed,
+    /// Give up.
+    GiveUp,
+}
+
+impl ConnectFault {
+    /// What is to be done.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::TokenNotPrivate { .. } | Self::TokenEmpty { .. } | Self::WrongToken { .. } => Remedy::RetryIfWelcomed,
+            Self::Rendezvous { .. } => Remedy::RetryIfWelcomed,
+            Self::Refused { .. } | Self::Senseless(_) => Remedy::GiveUp,
+            _ => Remedy::Retry,
+        }
+    }
+}
+
+/// What a connection does.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// It stands: words for the driver go here, the greeting first.
+    Up(mpsc::Sender<FromWorker>),
+    /// The driver said something.
+    Said(FromDriver),
+    /// It is gone, or never came to be. The last event.
+    Down(ConnectFault),
+}
+
+/// One try to talk to the driver, from dialling to the end. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Link {
+    events: mpsc::Receiver<LinkEvent>,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// Dials after `wait`.
+    #[must_use]
+    pub fn dial(target: Target, wait: Duration) -> Self {
+        let (tell, events) = mpsc::channel(IN_FLIGHT);
+        let task = tokio::spawn(async move {
+            sleep(wait).await;
+            let fault = match converse(&target, &tell).await {
+                Ok(()) => ConnectFault::Closed,
+                Err(fault) => fault,
+            };
+            // Nobody listens if the link was dropped.
+            let _ = tell.send(LinkEvent::Down(fault)).await;
+        });
+        Self { events, task }
+    }
+
+    /// The next event; none after [`LinkEvent::Down`].
+    pub async fn next(&mut self) -> Option<LinkEvent> {
+        self.events.recv().await
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Talks to the driver until it ends the conversation.
+async fn converse(target: &Target, tell: &mpsc::Sender<LinkEvent>) -> Result<(), ConnectFault> {
+    let token = token(&target.token_file)?;
+    let (channel, address) = open(&addresses(&target.rendezvous)?).await?;
+    let (words, outgoing) = mpsc::channel(IN_FLIGHT);
+    // The driver waits for the greeting before it answers the call, so it must be on its way by then.
+    if tell.send(LinkEvent::Up(words)).await.is_err() {
+        return Ok(());
+    }
+    let mut request = Request::new(ReceiverStream::new(outgoing).map(pb::FromWorker::from));
+    request.metadata_mut().insert(TOKEN_HEADER, token);
+    let mut client = FleetClient::new(channel).max_decoding_message_size(MESSAGE_MAX * 4);
+    let answer = timeout(SESSION_WAIT, client.session(request)).await.map_err(|_| ConnectFault::NoAnswer { address })?;
+    let mut heard = answer.map_err(|status| refusal(status, &target.token_file))?.into_inner();
+    while let Some(message) = heard.message().await.map_err(|status| refusal(status, &target.token_file))? {
+        let said = from_driver(message, target.worker).map_err(ConnectFault::Senseless)?;
+        if tell.send(LinkEvent::Said(said)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn refusal(status: Status, token_file: &Path) -> ConnectFault {
+    let why = || status.message().to_owned();
+    match status.code() {
+        Code::Unauthenticated => ConnectFault::WrongToken { path: token_file.to_owned(), why: why() },
+        Code::FailedPrecondition | Code::InvalidArgument => ConnectFault::Refused { why: why() },
+        _ => ConnectFault::Broken(Box::new(status)),
+    }
+}
+
+/// The first address that answers.
+async fn open(addresses: &[String]) -> Result<(Channel, String), ConnectFault> {
+    let mut last = None;
+    for address in addresses {
+        let endpoint = Endpoint::from_shared(format!("http://{address}"));
+        let endpoint = endpoint.map_err(|_| ConnectFault::Address { address: address.clone() })?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_WAIT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_while_idle(true);
+        match endpoint.connect().await {
+            Ok(channel) => return Ok((channel, address.clone())),
+            Err(source) => last = Some(ConnectFault::Unreachable { address: address.clone(), source }),
+        }
+    }
+    Err(last.unwrap_or(ConnectFault::Address { address: String::new() }))
+}
+
+/// What of `rendezvous.json` a worker reads.
+#[derive(Deserialize)]
+struct Rendezvous {
+    format: u32,
+    addresses: Vec<String>,
+}
+
+/// Read anew for each try: a driver that was started again listens elsewhere.
+fn addresses(path: &Path) -> Result<Vec<String>, ConnectFault> {
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ConnectFault::NoDriver { path: path.to_owned() },
+        _ => ConnectFault::Read { path: path.to_owned(), source },
+    })?;
+    let wrong = |why: String| ConnectFault::Rendezvous { path: path.to_owned(), why };
+    let found: Rendezvous = serde_json::from_slice(&bytes).map_err(|why| wrong(why.to_string()))?;
+    if found.format != RENDEZVOUS_FORMAT {
+        return Err(wrong(format!("it has format {}, not {RENDEZVOUS_FORMAT}", found.format)));
+    }
+    if found.addresses.is_empty() {
+        return Err(wrong("it names no address".to_owned()));
+    }
+    Ok(found.addresses)
+}
+
+/// The secret, if nobody else can read it, as the driver wants to see it.
+fn token(path: &Path) -> Result<MetadataValue<Ascii>, ConnectFault> {
+    let read = |source| ConnectFault::Read { path: path.to_owned(), source };
+    let mode = fs::metadata(path).map_err(read)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(ConnectFault::TokenNotPrivate { path: path.to_owned(), mode });
+    }
+    let text = fs::read_to_string(path).map_err(read)?;
+    let empty = || ConnectFault::TokenEmpty { path: path.to_owned() };
+    if text.trim().is_empty() {
+        return Err(empty());
+    }
+    let mut value: MetadataValue<Ascii> = bearer(&text).parse().map_err(|_| empty())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

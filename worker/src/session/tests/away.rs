@@ -1,0 +1,139 @@
+//! The driver goes away and comes back: nothing is lost, nothing is said twice to effect, and training goes on.
+use super::*;
+
+#[test]
+fn words_wait_for_the_driver_and_are_said_again_in_order_until_acknowledged() {
+    let mut bench = Bench::burn(2);
+    let first = bench.training(0);
+    bench.on(lease(1, 1, 1));
+    bench.said(0, report(1));
+    bench.said(1, report(1));
+    bench.said(0, report(2));
+    assert_eq!(bench.on(acknowledged(0, 1, 1)), []);
+
+    assert!(matches!(bench.on(Input::Disconnected)[..], [Output::Connect { .. }]));
+    assert_eq!(bench.said(0, report(3)), [], "training goes on");
+    assert_eq!(bench.on(Input::Connected), [hello(&[first, held(1, 1, 1)], "sweep", 2)]);
+    assert_eq!(bench.said(1, report(2)), [], "nothing is said before the welcome");
+    let again = [reported(1, 1, 1, 1), reported(0, 1, 2, 2), reported(0, 1, 3, 3), reported(1, 1, 2, 2)];
+    assert_eq!(bench.on(welcome(&burn_job())), again);
+
+    // The answer was lost with the connection: all of it once more, then no more.
+    bench.on(Input::Disconnected);
+    bench.on(Input::Connected);
+    assert_eq!(bench.on(welcome(&burn_job())), again);
+    bench.on(acknowledged(0, 1, 3));
+    bench.on(acknowledged(1, 1, 2));
+    bench.on(Input::Disconnected);
+    bench.on(Input::Connected);
+    assert_eq!(bench.on(welcome(&burn_job())), []);
+}
+
+#[test]
+fn an_attempt_is_held_until_its_last_word_is_acknowledged() {
+    let mut bench = Bench::burn(1);
+    let attempt = bench.training(0);
+    bench.said(0, report(3));
+    bench.said(0, FromTrainer::Reached { resource: 3, checkpoint: None, wrote_ms: 0 });
+    bench.on(Input::Disconnected);
+    assert_eq!(bench.on(Input::Connected), [hello(&[attempt], "sweep", 1)]);
+    bench.on(welcome(&burn_job()));
+    bench.on(acknowledged(0, 1, 2));
+    bench.on(Input::Disconnected);
+    assert_eq!(bench.on(Input::Connected), [hello(&[], "sweep", 1)]);
+}
+
+#[test]
+fn tries_are_spread_and_never_further_apart_than_the_cap() {
+    let mut bench = Bench::new(1);
+    let mut waits = Vec::new();
+    for _ in 0..40 {
+        match bench.on(Input::Disconnected)[..] {
+            [Output::Connect { after_ms }] => waits.push(after_ms),
+            ref other => panic!("{other:?}"),
+        }
+    }
+    assert!((50..=100).contains(&waits[0]) && (100..=200).contains(&waits[1]), "{waits:?}");
+    assert!(waits[10..].iter().all(|wait| (7_500..=15_000).contains(wait)), "{waits:?}");
+    assert!(waits[10..].windows(2).any(|pair| pair[0] != pair[1]), "{waits:?}");
+
+    // A welcome ends the doubling.
+    bench.on(Input::Connected);
+    bench.on(welcome(&burn_job()));
+    assert!(matches!(bench.on(Input::Disconnected)[..], [Output::Connect { after_ms: 50..=100 }]));
+}
+
+#[test]
+fn a_driver_that_does_not_answer_the_greeting_is_dropped() {
+    let mut bench = Bench::new(1);
+    assert_eq!(bench.on(Input::Connected), [hello(&[], "", 1)]);
+    assert_eq!(bench.ticks(29_999), []);
+    assert!(matches!(bench.ticks(1)[..], [Output::Connect { .. }]));
+}
+
+#[test]
+fn heartbeats_are_said_only_when_nothing_else_is() {
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    assert_eq!(bench.ticks(499), []);
+    bench.said(0, report(1));
+    assert_eq!(bench.ticks(499), []);
+    assert_eq!(bench.ticks(1), [Output::Send(FromWorker::Heartbeat)]);
+    bench.on(Input::Disconnected);
+    assert_eq!(bench.ticks(5_000), []);
+}
+
+#[test]
+fn trainers_are_not_heard_while_too_many_words_wait() {
+    let mut bench = Bench::command(1);
+    let mut long = a_lease(0, 1, 0);
+    long.until = Resource(100);
+    bench.on(Input::Driver(FromDriver::Lease(long)));
+    bench.on(Input::Disconnected);
+    for resource in 1..=9 {
+        assert_eq!(bench.said(0, report(resource)), []);
+    }
+    assert_eq!(bench.said(0, report(10)), [Output::Pause { slot: 0, paused: true }]);
+    // Lines that were on their way are kept as well: none is ever dropped.
+    assert_eq!(bench.said(0, report(11)), []);
+    assert_eq!(bench.ticks(STALL * 2), [], "silence that we asked for is no hang");
+    bench.on(Input::Connected);
+    assert_eq!(bench.on(welcome(&command_job())).len(), 11);
+    assert_eq!(bench.on(acknowledged(0, 1, 11)), [Output::Pause { slot: 0, paused: false }]);
+    assert_eq!(bench.ticks(STALL - 1), [Output::Send(FromWorker::Heartbeat)]);
+    assert_eq!(bench.ticks(1), [Output::Kill { slot: 0 }]);
+}
+
+#[test]
+fn a_trainer_that_is_asked_to_leave_is_heard_even_then() {
+    let mut bench = Bench::command(1);
+    let mut long = a_lease(0, 1, 0);
+    long.until = Resource(100);
+    bench.on(Input::Driver(FromDriver::Lease(long)));
+    bench.said(0, FromTrainer::Ready);
+    for resource in 1..=10 {
+        bench.said(0, report(resource));
+    }
+    let out = bench.on(Input::Notice);
+    assert_eq!(out, [Output::Write { slot: 0, line: ToTrainer::CallBack }, Output::Pause { slot: 0, paused: false }]);
+}
+
+#[test]
+fn a_driver_of_another_sweep_ends_the_worker() {
+    let mut bench = Bench::burn(1);
+    bench.on(Input::Disconnected);
+    bench.on(Input::Connected);
+    let end = SessionEnd::OtherSweep { ours: "sweep".to_owned(), theirs: "other".to_owned() };
+    assert_eq!(bench.on(welcome_to("other", &burn_job())), [Output::Exit(end)]);
+    assert_eq!(bench.ticks(1_000_000), [], "it is over");
+}
+
+#[test]
+fn a_job_that_is_not_understood_ends_the_worker() {
+    let mut bench = Bench::new(1);
+    bench.on(Input::Connected);
+    let job = r#"{"trainable":{"kind":"quantum"}}"#.to_owned();
+    let welcome = Welcome { sweep: "sweep".to_owned(), heartbeat_ms: 1, lease_ms: 1, job };
+    let out = bench.on(Input::Driver(FromDriver::Welcome(welcome)));
+    assert!(matches!(&out[..], [Output::Exit(SessionEnd::BadJob { why })] if why.contains("quantum")), "{out:?}");
+}

@@ -1,0 +1,144 @@
+//! How a worker ends.
+use super::*;
+
+fn goodbye(why: &str) -> Output {
+    Output::Send(FromWorker::Goodbye { why: why.to_owned() })
+}
+
+fn finish(resumable: bool) -> Input {
+    Input::Driver(FromDriver::Finish { why: "done".to_owned(), resumable })
+}
+
+#[test]
+fn a_notice_saves_the_states_and_waits_until_the_driver_has_the_words() {
+    let mut bench = Bench::burn(1);
+    let attempt = bench.training(0);
+    bench.said(0, report(1));
+    assert_eq!(bench.on(Input::Notice), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    assert_eq!(bench.on(Input::Notice), [], "once is enough");
+    bench.said(0, FromTrainer::Left { resource: 1, checkpoint: Some(file(0, 1)), wrote_ms: 2 });
+    let checkpoint = Some(Checkpoint { id: "ab12".to_owned(), resource: Resource(1), bytes: 100, wrote_ms: 2 });
+    let out = bench.on(Input::Adopted { held: attempt, outcome: Ok(Some(stored())) });
+    assert_eq!(out, [ended(0, 1, 2, End::Preempted { checkpoint })]);
+    // A lease that was on its way is given back.
+    assert_eq!(bench.on(lease(1, 1, 0)), [ended(1, 1, 1, End::Preempted { checkpoint: None })]);
+    assert_eq!(bench.on(acknowledged(0, 1, 2)), []);
+    let out = bench.on(acknowledged(1, 1, 1));
+    assert_eq!(out, [goodbye("this machine is taken away"), Output::Exit(SessionEnd::Preempted)]);
+}
+
+#[test]
+fn a_notice_does_not_wait_for_ever() {
+    let mut bench = Bench::burn(1);
+    let attempt = bench.training(0);
+    bench.on(Input::Disconnected);
+    assert_eq!(bench.on(Input::Notice), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    assert_eq!(bench.ticks(GRACE), [Output::Kill { slot: 0 }]);
+    assert_eq!(bench.exited(0, killed()), [discard(0, 1)]);
+    assert!(bench.on(Input::Disconnected).iter().all(|output| matches!(output, Output::Connect { .. })), "it still tries");
+    assert_eq!(bench.ticks(9_999), []);
+    assert_eq!(bench.ticks(1), [Output::Exit(SessionEnd::Preempted)]);
+    assert_eq!(attempt, held(0, 1, 0));
+}
+
+#[test]
+fn a_notice_with_nothing_to_save_ends_at_once() {
+    let mut bench = Bench::new(1);
+    assert_eq!(bench.on(Input::Notice), [Output::Exit(SessionEnd::Preempted)]);
+    let mut bench = Bench::burn(1);
+    assert_eq!(bench.on(Input::Notice), [goodbye("this machine is taken away"), Output::Exit(SessionEnd::Preempted)]);
+}
+
+#[test]
+fn finish_stops_what_runs_or_saves_it_if_the_sweep_can_go_on() {
+    let end = |resumable| SessionEnd::Finished { why: "done".to_owned(), resumable };
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    assert_eq!(bench.on(finish(false)), [Output::Write { slot: 0, line: ToTrainer::Stop }]);
+    assert_eq!(bench.said(0, FromTrainer::Stopped), [discard(0, 1), ended(0, 1, 1, End::Stopped)]);
+    assert_eq!(bench.on(acknowledged(0, 1, 1)), [goodbye("done"), Output::Exit(end(false))]);
+
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    assert_eq!(bench.on(finish(true)), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    // The driver is gone for good: nobody is waited for.
+    assert_eq!(bench.on(Input::Disconnected), []);
+    let left = FromTrainer::Left { resource: 0, checkpoint: None, wrote_ms: 0 };
+    assert_eq!(bench.said(0, left), [discard(0, 1), Output::Exit(end(true))]);
+}
+
+#[test]
+fn finish_after_a_notice_ends_the_wait_for_the_driver() {
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    assert_eq!(bench.on(Input::Notice), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    assert_eq!(bench.on(finish(true)), [], "it was asked already");
+    let left = FromTrainer::Left { resource: 0, checkpoint: None, wrote_ms: 0 };
+    assert_eq!(bench.said(0, left), [discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
+    let end = SessionEnd::Finished { why: "done".to_owned(), resumable: true };
+    assert_eq!(bench.on(Input::Disconnected), [Output::Exit(end)]);
+}
+
+#[test]
+fn a_driver_that_stays_away_is_given_up_and_the_states_are_saved() {
+    let mut bench = Bench::burn(1);
+    let attempt = bench.training(0);
+    bench.said(0, report(1));
+    bench.on(Input::Disconnected);
+    bench.now += 590_000;
+    bench.said(0, report(2));
+    assert_eq!(bench.ticks(9_999), []);
+    assert_eq!(bench.ticks(1), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    bench.said(0, FromTrainer::Left { resource: 2, checkpoint: Some(file(0, 1)), wrote_ms: 2 });
+    let out = bench.on(Input::Adopted { held: attempt, outcome: Ok(Some(stored())) });
+    assert_eq!(out, [Output::Exit(SessionEnd::Orphaned { away_ms: 600_000, words: 3 })]);
+}
+
+#[test]
+fn a_driver_that_comes_back_in_the_last_moment_finds_its_worker() {
+    let mut bench = Bench::burn(1);
+    let attempt = bench.training(0);
+    bench.on(Input::Disconnected);
+    bench.now = 600_000 - STALL;
+    bench.said(0, report(1));
+    bench.now = 600_000 - 1;
+    bench.said(0, report(2));
+    assert_eq!(bench.ticks(1), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    bench.on(Input::Connected);
+    assert_eq!(bench.on(welcome(&burn_job())), [reported(0, 1, 1, 1), reported(0, 1, 2, 2)]);
+    bench.said(0, FromTrainer::Left { resource: 2, checkpoint: Some(file(0, 1)), wrote_ms: 2 });
+    bench.on(Input::Adopted { held: attempt, outcome: Ok(Some(stored())) });
+    let line = ToTrainer::Start(start(&a_lease(1, 1, 0), None, false));
+    assert_eq!(bench.on(lease(1, 1, 0)), [Output::Write { slot: 0, line }], "it works on");
+}
+
+#[test]
+fn a_store_that_takes_nothing_ends_the_worker_and_blames_no_trial() {
+    let mut bench = Bench::burn(1);
+    let attempt = bench.training(0);
+    bench.said(0, report(3));
+    bench.said(0, FromTrainer::Reached { resource: 3, checkpoint: Some(file(0, 1)), wrote_ms: 0 });
+    let full = Err(StoreFailure::Store("the disk is full".to_owned()));
+    let out = bench.on(Input::Adopted { held: attempt, outcome: full });
+    assert_eq!(out, [discard(0, 1), ended(0, 1, 2, End::Preempted { checkpoint: None })]);
+    let out = bench.on(acknowledged(0, 1, 2));
+    assert_eq!(out, [goodbye("the disk is full"), Output::Exit(SessionEnd::Broken { why: "the disk is full".to_owned() })]);
+}
+
+#[test]
+fn a_trainer_that_cannot_save_ends_the_worker_and_blames_no_trial_either() {
+    let unsaved = || FromTrainer::Unsaved { message: "the disk is full".to_owned() };
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    let out = bench.said(0, unsaved());
+    assert_eq!(out, [discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
+    let out = bench.on(acknowledged(0, 1, 1));
+    assert_eq!(out, [goodbye("the disk is full"), Output::Exit(SessionEnd::Broken { why: "the disk is full".to_owned() })]);
+
+    // One that is being killed for something else has nothing more to say.
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    bench.said(0, FromTrainer::Failed { kind: FailureKind::NotFinite, message: "nan".to_owned() });
+    assert_eq!(bench.said(0, unsaved()), []);
+    assert_eq!(bench.exited(0, killed()), [discard(0, 1), ended(0, 1, 1, failed(FailureKind::NotFinite, "nan"))]);
+}

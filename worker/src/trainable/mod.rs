@@ -1,0 +1,2 @@
+//! What can train.
+pub mod burn;

@@ -1,0 +1,82 @@
+//! A process that never outlives its agent: `kill -9` of the agent must leave nothing that trains on for nobody.
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use hpo_core::sweep::event::FailureKind;
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+
+use super::protocol::{FromTrainer, PREFIX};
+
+/// Tells a trainer the process id of its agent.
+pub(super) const AGENT_PID: &str = "HPO_AGENT_PID";
+
+/// Why a trainer process cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecFault {
+    /// The agent died before its death could be noticed.
+    #[error("the agent that started this trainer is gone")]
+    Orphaned,
+    /// The system does not offer it.
+    #[error("cannot ask to die with the agent")]
+    DeathSignal(#[source] nix::Error),
+    /// No such program, or it may not be run.
+    #[error("cannot run `{program}`")]
+    Exec {
+        /// Which.
+        program: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// From now on the kernel kills this process when its agent dies. For the first lines of a trainer process.
+///
+/// # Errors
+/// If the agent is dead already, or the kernel refuses.
+pub fn die_with_parent() -> Result<(), ExecFault> {
+    set_pdeathsig(Signal::SIGKILL).map_err(ExecFault::DeathSignal)?;
+    // It may have died before the kernel knew of our wish; then somebody else is our parent now.
+    let agent = std::env::var(AGENT_PID).ok().and_then(|text| text.parse::<i32>().ok());
+    if agent.is_some_and(|agent| agent != getppid().as_raw()) {
+        return Err(ExecFault::Orphaned);
+    }
+    Ok(())
+}
+
+/// Becomes a user's program, which then dies with the agent. Returns only if that fails; the agent is told why.
+///
+/// # Errors
+/// If the agent is gone or the program cannot be run.
+pub fn run(program: &OsStr, args: &[OsString]) -> Result<Infallible, ExecFault> {
+    die_with_parent()?;
+    let source = Command::new(program).args(args).env_remove(AGENT_PID).exec();
+    let fault = ExecFault::Exec { program: program.to_string_lossy().into_owned(), source };
+    let ExecFault::Exec { program, source } = &fault else { return Err(fault) };
+    let said = why_not(program, source);
+    if let Ok(line) = serde_json::to_string(&said) {
+        // If nobody listens, the exit code says it too.
+        let _ = writeln!(io::stdout(), "{PREFIX}{line}");
+    }
+    Err(fault)
+}
+
+/// A program that does not exist or is none fails everywhere; anything else is this machine's want of the moment.
+fn why_not(program: &str, source: &io::Error) -> FromTrainer {
+    use io::ErrorKind::{ArgumentListTooLong, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    let message = format!("cannot run `{program}`: {source}");
+    let of_program = [NotFound, PermissionDenied, NotADirectory, IsADirectory, ArgumentListTooLong, InvalidInput].contains(&source.kind());
+    if of_program || source.raw_os_error() == Some(Errno::ENOEXEC as i32) {
+        FromTrainer::Failed { kind: FailureKind::Setup, message }
+    } else {
+        FromTrainer::Unsaved { message }
+    }
+}
+
+#[cfg(test)]
+mod tests;
