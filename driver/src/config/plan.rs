@@ -2,7 +2,7 @@
 use std::fmt;
 
 use hpo_core::schedule::{Ladder, SchedulerSpec, build};
-use hpo_core::{Loss, Seed, SweepSpec, TrialId};
+use hpo_core::{Loss, Params, Seed, Space, SweepSpec, TrialId};
 use rand::RngExt;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ pub struct Plan {
     pub rungs: Vec<Rung>,
     /// `max_trials`.
     pub trials: Option<u32>,
-    /// The most resource that any order of results can cost: see [`worst_case`]. None without `max_trials`.
+    /// The most resource that any order of results can cost: see [`SchedulerSpec::worst_arrivals`]. None without `max_trials`.
     pub worst_case_resource: Option<u64>,
     /// The mean resource for results in random order on one slot. None without `max_trials`.
     pub expected_resource: Option<u64>,
@@ -45,8 +45,8 @@ impl Plan {
     pub fn of(spec: &SweepSpec) -> Self {
         let ladder = spec.scheduler.ladder();
         let trials = spec.budget.max_trials;
-        let worst = trials.map(|trials| worst_arrivals(ladder, trials));
-        let expected = trials.map(|trials| Expected::of(&spec.scheduler, trials));
+        let worst = trials.map(|trials| spec.scheduler.worst_arrivals(trials));
+        let expected = trials.map(|trials| Expected::of(&spec.scheduler, &spec.space, trials));
         let rungs = ladder.rungs().iter().enumerate().map(|(rung, resource)| Rung {
             resource: resource.0,
             worst_trials: worst.as_ref().map(|arrivals| arrivals[rung]),
@@ -56,9 +56,7 @@ impl Plan {
             dimensions: spec.space.dimensions(),
             rungs: rungs.collect(),
             trials,
-            worst_case_resource: worst
-                .as_ref()
-                .map(|arrivals| increments(ladder).zip(arrivals).map(|(increment, trials)| u64::from(increment) * trials).sum()),
+            worst_case_resource: trials.map(|trials| spec.scheduler.worst_resource(trials)),
             expected_resource: expected.as_ref().map(|expected| {
                 increments(ladder).zip(&expected.arrivals).map(|(increment, trials)| f64::from(increment) * trials).sum::<f64>().round()
                     as u64
@@ -86,17 +84,6 @@ fn increments(ladder: &Ladder) -> impl Iterator<Item = u32> {
     ladder.rungs().iter().zip(below).map(|(rung, below)| rung.0 - below)
 }
 
-/// The most trials that can ever come to each rung. The bound is reached, so there is no smaller one.
-///
-/// ASHA promotes more than one in eta, since a trial is promoted when it is among the best floor(m / eta) of the m that
-/// stand on its rung *at that moment*. But never one of the eta - 1 worst that ever stand there: the j-th worst has at
-/// most j - 1 worse ones below it, hence rank m - j + 1 or more, and for j < eta that is more than m / eta once m is at
-/// least eta (while m < eta nobody is promoted). So of n arrivals at most n - (eta - 1) go on. All of these do if each
-/// trial is better than all before it, on every rung.
-fn worst_arrivals(ladder: &Ladder, trials: u32) -> Vec<u64> {
-    (0..ladder.rungs().len()).map(|rung| u64::from(trials).saturating_sub(rung as u64 * u64::from(ladder.eta() - 1))).collect()
-}
-
 /// Means over random orders of results.
 struct Expected {
     /// Trials that come to each rung.
@@ -107,13 +94,13 @@ struct Expected {
 
 impl Expected {
     /// Runs the scheduler itself: one slot, and a trial has the same rank among others on every rung.
-    fn of(scheduler: &SchedulerSpec, trials: u32) -> Self {
+    fn of(scheduler: &SchedulerSpec, space: &Space, trials: u32) -> Self {
         let simulated = trials.min(MOST_SIMULATED);
         let mut arrivals = vec![0_u64; scheduler.ladder().rungs().len()];
         let mut checkpoints = 0;
         for order in 0..ORDERS {
             let mut climb = Climb { arrivals: &mut arrivals, kept: 0, most_kept: 0 };
-            climb.run(scheduler, simulated, Seed(0).derive("plan", order));
+            climb.run(scheduler, space, simulated, Seed(0).derive("plan", order));
             checkpoints += climb.most_kept;
         }
         let scale = f64::from(trials) / f64::from(simulated) / ORDERS as f64;
@@ -131,10 +118,10 @@ struct Climb<'a> {
 }
 
 impl Climb<'_> {
-    fn run(&mut self, spec: &SchedulerSpec, trials: u32, seed: Seed) {
+    fn run(&mut self, spec: &SchedulerSpec, space: &Space, trials: u32, seed: Seed) {
         let mut rng = seed.rng();
         let losses: Vec<Loss> = (0..trials).map(|_| Loss::new(rng.random())).collect();
-        let mut scheduler = build(spec, Some(trials));
+        let mut scheduler = build(spec, space, Some(trials));
         let mut fresh = 0..trials;
         loop {
             let (trial, rungs) = match scheduler.promote() {
@@ -143,7 +130,7 @@ impl Climb<'_> {
                     (promotion.trial, promotion.to..=promotion.to)
                 }
                 None => match fresh.next() {
-                    Some(trial) => (TrialId(trial), 0..=scheduler.entry()),
+                    Some(trial) => (TrialId(trial), 0..=scheduler.enter(TrialId(trial), &Params::new())),
                     None => return,
                 },
             };
@@ -197,16 +184,24 @@ mod tests {
         SchedulerSpec::AshaPromote { ladder: Ladder::new(Resource(min), Resource(max), eta).unwrap() }
     }
 
+    fn nowhere() -> Space {
+        Space::new(vec![]).unwrap()
+    }
+
     /// Trials that come to each rung when their results come in this order, each with the same loss on every rung, and
     /// `slots` of them run at once.
     fn arrivals(spec: &SchedulerSpec, losses: &[u32], slots: usize) -> Vec<u64> {
-        let mut scheduler = build(spec, Some(losses.len() as u32));
+        let mut scheduler = build(spec, &nowhere(), Some(losses.len() as u32));
         let rungs = spec.ladder().rungs().len();
         let (mut arrivals, mut running, mut fresh) = (vec![0; rungs], vec![], 0..losses.len() as u32);
         loop {
             while running.len() < slots {
                 let next = scheduler.promote().map(|promotion| (promotion.trial, promotion.to));
-                let Some(next) = next.or_else(|| fresh.next().map(|trial| (TrialId(trial), 0))) else { break };
+                let Some(next) =
+                    next.or_else(|| fresh.next().map(|trial| (TrialId(trial), scheduler.enter(TrialId(trial), &Params::new()))))
+                else {
+                    break;
+                };
                 running.push(next);
             }
             if running.is_empty() {
@@ -224,7 +219,7 @@ mod tests {
     fn the_worst_case_is_reached_when_every_trial_is_better_than_all_before() {
         for (spec, trials) in [(asha(1, 9, 3), 24_u32), (asha(1, 8, 2), 10), (asha(1, 16, 4), 3), (asha(5, 5, 2), 4)] {
             let better_and_better: Vec<u32> = (0..trials).rev().collect();
-            assert_eq!(arrivals(&spec, &better_and_better, 1), worst_arrivals(spec.ladder(), trials), "{spec:?}");
+            assert_eq!(arrivals(&spec, &better_and_better, 1), spec.worst_arrivals(trials), "{spec:?}");
         }
     }
 
@@ -232,7 +227,7 @@ mod tests {
         #[test]
         fn no_order_is_worse_than_the_worst_case(losses in prop::collection::vec(0_u32..30, 1..60), eta in 2_u32..5, slots in 1_usize..8) {
             let spec = asha(1, 30, eta);
-            let worst = worst_arrivals(spec.ladder(), losses.len() as u32);
+            let worst = spec.worst_arrivals(losses.len() as u32);
             for (came, most) in arrivals(&spec, &losses, slots).iter().zip(&worst) {
                 prop_assert!(came <= most, "{came} > {most}");
             }
@@ -241,7 +236,7 @@ mod tests {
 
     #[test]
     fn expected_figures_lie_between_halving_and_the_worst_case_and_scale() {
-        let expected = |trials| Expected::of(&asha(1, 27, 3), trials);
+        let expected = |trials| Expected::of(&asha(1, 27, 3), &nowhere(), trials);
         let some = expected(81);
         assert_eq!(some.arrivals[0], 81.0);
         for (rung, came) in some.arrivals.iter().enumerate().skip(1) {
@@ -256,7 +251,7 @@ mod tests {
     #[test]
     fn without_stopping_every_trial_costs_all() {
         let fifo = SchedulerSpec::Fifo { ladder: Ladder::single(Resource(9)).unwrap() };
-        assert_eq!(worst_arrivals(fifo.ladder(), 5), [5]);
-        assert_eq!(Expected::of(&fifo, 5).arrivals, [5.0]);
+        assert_eq!(fifo.worst_arrivals(5), [5]);
+        assert_eq!(Expected::of(&fifo, &nowhere(), 5).arrivals, [5.0]);
     }
 }

@@ -1,6 +1,5 @@
 //! The figures in words, shared by all forms of the report.
 use hpo_core::Goal;
-use hpo_core::schedule::SchedulerSpec;
 use hpo_core::sweep::view::SweepState;
 
 use super::{Report, Standing, words};
@@ -171,10 +170,7 @@ impl Report {
             budget.target.map(|target| format!("{} {}", spec.metric, words::short(target, 5))),
         ];
         let limits: Vec<String> = limits.into_iter().flatten().collect();
-        let scheduler = match &spec.scheduler {
-            SchedulerSpec::Fifo { .. } => "fifo",
-            SchedulerSpec::AshaPromote { .. } => "asha-promote",
-        };
+        let scheduler = spec.scheduler.name();
         let mut settings = vec![
             ("searcher", self.header.searcher.clone()),
             ("scheduler", format!("{scheduler}, rungs {}", rungs.join(", "))),

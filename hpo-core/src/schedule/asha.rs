@@ -5,11 +5,8 @@
 //! has one, where n is how many stand on that rung now; if there is none, a new trial starts at the bottom.
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Ladder, Promotion, Rung, Scheduler, Verdict};
-use crate::{Loss, TrialId};
-
-/// Ties break by trial id, so that equal journals give equal decisions.
-type Place = (Loss, TrialId);
+use super::{Ladder, Place, Promotion, Rung, Scheduler, Standing, Verdict};
+use crate::{Loss, Params, TrialId};
 
 /// Who stands on which rung, and who went on from it. Every call costs O(rungs x log trials).
 #[derive(Clone, Debug)]
@@ -44,6 +41,18 @@ impl AshaPromote {
     pub fn new(ladder: &Ladder, max_trials: Option<u32>) -> Self {
         let max_trials = max_trials.map(|trials| trials as usize);
         Self { eta: ladder.eta() as usize, max_trials, floors: vec![Floor::default(); ladder.top()], hopeless: vec![] }
+    }
+
+    /// The most of `trials` trials that can ever come to each rung. The bound is reached, so there is no smaller one.
+    ///
+    /// ASHA promotes more than one in eta, since a trial is promoted when it is among the best floor(m / eta) of the m that
+    /// stand on its rung *at that moment*. But never one of the eta - 1 worst that ever stand there: the j-th worst has at
+    /// most j - 1 worse ones below it, hence rank m - j + 1 or more, and for j < eta that is more than m / eta once m is at
+    /// least eta (while m < eta nobody is promoted). So of n arrivals at most n - (eta - 1) go on. All of these do if each
+    /// trial is better than all before it, on every rung.
+    #[must_use]
+    pub fn worst_arrivals(ladder: &Ladder, trials: u32) -> Vec<u64> {
+        (0..ladder.rungs().len()).map(|rung| u64::from(trials).saturating_sub(rung as u64 * u64::from(ladder.eta() - 1))).collect()
     }
 
     /// Moves those that can never be among the top any more to `hopeless`.
@@ -118,7 +127,7 @@ impl Floor {
 }
 
 impl Scheduler for AshaPromote {
-    fn entry(&self) -> Rung {
+    fn enter(&mut self, _trial: TrialId, _params: &Params) -> Rung {
         0
     }
 
@@ -148,11 +157,21 @@ impl Scheduler for AshaPromote {
         std::mem::take(&mut self.hopeless)
     }
 
-    fn standing(&self, rung: Rung, trial: TrialId) -> Option<(usize, usize)> {
+    fn standing(&self, rung: Rung, trial: TrialId) -> Option<Standing> {
         let floor = self.floors.get(rung)?;
         let place = (*floor.places.get(&trial)?, trial);
-        let rank = floor.top.range(..place).count() + floor.rest.range(..place).count();
-        Some((rank, floor.places.len()))
+        Some(Standing {
+            bracket: 0,
+            rank: floor.top.range(..place).count() + floor.rest.range(..place).count(),
+            population: floor.places.len(),
+            quota: Some(floor.top.len()),
+            cutoff: floor.top.last().map(|&(loss, _)| loss),
+        })
+    }
+
+    fn rivals(&self, rung: Rung, trial: TrialId) -> Vec<Place> {
+        let floor = self.floors.get(rung).filter(|floor| floor.places.contains_key(&trial));
+        floor.map(|floor| floor.top.iter().chain(&floor.rest).copied().collect()).unwrap_or_default()
     }
 
     fn check(&self) {
@@ -249,7 +268,10 @@ mod tests {
             lost.extend(asha.hopeless().into_iter().map(|trial| trial.0));
         }
         assert_eq!(lost, [3, 4, 5, 6, 7, 8]);
-        assert_eq!(asha.standing(0, TrialId(4)), Some((4, 9)));
+        let cutoff = Some(Loss::new(2.0));
+        assert_eq!(asha.standing(0, TrialId(4)), Some(Standing { bracket: 0, rank: 4, population: 9, quota: Some(3), cutoff }));
+        assert_eq!(asha.rivals(0, TrialId(4)).iter().map(|(_, trial)| trial.0).collect::<Vec<_>>(), Vec::from_iter(0..9));
+        assert_eq!((asha.standing(1, TrialId(4)), asha.rivals(1, TrialId(4))), (None, vec![]));
         let promoted: Vec<u32> = std::iter::from_fn(|| asha.promote()).map(|promotion| promotion.trial.0).collect();
         assert_eq!(promoted, [0, 1, 2]);
     }

@@ -1,6 +1,6 @@
 //! Every trial to the end, in the order in which they came: the baseline without early stopping.
-use super::{Promotion, Rung, Scheduler, Verdict};
-use crate::{Loss, TrialId};
+use super::{Ladder, Place, Promotion, Rung, Scheduler, Standing, Verdict};
+use crate::{Loss, Params, TrialId};
 
 /// Keeps no state: its ladder has one rung, and nobody is compared below the top.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,14 +12,20 @@ impl Fifo {
     pub fn new() -> Self {
         Self
     }
+
+    /// All trials come to every rung.
+    #[must_use]
+    pub fn worst_arrivals(ladder: &Ladder, trials: u32) -> Vec<u64> {
+        vec![trials.into(); ladder.rungs().len()]
+    }
 }
 
 impl Scheduler for Fifo {
-    fn entry(&self) -> Rung {
+    fn enter(&mut self, _trial: TrialId, _params: &Params) -> Rung {
         0
     }
-    fn reached(&mut self, _rung: Rung, _trial: TrialId, _loss: Loss) -> Verdict {
-        Verdict::Continue
+    fn reached(&mut self, _rung: Rung, trial: TrialId, _loss: Loss) -> Verdict {
+        unreachable!("trial {trial}: the first lease leads to the top")
     }
     fn promote(&mut self) -> Option<Promotion> {
         None
@@ -28,8 +34,11 @@ impl Scheduler for Fifo {
     fn hopeless(&mut self) -> Vec<TrialId> {
         vec![]
     }
-    fn standing(&self, _rung: Rung, _trial: TrialId) -> Option<(usize, usize)> {
+    fn standing(&self, _rung: Rung, _trial: TrialId) -> Option<Standing> {
         None
+    }
+    fn rivals(&self, _rung: Rung, _trial: TrialId) -> Vec<Place> {
+        vec![]
     }
     fn check(&self) {}
 }

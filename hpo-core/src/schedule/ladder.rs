@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::Rung;
 use crate::Resource;
 
-/// Rungs at r, r eta, r eta^2, ... below R, and R itself.
+/// Levels from about r to R, each about eta times the one below.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Numbers", into = "Numbers")]
 pub struct Ladder {
@@ -17,6 +17,28 @@ struct Numbers {
     min_resource: Resource,
     max_resource: Resource,
     eta: u32,
+    #[serde(default, skip_serializing_if = "Anchor::is_bottom")]
+    anchor: Anchor,
+}
+
+/// From which end the levels are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anchor {
+    /// r, r eta, r eta^2, ... below R, and R itself: the papers on ASHA.
+    #[default]
+    Bottom,
+    /// R, R / eta, R / eta^2, ... down to r, each rounded to the nearest whole number, halves to the even one: the paper
+    /// on Hyperband.
+    Top,
+}
+
+impl Anchor {
+    // serde passes a reference
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_bottom(&self) -> bool {
+        *self == Self::Bottom
+    }
 }
 
 /// Why there is no such ladder.
@@ -41,7 +63,7 @@ pub enum LadderFault {
 impl TryFrom<Numbers> for Ladder {
     type Error = LadderFault;
     fn try_from(numbers: Numbers) -> Result<Self, LadderFault> {
-        Self::new(numbers.min_resource, numbers.max_resource, numbers.eta)
+        Self::anchored(numbers.anchor, numbers.min_resource, numbers.max_resource, numbers.eta)
     }
 }
 
@@ -52,11 +74,19 @@ impl From<Ladder> for Numbers {
 }
 
 impl Ladder {
-    /// The ladder of minimum resource r, maximum resource R and reduction factor eta.
+    /// The ladder of minimum resource r, maximum resource R and reduction factor eta, counted from the bottom.
     ///
     /// # Errors
     /// If r is 0, r > R, or eta < 2.
     pub fn new(min_resource: Resource, max_resource: Resource, eta: u32) -> Result<Self, LadderFault> {
+        Self::anchored(Anchor::Bottom, min_resource, max_resource, eta)
+    }
+
+    /// The ladder of minimum resource r, maximum resource R and reduction factor eta, counted from either end.
+    ///
+    /// # Errors
+    /// If r is 0, r > R, or eta < 2.
+    pub fn anchored(anchor: Anchor, min_resource: Resource, max_resource: Resource, eta: u32) -> Result<Self, LadderFault> {
         if min_resource.0 == 0 {
             return Err(LadderFault::NoResource);
         }
@@ -66,9 +96,17 @@ impl Ladder {
         if eta < 2 {
             return Err(LadderFault::Eta);
         }
-        let below_top = std::iter::successors(Some(min_resource.0), |rung| rung.checked_mul(eta)).take_while(|&rung| rung < max_resource.0);
-        let rungs = below_top.map(Resource).chain([max_resource]).collect();
-        Ok(Self { rungs, numbers: Numbers { min_resource, max_resource, eta } })
+        let powers = std::iter::successors(Some(min_resource.0), |rung| rung.checked_mul(eta));
+        let rungs = match anchor {
+            Anchor::Bottom => powers.take_while(|&rung| rung < max_resource.0).map(Resource).chain([max_resource]).collect(),
+            Anchor::Top => {
+                let steps = powers.take_while(|&rung| rung <= max_resource.0).count() as i32;
+                let level = |below: i32| f64::from(max_resource.0) * f64::from(eta).powi(-below);
+                // Two levels are at least 1 apart before rounding, so they stay apart.
+                (0..steps).rev().map(|below| Resource(level(below).round_ties_even() as u32)).collect()
+            }
+        };
+        Ok(Self { rungs, numbers: Numbers { min_resource, max_resource, eta, anchor } })
     }
 
     /// A ladder of one rung: every trial goes to the end.
@@ -89,6 +127,12 @@ impl Ladder {
     #[must_use]
     pub fn resource(&self, rung: Rung) -> Resource {
         self.rungs[rung]
+    }
+
+    /// The highest rung at or below `resource`; None below all of them.
+    #[must_use]
+    pub fn rung_at(&self, resource: Resource) -> Option<Rung> {
+        self.rungs.partition_point(|&rung| rung <= resource).checked_sub(1)
     }
 
     /// The last rung.
@@ -121,5 +165,27 @@ mod tests {
         assert_eq!(rungs(0, 9, 3), Err(LadderFault::NoResource));
         assert_eq!(rungs(9, 1, 3), Err(LadderFault::Reversed { min: Resource(9), max: Resource(1) }));
         assert_eq!(rungs(1, 9, 1), Err(LadderFault::Eta));
+    }
+
+    #[test]
+    fn from_the_top_rungs_are_rounded_as_the_oracles_of_hyperband_need_it() {
+        let rungs = |min, max, eta| {
+            let ladder = Ladder::anchored(Anchor::Top, Resource(min), Resource(max), eta).unwrap();
+            let again: Ladder = serde_json::from_str(&serde_json::to_string(&ladder).unwrap()).unwrap();
+            assert_eq!(again, ladder);
+            ladder.rungs.iter().map(|rung| rung.0).collect::<Vec<_>>()
+        };
+        assert_eq!(rungs(1, 100, 2), [2, 3, 6, 12, 25, 50, 100]);
+        assert_eq!(rungs(1, 81, 3), [1, 3, 9, 27, 81]);
+        assert_eq!(rungs(3, 52, 3), [6, 17, 52]);
+        assert_eq!(rungs(5, 5, 2), [5]);
+        assert_eq!(rungs(1, u32::MAX, 2).len(), 32);
+    }
+
+    #[test]
+    fn a_resource_stands_on_the_highest_rung_that_it_has_passed() {
+        let ladder = Ladder::new(Resource(2), Resource(20), 3).unwrap();
+        let at = |resource| ladder.rung_at(Resource(resource));
+        assert_eq!([1, 2, 5, 6, 18, 19, 20, 99].map(at), [None, Some(0), Some(0), Some(1), Some(2), Some(2), Some(3), Some(3)]);
     }
 }

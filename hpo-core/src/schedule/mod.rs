@@ -7,20 +7,23 @@ mod spec;
 
 pub use asha::AshaPromote;
 pub use fifo::Fifo;
-pub use ladder::{Ladder, LadderFault};
+pub use ladder::{Anchor, Ladder, LadderFault};
 pub use spec::SchedulerSpec;
 
-use crate::{Loss, TrialId};
+use crate::{Loss, Params, Resource, Space, TrialId};
 
 /// Which rung of a ladder, from 0 at the bottom.
 pub type Rung = usize;
 
-/// What becomes of a trial that has reached a rung.
+/// What orders the members of a rung. Ties break by trial id, so that equal journals give equal decisions.
+pub type Place = (Loss, TrialId);
+
+/// What becomes of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It trains on towards the end of its lease.
     Continue,
-    /// Its lease ends; it keeps its state and may be promoted.
+    /// Its lease has ended; it keeps its state and may be promoted.
     Pause,
     /// It is over; its state may be forgotten.
     Stop,
@@ -35,11 +38,38 @@ pub struct Promotion {
     pub to: Rung,
 }
 
-/// The rule by which trials go on. Knows no clock, no slots and no params; equal calls give equal answers.
+/// Where a trial stands among those that it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// The bracket whose members are compared; 0 where there is one only.
+    pub bracket: usize,
+    /// How many are better.
+    pub rank: usize,
+    /// How many stand here, it among them.
+    pub population: usize,
+    /// How many of these go on as things stand; None for a rule that does not count places.
+    pub quota: Option<usize>,
+    /// What its loss must not exceed to go on as things stand; None if nobody would, or anybody.
+    pub cutoff: Option<Loss>,
+}
+
+/// The rule by which trials go on. Knows no clock and no slots; equal calls give equal answers.
+///
+/// The sweep calls it in this order for each trial: `enter`; then, for the first time that the trial has consumed some
+/// resource, `reported`; then `reached` if that was the end of its lease and not the top. After a promotion again
+/// `reported`, `reached`. At any time in between `gave_up`, which is the last word about a trial.
 pub trait Scheduler: std::fmt::Debug + Send {
-    /// The rung that a new trial's first lease leads to.
-    fn entry(&self) -> Rung;
-    /// `trial` has reached `rung` below the top with `loss`. Called once for each trial and rung.
+    /// A new trial, called once for each, in the order in which they come. Answers the rung that its first lease leads to.
+    fn enter(&mut self, trial: TrialId, params: &Params) -> Rung;
+    /// No trial will enter any more. May be said more than once.
+    fn no_more(&mut self) {}
+    /// `trial` has `loss` at `resource`: at the end of its lease or before. Reports may skip resources. Answers
+    /// [`Verdict::Continue`] or [`Verdict::Stop`].
+    fn reported(&mut self, _trial: TrialId, _resource: Resource, _loss: Loss) -> Verdict {
+        Verdict::Continue
+    }
+    /// `trial` is at the end of its lease, on `rung` below the top, with `loss`. Called once for each trial and rung.
+    /// Answers [`Verdict::Pause`] or [`Verdict::Stop`].
     fn reached(&mut self, rung: Rung, trial: TrialId, loss: Loss) -> Verdict;
     /// The paused trial that most deserves a free slot, if one deserves it. It counts as promoted from then on.
     fn promote(&mut self) -> Option<Promotion>;
@@ -47,15 +77,17 @@ pub trait Scheduler: std::fmt::Debug + Send {
     fn gave_up(&mut self, trial: TrialId);
     /// Trials that are paused and that no future can promote, each named once: their states may be forgotten.
     fn hopeless(&mut self) -> Vec<TrialId>;
-    /// Where a trial stands on `rung`: rank from 0, and how many stand there. None if it never came there.
-    fn standing(&self, rung: Rung, trial: TrialId) -> Option<(usize, usize)>;
+    /// Where a trial stands on `rung`. None if it is not compared there. May cost O(trials): for people, not for decisions.
+    fn standing(&self, rung: Rung, trial: TrialId) -> Option<Standing>;
+    /// Everyone that `trial` is compared with on `rung`, itself among them, best first. For people, as `standing`.
+    fn rivals(&self, rung: Rung, trial: TrialId) -> Vec<Place>;
     /// Asserts every invariant.
     fn check(&self);
 }
 
-/// The scheduler of a specification, for a sweep of at most `max_trials` trials.
+/// The scheduler of a specification, for a sweep over `space` of at most `max_trials` trials.
 #[must_use]
-pub fn build(spec: &SchedulerSpec, max_trials: Option<u32>) -> Box<dyn Scheduler> {
+pub fn build(spec: &SchedulerSpec, _space: &Space, max_trials: Option<u32>) -> Box<dyn Scheduler> {
     match spec {
         SchedulerSpec::Fifo { .. } => Box::new(Fifo::new()),
         SchedulerSpec::AshaPromote { ladder } => Box::new(AshaPromote::new(ladder, max_trials)),

@@ -24,7 +24,8 @@ impl Sweep {
             Event::DriverStarted { epoch } => self.driver_started(*epoch, before),
             Event::Suggested { trial, params, .. } => {
                 self.asked.remove(trial);
-                self.trials.insert(*trial, Trial::new(*trial, params.clone(), self.scheduler.entry()));
+                let target = self.scheduler.enter(*trial, params);
+                self.trials.insert(Trial::new(*trial, params.clone(), target));
                 self.fresh.push_back(*trial);
             }
             Event::Exhausted { trial } => {
@@ -41,6 +42,10 @@ impl Sweep {
             Event::Ticked => {}
             word => self.word(word, out),
         }
+        if self.asked.is_empty() && !self.may_ask() {
+            self.scheduler.no_more();
+        }
+        self.lose_hope(out);
         self.look_at_budget(out);
         self.fill(out);
         self.maybe_finish(out);
@@ -65,7 +70,7 @@ impl Sweep {
         let Some((id, _, seq)) = word.about() else { return };
         let Some(slot) = self.lease_slot(id) else { return };
         let now = self.now;
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         trial.run.seq = seq;
         match word {
             Event::Started { startup_ms, restore_ms, .. } => {
@@ -78,10 +83,10 @@ impl Sweep {
                     self.tally.resource += u64::from(resource.0 - trial.trained.0);
                     trial.trained = *resource;
                     trial.lost = 0;
+                    self.progressed(id, slot, *resource, *loss, out);
                 } else {
                     trial.run.repeated = Some(now);
                 }
-                self.judge_report(id, slot, *resource, *loss, out);
             }
             Event::Reached { resource, checkpoint, .. } => {
                 let reported = trial.run.last.filter(|(last, ..)| last == resource);
@@ -93,15 +98,21 @@ impl Sweep {
             Event::Ended { how, .. } => self.ended(id, slot, how, out),
             _ => {}
         }
-        for hopeless in self.scheduler.hopeless() {
-            self.trials.entry(hopeless).and_modify(|trial| trial.hopeless = true);
-            self.forget_if_useless(hopeless, out);
+    }
+
+    /// Lets go of the states of those that the scheduler will never promote.
+    fn lose_hope(&mut self, out: &mut Vec<Action>) {
+        for id in self.scheduler.hopeless() {
+            if let Some(trial) = self.trials.get_mut(id) {
+                trial.hopeless = true;
+            }
+            self.forget_if_useless(id, out);
         }
     }
 
-    /// A report may be the best yet, and on a rung inside the lease the scheduler may stop the trial.
-    fn judge_report(&mut self, id: TrialId, slot: SlotId, resource: Resource, loss: Loss, out: &mut Vec<Action>) {
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+    /// A trial came further than any attempt of it before: it may be the best, stand on a rung, or be stopped.
+    fn progressed(&mut self, id: TrialId, slot: SlotId, resource: Resource, loss: Loss, out: &mut Vec<Action>) {
+        let Some(trial) = self.trials.get_mut(id) else { return };
         if loss.is_finite() && trial.best.is_none_or(|(best, _)| loss < best) {
             let before = trial.best.map(|(best, _)| best);
             trial.best = Some((loss, resource));
@@ -109,18 +120,20 @@ impl Sweep {
                 self.forget_if_useless(dethroned, out);
             }
         }
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         let ladder = self.spec.scheduler.ladder();
-        let Some(rung) = ladder.rungs()[..trial.target].iter().position(|&rung| rung == resource) else { return };
-        if trial.results.iter().any(|&(at, _)| at == resource) {
-            return;
+        // A trainer that skips resources stands on a rung with its first report at or after it.
+        let rung = ladder.rung_at(resource).map(|rung| ladder.resource(rung));
+        if let Some(rung) = rung.filter(|rung| trial.results.last().is_none_or(|(last, _)| last < rung)) {
+            trial.results.push((rung, loss));
+            out.push(tell(trial, Outcome::Loss { resource: rung, loss }));
         }
-        trial.results.push((resource, loss));
-        out.push(tell(trial, Outcome::Loss { resource, loss }));
-        if self.scheduler.reached(rung, id, loss) == Verdict::Stop {
+        // At the end of its lease it is too late to stop it, and too early: its state is not safe yet.
+        let ends = resource == trial.run.until;
+        if self.scheduler.reported(id, resource, loss) == Verdict::Stop && !ends {
             self.close(id, slot, State::Stopped, Split::default(), None);
             self.tally.stopped += 1;
-            let held = Held { trial: id, attempt: self.trials[&id].attempt, slot: slot.index };
+            let held = Held { trial: id, attempt: self.trials[id].attempt, slot: slot.index };
             out.push(Action::Stop { worker: slot.worker, held });
             self.forget_if_useless(id, out);
         }
@@ -138,13 +151,11 @@ impl Sweep {
     ) {
         let split = Split { checkpoint: checkpoint.map_or(0, |checkpoint| checkpoint.wrote_ms), ..Split::default() };
         self.keep(id, checkpoint, out);
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         let rung = trial.target;
         let top = rung == self.spec.scheduler.ladder().top();
-        if !trial.results.iter().any(|&(at, _)| at == resource) {
-            trial.results.push((resource, loss));
-            out.push(tell(trial, Outcome::Loss { resource, loss }));
-        }
+        // Of several attempts that came here, the first counts.
+        let loss = trial.results.last().filter(|(at, _)| *at == resource).map_or(loss, |&(_, first)| first);
         self.tally.reached += 1;
         if top {
             self.close(id, slot, State::Finished, split, Some(resource));
@@ -155,7 +166,9 @@ impl Sweep {
         }
         self.close(id, slot, State::Paused, split, Some(resource));
         if self.scheduler.reached(rung, id, loss) == Verdict::Stop {
-            self.trials.entry(id).and_modify(|trial| trial.state = State::Stopped);
+            if let Some(trial) = self.trials.get_mut(id) {
+                trial.state = State::Stopped;
+            }
             self.tally.stopped += 1;
             self.forget_if_useless(id, out);
         } else {
@@ -168,7 +181,7 @@ impl Sweep {
         match how {
             End::Preempted { checkpoint } => {
                 self.tally.preempted += 1;
-                let run = self.trials[&id].run;
+                let run = self.trials[id].run;
                 let split = Split {
                     checkpoint: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.wrote_ms),
                     // Training after the last report is not in the checkpoint; without one, all of it is lost.
@@ -194,7 +207,7 @@ impl Sweep {
         self.tally.lost += 1;
         let split = Split { lost_since: ALL, ..Split::default() };
         let patience = self.spec.patience.lost_max;
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         trial.lost += 1;
         if trial.lost > patience {
             let message = format!("lost {} times in a row without progress", trial.lost);
@@ -208,7 +221,7 @@ impl Sweep {
     fn failed(&mut self, id: TrialId, slot: SlotId, kind: FailureKind, message: &str, out: &mut Vec<Action>) {
         self.tally.failures += 1;
         let retries = self.spec.patience.retries;
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         trial.failures += 1;
         trial.failure = Some(message.to_owned());
         if kind.may_pass() && trial.failures <= retries {
@@ -225,8 +238,8 @@ impl Sweep {
         self.tally.failed += 1;
         self.scheduler.gave_up(id);
         // What cannot be trained to its end is no winner, however well it began.
-        self.leaders.remove(id, self.trials[&id].best.map(|(loss, _)| loss));
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        self.leaders.remove(id, self.trials[id].best.map(|(loss, _)| loss));
+        let Some(trial) = self.trials.get_mut(id) else { return };
         trial.failure = Some(message.to_owned());
         out.push(tell(trial, Outcome::Infeasible));
         self.forget_if_useless(id, out);
@@ -235,7 +248,7 @@ impl Sweep {
     /// The newest checkpoint cannot be used: the one before it is, or none. It is not deleted before there is a newer one,
     /// for the fault may lie with the reader.
     fn damaged(&mut self, id: TrialId, slot: SlotId, message: &str, out: &mut Vec<Action>) {
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         trial.failure = Some(message.to_owned());
         trial.suspects.extend(std::mem::replace(&mut trial.checkpoint, trial.previous.take()));
         self.lost(id, slot, out);
@@ -243,7 +256,7 @@ impl Sweep {
 
     /// Ends the trial's lease: the slot is free, the time is booked.
     fn close(&mut self, id: TrialId, slot: SlotId, state: State, split: Split, in_memory: Option<Resource>) {
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         let run = trial.run;
         trial.state = state;
         trial.lost_on = None;
@@ -253,7 +266,7 @@ impl Sweep {
 
     /// A new safe state; the one before it stays until the next, in case this one turns out damaged.
     fn keep(&mut self, id: TrialId, checkpoint: Option<&Checkpoint>, out: &mut Vec<Action>) {
-        let (Some(trial), Some(new)) = (self.trials.get_mut(&id), checkpoint) else { return };
+        let (Some(trial), Some(new)) = (self.trials.get_mut(id), checkpoint) else { return };
         if let Some(old) = trial.checkpoint.as_mut().filter(|old| old.id == new.id) {
             // The same content, but further on: a program that saves only its best state.
             *old = new.clone();
@@ -265,7 +278,7 @@ impl Sweep {
 
     /// Forgets the states of a trial that never runs again, unless it is among the best.
     pub(super) fn forget_if_useless(&mut self, id: TrialId, out: &mut Vec<Action>) {
-        let Some(trial) = self.trials.get_mut(&id) else { return };
+        let Some(trial) = self.trials.get_mut(id) else { return };
         let never_again = trial.is_over() || (trial.state == State::Paused && trial.hopeless);
         let leads = self.leaders.contains(id);
         let doomed = if never_again && !leads { trial.checkpoint.take() } else { None };
@@ -292,7 +305,7 @@ impl Sweep {
         }
         // A lease that the worker does not know of never reached it.
         for (slot, id) in self.fleet.busy_of(worker) {
-            let trial = &self.trials[&id];
+            let trial = &self.trials[id];
             let held = Held { trial: id, attempt: trial.attempt, slot: slot.index };
             if !holds.contains(&held) {
                 out.push(Action::Lease(self.lease(id, slot, false)));
@@ -304,12 +317,12 @@ impl Sweep {
     }
 
     fn is_live(&self, held: Held, slot: SlotId) -> bool {
-        self.trials.get(&held.trial).is_some_and(|trial| trial.attempt == held.attempt && trial.state == State::Leased { slot })
+        self.trials.get(held.trial).is_some_and(|trial| trial.attempt == held.attempt && trial.state == State::Leased { slot })
     }
 
     /// A worker that was thought lost is back with its attempt, and nobody else got the trial meanwhile: it goes on.
     fn take_back(&mut self, held: Held, slot: SlotId) -> bool {
-        let Some(trial) = self.trials.get_mut(&held.trial) else { return false };
+        let Some(trial) = self.trials.get_mut(held.trial) else { return false };
         let same = trial.attempt == held.attempt && trial.state == State::Waiting && trial.lost_on == Some(slot);
         if !same || self.phase != Phase::Open || !self.fleet.free().contains(&slot) {
             return false;
@@ -333,7 +346,9 @@ impl Sweep {
                 self.interrupted.push_back(id);
             } else {
                 self.lost(id, slot, out);
-                self.trials.entry(id).and_modify(|trial| trial.lost_on = Some(slot));
+                if let Some(trial) = self.trials.get_mut(id) {
+                    trial.lost_on = Some(slot);
+                }
             }
         }
         for slot in self.fleet.slot_ids(worker) {

@@ -40,7 +40,7 @@ impl Sweep {
     pub(super) fn call_back_all(&mut self, out: &mut Vec<Action>) {
         self.ledger.drain(true, self.now);
         for (slot, id) in self.fleet.busy() {
-            if let Some(trial) = self.trials.get_mut(&id) {
+            if let Some(trial) = self.trials.get_mut(id) {
                 trial.run.called_back = true;
                 let held = Held { trial: id, attempt: trial.attempt, slot: slot.index };
                 out.push(Action::CallBack { worker: slot.worker, held });
@@ -59,8 +59,9 @@ impl Sweep {
         };
         self.phase = Phase::Finished(why);
         self.ledger.drain(true, self.now);
-        for (id, trial) in &mut self.trials {
-            let leads = self.leaders.contains(*id);
+        for trial in self.trials.iter_mut() {
+            let id = trial.id;
+            let leads = self.leaders.contains(id);
             let newest = if leads { None } else { trial.checkpoint.take() };
             out.extend(
                 trial
@@ -68,7 +69,7 @@ impl Sweep {
                     .drain(..)
                     .chain(newest)
                     .chain(trial.previous.take())
-                    .map(|checkpoint| Action::Forget { trial: *id, checkpoint }),
+                    .map(|checkpoint| Action::Forget { trial: id, checkpoint }),
             );
         }
         out.push(Action::Finish { why });

@@ -20,7 +20,8 @@ impl Sweep {
         let distinct: BTreeSet<TrialId> = queued.iter().copied().collect();
         assert_eq!(queued.len(), distinct.len(), "nobody waits twice");
         let mut live = 0;
-        for (id, trial) in &self.trials {
+        for trial in self.trials.iter() {
+            let id = &trial.id;
             assert!(!self.asked.contains(id), "a trial that came is not asked for");
             assert_eq!(trial.state == State::Waiting, distinct.contains(id), "trial {id} waits in a queue");
             if let State::Leased { slot } = trial.state {
@@ -35,8 +36,8 @@ impl Sweep {
         if let Phase::Finished(_) = self.phase {
             assert_eq!(live, 0, "nothing runs after the end");
             let kept: BTreeSet<TrialId> = self.leaders.ids().collect();
-            let holders = self.trials.values().filter(|trial| trial.checkpoint.is_some());
-            assert!(holders.clone().all(|trial| kept.contains(&trial.id)), "only the best keep their state");
+            let mut holders = self.trials.iter().filter(|trial| trial.checkpoint.is_some());
+            assert!(holders.all(|trial| kept.contains(&trial.id)), "only the best keep their state");
         }
     }
 }

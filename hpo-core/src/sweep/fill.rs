@@ -12,7 +12,7 @@ impl Sweep {
         }
         while !self.fleet.free().is_empty() {
             let Some(id) = self.next_ready() else { break };
-            let Some((slot, in_place)) = self.fleet.choose(id, self.trials[&id].resumes_at()) else { break };
+            let Some((slot, in_place)) = self.fleet.choose(id, self.trials[id].resumes_at()) else { break };
             self.begin(id, slot);
             out.push(Action::Lease(self.lease(id, slot, in_place)));
         }
@@ -31,7 +31,7 @@ impl Sweep {
             return Some(id);
         }
         let Some(promotion) = self.scheduler.promote() else { return self.fresh.pop_front() };
-        let trial = self.trials.get_mut(&promotion.trial)?;
+        let trial = self.trials.get_mut(promotion.trial)?;
         trial.target = promotion.to;
         trial.promoted = true;
         self.tally.paused -= 1;
@@ -45,7 +45,7 @@ impl Sweep {
 
     fn begin(&mut self, id: TrialId, slot: SlotId) {
         let ladder = self.spec.scheduler.ladder();
-        if let Some(trial) = self.trials.get_mut(&id) {
+        if let Some(trial) = self.trials.get_mut(id) {
             trial.attempt = Attempt(trial.attempt.0 + 1);
             trial.state = State::Leased { slot };
             trial.lost_on = None;
@@ -57,7 +57,7 @@ impl Sweep {
 
     /// The lease of a live attempt, as it was or is to be sent.
     pub(super) fn lease(&self, id: TrialId, slot: SlotId, in_place: bool) -> Lease {
-        let trial = &self.trials[&id];
+        let trial = &self.trials[id];
         Lease {
             trial: id,
             attempt: trial.attempt,

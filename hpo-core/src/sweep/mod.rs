@@ -11,9 +11,10 @@ mod leaders;
 mod rejection;
 pub mod spec;
 mod trial;
+mod trials;
 pub mod view;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 pub use action::{Action, EndReason, Lease, Observation, Outcome, Pending};
 pub use event::{Checkpoint, End, Event, FailureKind, Held, Slot};
@@ -23,8 +24,8 @@ pub use trial::{State, Trial};
 pub use view::SweepView;
 
 use crate::ledger::Ledger;
-use crate::schedule::{self, Scheduler};
-use crate::{SlotId, Stamp, TrialId, WorkerId};
+use crate::schedule::{self, Place, Scheduler, Standing};
+use crate::{Resource, SlotId, Stamp, TrialId, WorkerId};
 use leaders::Leaders;
 
 /// The whole state of one sweep.
@@ -32,7 +33,7 @@ use leaders::Leaders;
 pub struct Sweep {
     spec: SweepSpec,
     scheduler: Box<dyn Scheduler>,
-    trials: BTreeMap<TrialId, Trial>,
+    trials: trials::Trials,
     /// Trials whose values were asked for and have not come.
     asked: BTreeSet<TrialId>,
     next_trial: u32,
@@ -69,9 +70,9 @@ impl Sweep {
     #[must_use]
     pub fn new(spec: SweepSpec) -> Self {
         Self {
-            scheduler: schedule::build(&spec.scheduler, spec.budget.max_trials),
+            scheduler: schedule::build(&spec.scheduler, &spec.space, spec.budget.max_trials),
             spec,
-            trials: BTreeMap::new(),
+            trials: trials::Trials::default(),
             asked: BTreeSet::new(),
             next_trial: 0,
             exhausted: false,
@@ -93,7 +94,7 @@ impl Sweep {
     /// Why it does not.
     pub fn admit(&self, event: &Event) -> Result<(), Rejection> {
         if let Some((trial, attempt, seq)) = event.about() {
-            let trial = self.trials.get(&trial).ok_or(Rejection::UnknownTrial)?;
+            let trial = self.trials.get(trial).ok_or(Rejection::UnknownTrial)?;
             return trial.admit(attempt, seq, event);
         }
         match event {
@@ -133,7 +134,7 @@ impl Sweep {
 
     /// Everything that a searcher should know, in the order of trials and rungs: what a new driver tells its searcher.
     pub fn observations(&self) -> impl Iterator<Item = Observation> + '_ {
-        self.trials.values().flat_map(Trial::observations)
+        self.trials.iter().flat_map(Trial::observations)
     }
 
     /// Trials whose outcome is not known yet, in order. O(their number), not of all trials.
@@ -141,7 +142,7 @@ impl Sweep {
     pub fn pending(&self) -> Vec<Pending> {
         let waiting = self.interrupted.iter().chain(&self.fresh).copied();
         let open: BTreeSet<TrialId> = waiting.chain(self.fleet.busy().map(|(_, trial)| trial)).collect();
-        let trials = open.iter().filter_map(|id| self.trials.get(id));
+        let trials = open.iter().filter_map(|id| self.trials.get(*id));
         trials.map(|trial| Pending { trial: trial.id, params: trial.params.clone() }).collect()
     }
 
@@ -153,13 +154,13 @@ impl Sweep {
 
     /// The trials so far, in order.
     pub fn trials(&self) -> impl Iterator<Item = &Trial> {
-        self.trials.values()
+        self.trials.iter()
     }
 
     /// One trial.
     #[must_use]
     pub fn trial(&self, id: TrialId) -> Option<&Trial> {
-        self.trials.get(&id)
+        self.trials.get(id)
     }
 
     /// The workers that this sweep believes in.
@@ -201,18 +202,27 @@ impl Sweep {
         &self.ledger
     }
 
-    /// Where a trial stands on the rung of its newest result: (resource, rank from 0, population).
+    /// Where a trial stands on the rung of its newest result, and that rung's resource.
     #[must_use]
-    pub fn standing(&self, id: TrialId) -> Option<(crate::Resource, usize, usize)> {
-        let trial = self.trials.get(&id)?;
-        let (resource, _) = trial.results.last()?;
-        let rung = self.spec.scheduler.ladder().rungs().iter().position(|rung| rung == resource)?;
-        let (rank, of) = self.scheduler.standing(rung, id)?;
-        Some((*resource, rank, of))
+    pub fn standing(&self, id: TrialId) -> Option<(Resource, Standing)> {
+        let &(resource, _) = self.trials.get(id)?.results.last()?;
+        self.standing_at(id, resource).map(|standing| (resource, standing))
+    }
+
+    /// Where a trial stands on the rung at `resource`.
+    #[must_use]
+    pub fn standing_at(&self, id: TrialId, resource: Resource) -> Option<Standing> {
+        self.scheduler.standing(self.spec.scheduler.ladder().rung_at(resource)?, id)
+    }
+
+    /// Everyone that a trial is compared with on the rung at `resource`, best first.
+    #[must_use]
+    pub fn rivals(&self, id: TrialId, resource: Resource) -> Vec<Place> {
+        self.spec.scheduler.ladder().rung_at(resource).map_or(vec![], |rung| self.scheduler.rivals(rung, id))
     }
 
     fn lease_slot(&self, id: TrialId) -> Option<SlotId> {
-        match self.trials.get(&id)?.state {
+        match self.trials.get(id)?.state {
             State::Leased { slot } => Some(slot),
             _ => None,
         }

@@ -151,7 +151,7 @@ impl Sweep {
     }
 
     fn best_of(&self, id: TrialId) -> Option<Best> {
-        let trial = self.trials.get(&id)?;
+        let trial = self.trials.get(id)?;
         let (loss, resource) = trial.best?;
         Some(Best { trial: id, metric: self.spec.goal.metric(loss), resource, params: trial.params.clone() })
     }

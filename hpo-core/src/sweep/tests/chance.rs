@@ -89,7 +89,7 @@ fn restart(world: &mut World, die: u8) {
         if die.is_multiple_of(3) {
             world.say(Event::WorkerLost { worker });
         } else {
-            let held = |(slot, trial): (SlotId, TrialId)| Held { trial, attempt: world.sweep.trials[&trial].attempt, slot: slot.index };
+            let held = |(slot, trial): (SlotId, TrialId)| Held { trial, attempt: world.sweep.trials[trial].attempt, slot: slot.index };
             let holds = world.sweep.fleet.busy_of(worker).into_iter().map(held).collect();
             world.join(worker, 2, holds);
         }
