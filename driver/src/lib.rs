@@ -8,6 +8,7 @@ pub mod rendezvous;
 pub mod report;
 pub mod rundir;
 pub mod serve;
+pub mod simulate;
 
 #[cfg(test)]
 mod testing;

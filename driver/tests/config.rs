@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 use std::path::{Path, PathBuf};
 
+use hpo_core::Params;
+use hpo_core::space::{Domain, Fold};
 use hpo_driver::config::{self, Checked, Faults};
-use hpo_driver::config::{plan::Plan, schema};
+use hpo_driver::config::{draws::Draws, plan::Plan, schema};
 use serde_json::Value as Json;
 
 /// An environment with nothing of this machine in it.
@@ -110,6 +112,89 @@ fn the_plan_is_said_in_figures() {
     insta::assert_snapshot!(format!("{plan}\n{}", plan.to_json()));
 }
 
+/// A sweep file that passes, with some lines put in the place of others.
+fn quickstart_with(changes: &[(&str, &str)]) -> Checked {
+    let path = root("../configs/quickstart.toml");
+    let text = changes.iter().fold(std::fs::read_to_string(&path).unwrap(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
+    config::check_text(&text, &path, &env).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn the_plan_shows_each_bracket() {
+    let hyperband = quickstart_with(&[
+        ("asha-promote", "hyperband"),
+        ("max_resource = 9", "max_resource = 81"),
+        ("max_trials = 24", "max_trials = 200"),
+    ]);
+    let plan = Plan::of(&hyperband.spec);
+    insta::assert_snapshot!(format!("{plan}\n{}", plan.to_json()));
+}
+
+#[test]
+fn a_sweep_that_hardly_trains_a_trial_in_full_is_warned_of() {
+    let warnings = |changes: &[(&str, &str)]| Plan::of(&quickstart_with(changes).spec).warnings;
+    assert_eq!(warnings(&[]), [""; 0]);
+    let few = |scheduler| {
+        warnings(&[("asha-promote", scheduler), ("max_trials = 24", "max_trials = 8"), ("max_resource = 9", "max_resource = 27")])
+    };
+    let fifo = [("asha-promote", "fifo"), ("min_resource = 1\n", ""), ("eta = 3\n", ""), ("max_trials = 24", "max_trials = 1")];
+    assert_eq!(warnings(&fifo), [""; 0], "there every trial is trained in full");
+    let help = "set max_trials to 27 or more, or bring min_resource and max_resource nearer to each other";
+    assert_eq!(few("halving"), [format!("of 8 trials none can reach max_resource = 27: {help}")]);
+    let [seldom] = &few("asha-promote")[..] else { panic!("one warning") };
+    assert!(seldom.starts_with("of 8 trials about 0.") && seldom.ends_with(help), "{seldom}");
+    // The pool of the fixture has four rows.
+    let path = root("tests/config/good/pool.toml");
+    let text = std::fs::read_to_string(&path).unwrap().replace("max_trials = 4", "max_trials = 5");
+    let plan = Plan::of(&config::check_text(&text, &path, &env).unwrap().spec);
+    assert_eq!(plan.warnings, ["the space has 4 points at most, so that fewer than max_trials = 5 trials will start"]);
+    assert!(plan.to_string().ends_with(&format!("\nwarning: {}", plan.warnings[0])));
+}
+
+#[test]
+fn draws_are_a_table_in_which_only_what_exists_is_filled() {
+    let mut said = String::new();
+    for file in ["tests/config/good/space.toml", "tests/config/good/pool.toml", "../configs/mlpf.toml"] {
+        let spec = check(&root(file)).unwrap_or_else(|faults| panic!("{faults}")).spec;
+        let draws = Draws::of(&spec.space, spec.seed, 12);
+        said += &format!("== {file}\n{draws}");
+        for (line, trial) in draws.to_json().zip(0..) {
+            assert_eq!(line["trial"], trial);
+            let params: Params = serde_json::from_value(line["params"].clone()).unwrap();
+            assert_eq!(spec.space.contains(&params), Ok(()));
+            if trial < 2 {
+                said += &format!("{line}\n");
+            }
+        }
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_pool_is_frozen_with_its_rows() {
+    let checked = check(&root("tests/config/good/pool.toml")).unwrap();
+    let spec = serde_json::to_string(&checked.spec).unwrap();
+    let read: hpo_core::SweepSpec = serde_json::from_str(&spec).unwrap();
+    assert_eq!(read, checked.spec, "a replay needs no CSV");
+    assert_eq!(read.space.pool().unwrap().rows(), 4);
+}
+
+/// The paper's space as it stands: arXiv:2203.01112.
+#[test]
+fn the_space_of_mlpf_has_its_18_dimensions() {
+    let space = check(&root("../configs/mlpf.toml")).unwrap().spec.space;
+    assert_eq!(space.dimensions(), 18);
+    let count = |is: fn(&Domain) -> bool| space.parameters().iter().filter(|parameter| is(&parameter.domain)).count();
+    assert_eq!(count(|domain| matches!(domain, Domain::Float { .. })), 5);
+    assert_eq!(count(|domain| matches!(domain, Domain::Bool)), 2);
+    assert_eq!(count(|domain| matches!(domain, Domain::Int { .. })), 11);
+    let lr = space.parameters().iter().find(|parameter| parameter.name == "lr").unwrap();
+    assert_eq!(lr.domain, Domain::Float { low: 1e-4, high: 3e-2, fold: Fold::Log, step: None });
+}
+
 /// A validator for the words of JSON Schema that ours uses, and a refusal of all others.
 fn valid(schema: &Json, value: &Json) -> bool {
     let number = |bound: &Json, holds: fn(f64, f64) -> bool| value.as_f64().is_none_or(|number| holds(number, bound.as_f64().unwrap()));
@@ -130,6 +215,7 @@ fn valid(schema: &Json, value: &Json) -> bool {
         "minimum" => number(rule, |number, bound| number >= bound),
         "maximum" => number(rule, |number, bound| number <= bound),
         "exclusiveMinimum" => number(rule, |number, bound| number > bound),
+        "exclusiveMaximum" => number(rule, |number, bound| number < bound),
         "required" => {
             value.as_object().is_none_or(|object| rule.as_array().unwrap().iter().all(|key| object.contains_key(key.as_str().unwrap())))
         }
@@ -180,14 +266,15 @@ fn the_schema_accepts_what_passes_and_refuses_what_it_can() {
         "wrong_type_",
         "out_of_range_count",
         "out_of_range_negative",
+        "out_of_range_swift",
         "no_domain",
         "two_domains",
         "key_of_other_domain",
-        "nothing_at_all",
+        "pool_name",
         "split_nothing",
     ];
-    // What needs more than the shape of the file to be seen: names of metrics, placeholders.
-    let too_deep = ["unknown_metric", "unknown_placeholder"];
+    // What needs more than the shape of the file to be seen: names of metrics, placeholders, columns.
+    let too_deep = ["unknown_metric", "unknown_placeholder", "pool_named_row"];
     let mut seen = 0;
     for path in files(&root("tests/config/bad")) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();

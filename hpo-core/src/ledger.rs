@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::by_trial::ByTrial;
 use crate::{Millis, SlotId, Stamp, TrialId};
 
 /// What was bought, by use. All in milli-slot-milliseconds.
@@ -69,7 +70,7 @@ pub(crate) struct Split {
     pub(crate) repeated_until: Option<Stamp>,
 }
 
-/// The books of one sweep. Every entry costs O(log n).
+/// The books of one sweep. Every entry costs O(log slots).
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     open: BTreeMap<SlotId, Account>,
@@ -83,7 +84,7 @@ pub struct Ledger {
     /// Everything that does not depend on who wins.
     fixed: Uses,
     /// Training by trial.
-    trained: BTreeMap<TrialId, Work>,
+    trained: ByTrial<Work>,
     promoted_total: u64,
     others_total: u64,
     draining: bool,
@@ -164,7 +165,6 @@ impl Ledger {
         account.since = at;
         account.busy = Some(trial);
         self.open.insert(slot, account);
-        self.trained.entry(trial).or_default();
     }
 
     pub(crate) fn end(&mut self, slot: SlotId, at: Stamp, split: Split) {
@@ -177,7 +177,7 @@ impl Ledger {
         self.fixed.restore += weight * parts.restore;
         self.fixed.checkpoint += weight * parts.checkpoint;
         self.fixed.redone += weight * parts.redone;
-        let work = self.trained.entry(trial).or_default();
+        let work = self.trained.entry(trial);
         work.kept += weight * parts.kept;
         *(if work.promoted { &mut self.promoted_total } else { &mut self.others_total }) += weight * parts.kept;
         account.since = at;
@@ -186,7 +186,7 @@ impl Ledger {
 
     /// From now on the work of `trial` counts as explored.
     pub(crate) fn informed(&mut self, trial: TrialId) {
-        let work = self.trained.entry(trial).or_default();
+        let work = self.trained.entry(trial);
         if !work.promoted {
             work.promoted = true;
             self.promoted_total += work.kept;
@@ -233,7 +233,7 @@ impl Ledger {
     #[must_use]
     pub fn uses(&self, at: Stamp, winner: Option<TrialId>) -> Uses {
         let mut uses = Uses { reserved: self.reserved(at), explored: self.promoted_total, stopped: self.others_total, ..self.fixed };
-        let work = |trial: TrialId| self.trained.get(&trial).copied().unwrap_or_default();
+        let work = |trial: TrialId| self.trained.get(trial).copied().unwrap_or_default();
         if let Some(winner) = winner {
             let work = work(winner);
             *(if work.promoted { &mut uses.explored } else { &mut uses.stopped }) -= work.kept;
@@ -255,7 +255,7 @@ impl Ledger {
     /// Training time of one trial that was kept, in milli-slot-milliseconds.
     #[must_use]
     pub fn trained(&self, trial: TrialId) -> u64 {
-        self.trained.get(&trial).map_or(0, |work| work.kept)
+        self.trained.get(trial).map_or(0, |work| work.kept)
     }
 
     pub(crate) fn check(&self, at: Stamp, winner: Option<TrialId>) {

@@ -2,8 +2,10 @@
 //!
 //! Pure: no I/O, no clock, no threads, no chance. Time is a [`Stamp`] on each event, randomness arrives as a
 //! [`Event::Suggested`], so equal histories give equal decisions on any machine.
+mod by_trial;
 mod id;
 pub mod job;
+pub mod layout;
 pub mod ledger;
 mod loss;
 pub mod schedule;

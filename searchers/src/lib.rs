@@ -2,12 +2,18 @@
 //! it beside [`random`] and add a line to [`Kind`] and [`build`].
 mod random;
 
-pub use hpo_core::sweep::{Observation, Outcome, Pending};
+pub use hpo_core::sweep::{Observation, Outcome};
 use hpo_core::{Params, Seed, Space, TrialId};
 pub use random::Random;
 
 /// Proposes configurations.
+///
+/// A trial is pending from `begin` until it is told of. Who takes up a history begins all of its trials in order, then
+/// tells all that came of them.
 pub trait Searcher: Send {
+    /// Learns that a trial has these values: most often, but not always, those that were suggested for it.
+    fn begin(&mut self, trial: TrialId, params: &Params);
+
     /// Learns what came of a trial. Preempted and lost attempts are never told.
     fn tell(&mut self, seen: &Observation);
 
@@ -16,7 +22,7 @@ pub trait Searcher: Send {
     ///
     /// # Errors
     /// If there is nothing left to propose.
-    fn suggest(&self, trial: TrialId, pending: &[Pending]) -> Result<Params, SuggestFault>;
+    fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault>;
 }
 
 /// Why there is no suggestion.

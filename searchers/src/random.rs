@@ -1,82 +1,78 @@
 //! Random search: Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 13 (2012).
 //!
-//! Each dimension is drawn uniformly on its own scale. No point is proposed twice while the space has others.
+//! Each dimension is drawn uniformly on its own scale, each row of a pool with equal probability. No point is proposed
+//! twice while the space has others.
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use hpo_core::{Params, Seed, Space, TrialId};
+use hpo_core::{Params, Seed, Space, TrialId, Value};
 use rand::Rng;
 
-use crate::{Observation, Pending, Searcher, SuggestFault};
+use crate::{Observation, Searcher, SuggestFault};
 
-/// Draws before the points of a finite space are counted out instead.
+/// Draws before the points that are left are counted out instead.
 const DRAWS: usize = 256;
-/// Spaces up to this many points are counted out; in larger ones, so many repeated draws do not happen by chance.
-const COUNTABLE: u64 = 100_000;
 
-/// The searcher.
+/// The searcher. A suggestion costs about a draw, however many trials there are.
 #[derive(Clone, Debug)]
 pub struct Random {
     space: Space,
     seed: Seed,
-    seen: BTreeSet<String>,
+    /// What was proposed already, as [`Random::key`].
+    taken: BTreeSet<u128>,
+    /// The numbers of all points, if they can be counted out: found out when it matters first.
+    points: OnceCell<Option<Vec<u128>>>,
 }
 
 impl Random {
+    /// Spaces of up to so many points are counted out, and end when each was proposed once. In larger ones so many repeated
+    /// draws do not happen by chance.
+    pub const COUNTABLE: usize = 100_000;
+
     /// Nothing seen yet.
     #[must_use]
     pub fn new(space: Space, seed: Seed) -> Self {
-        Self { space, seed, seen: BTreeSet::new() }
+        Self { space, seed, taken: BTreeSet::new(), points: OnceCell::new() }
     }
 
-    /// Every point of a finite space, in order; points that differ only in inactive parameters come once.
-    fn points(&self) -> Vec<Params> {
-        let sizes: Vec<u64> = self.space.parameters().iter().map(|parameter| parameter.domain.size().unwrap_or(1)).collect();
-        let mut known = BTreeSet::new();
-        let mut digits = vec![0_u64; sizes.len()];
-        let mut points = vec![];
-        loop {
-            let unit: Vec<f64> = digits.iter().zip(&sizes).map(|(&digit, &size)| (digit as f64 + 0.5) / size as f64).collect();
-            let params = self.space.from_unit(&unit);
-            if known.insert(key(&params)) {
-                points.push(params);
-            }
-            let Some(place) = (0..sizes.len()).rev().find(|&place| digits[place] + 1 < sizes[place]) else { return points };
-            digits[place] += 1;
-            digits[place + 1..].fill(0);
-        }
+    /// Equal for equal points, and different for others: their number where points have numbers.
+    fn key(&self, params: &Params) -> u128 {
+        self.space.number_of(params).unwrap_or_else(|| fingerprint(params))
+    }
+
+    /// The points that were not proposed yet; `None` if they cannot be counted out.
+    fn left(&self) -> Option<Vec<u128>> {
+        let points = self.points.get_or_init(|| self.space.points(Self::COUNTABLE)).as_ref()?;
+        // Both are in order, so one walk along both is enough.
+        let mut taken = self.taken.iter().peekable();
+        let is_left = |point: &u128| {
+            while taken.next_if(|earlier| *earlier < point).is_some() {}
+            taken.peek() != Some(&point)
+        };
+        Some(points.iter().copied().filter(is_left).collect())
     }
 }
 
 impl Searcher for Random {
-    fn tell(&mut self, seen: &Observation) {
-        self.seen.insert(key(&seen.params));
+    fn begin(&mut self, _: TrialId, params: &Params) {
+        self.taken.insert(self.key(params));
     }
 
-    fn suggest(&self, trial: TrialId, pending: &[Pending]) -> Result<Params, SuggestFault> {
-        let out: BTreeSet<String> = pending.iter().map(|pending| key(&pending.params)).collect();
-        let new = |params: &Params| {
-            let key = key(params);
-            !out.contains(&key) && !self.seen.contains(&key)
-        };
+    /// Draws are independent of results.
+    fn tell(&mut self, _: &Observation) {}
+
+    fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
         let mut rng = self.seed.derive("suggest", trial.0.into()).rng();
-        let mut draw = || {
-            let unit: Vec<f64> = self.space.parameters().iter().map(|_| unit(&mut rng)).collect();
-            self.space.from_unit(&unit)
-        };
-        if let Some(params) = (0..DRAWS).map(|_| draw()).find(|params| new(params)) {
-            return Ok(params);
-        }
-        match self.space.size() {
-            Some(size) if size <= COUNTABLE => {
-                let mut left: Vec<Params> = self.points().into_iter().filter(|params| new(params)).collect();
-                if left.is_empty() {
-                    return Err(SuggestFault::Exhausted);
-                }
-                let pick = (unit(&mut rng) * left.len() as f64) as usize;
-                Ok(left.swap_remove(pick.min(left.len() - 1)))
+        let mut draw = || self.space.draw(|| unit(&mut rng));
+        for _ in 0..DRAWS {
+            let params = draw();
+            if !self.taken.contains(&self.key(&params)) {
+                return Ok(params);
             }
-            _ => Ok(draw()),
         }
+        let Some(left) = self.left() else { return Ok(draw()) };
+        let pick = (unit(&mut rng) * left.len() as f64) as usize;
+        left.get(pick).and_then(|&point| self.space.point(point)).ok_or(SuggestFault::Exhausted)
     }
 }
 
@@ -85,20 +81,30 @@ fn unit(rng: &mut impl Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Equal for equal points.
-fn key(params: &Params) -> String {
-    use std::fmt::Write;
-    params.iter().fold(String::new(), |mut text, (name, value)| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{name}={value};");
-        text
+/// FNV-1a of 128 bits over names and values: among 10^9 points two are equal with a probability of 10^-21.
+fn fingerprint(params: &Params) -> u128 {
+    /// The kind and the length keep apart what would read the same.
+    fn add(hash: u128, kind: u8, bytes: &[u8]) -> u128 {
+        let bytes = bytes.iter().copied().chain([kind, bytes.len() as u8]);
+        bytes.fold(hash, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b))
+    }
+    params.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, (name, value)| {
+        let hash = add(hash, 0, name.as_bytes());
+        match value {
+            Value::Bool(truth) => add(hash, 1, &[u8::from(*truth)]),
+            Value::Text(text) => add(hash, 2, text.as_bytes()),
+            // 3 and 3.0 are the same.
+            Value::Int(_) | Value::Float(_) => match value.integer() {
+                Some(number) => add(hash, 3, &number.to_le_bytes()),
+                None => add(hash, 4, &value.number().unwrap_or_default().to_bits().to_le_bytes()),
+            },
+        }
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use hpo_core::Value;
-    use hpo_core::space::{Domain, Fold, Parameter};
+    use hpo_core::space::{Domain, Fold, Parameter, Pool};
     use statrs::distribution::{ChiSquared, ContinuousCDF};
 
     use super::*;
@@ -130,12 +136,12 @@ mod tests {
     #[test]
     fn equal_seeds_give_equal_suggestions_whatever_was_asked_before() {
         let random = Random::new(continuum(), Seed(3));
-        let direct = random.suggest(TrialId(5), &[]).unwrap();
+        let direct = random.suggest(TrialId(5)).unwrap();
         for trial in 0..5 {
-            assert_ne!(random.suggest(TrialId(trial), &[]).unwrap(), direct);
+            assert_ne!(random.suggest(TrialId(trial)).unwrap(), direct);
         }
-        assert_eq!(random.suggest(TrialId(5), &[]).unwrap(), direct);
-        assert_ne!(Random::new(continuum(), Seed(4)).suggest(TrialId(5), &[]).unwrap(), direct);
+        assert_eq!(random.suggest(TrialId(5)).unwrap(), direct);
+        assert_ne!(Random::new(continuum(), Seed(4)).suggest(TrialId(5)).unwrap(), direct);
     }
 
     /// Chi-squared test of uniformity over ten equal shares, in each dimension; one false alarm in a million.
@@ -143,7 +149,7 @@ mod tests {
     fn draws_are_uniform_on_their_scale() {
         let space = continuum();
         let random = Random::new(space.clone(), Seed(11));
-        let draws: Vec<_> = (0..5000).map(|trial| space.to_unit(&random.suggest(TrialId(trial), &[]).unwrap()).unwrap()).collect();
+        let draws: Vec<_> = (0..5000).map(|trial| space.to_unit(&random.suggest(TrialId(trial)).unwrap()).unwrap()).collect();
         for (dimension, shares) in [(0, 10.0), (1, 10.0), (2, 3.0)] {
             let mut counts = vec![0.0; shares as usize];
             for draw in &draws {
@@ -156,16 +162,101 @@ mod tests {
         }
     }
 
+    /// Proposes until nothing is left, each proposal pending.
+    fn all_of(space: Space, seed: Seed) -> Vec<Params> {
+        let mut random = Random::new(space, seed);
+        let mut all = vec![];
+        loop {
+            let trial = TrialId(all.len() as u32);
+            match random.suggest(trial) {
+                Ok(params) => {
+                    random.begin(trial, &params);
+                    all.push(params);
+                }
+                Err(SuggestFault::Exhausted) => return all,
+            }
+        }
+    }
+
+    fn distinct(all: &[Params]) -> usize {
+        all.iter().map(|params| format!("{params:?}")).collect::<BTreeSet<_>>().len()
+    }
+
     #[test]
     fn thirty_parallel_asks_give_thirty_distinct_points_and_a_finite_space_ends() {
         let thirty = space(vec![Domain::Int { low: 1, high: 15, fold: Fold::Linear, step: 1 }, Domain::Bool]);
-        let random = Random::new(thirty, Seed(0));
-        let mut pending: Vec<Pending> = vec![];
-        for trial in 0..30 {
-            let params = random.suggest(TrialId(trial), &pending).unwrap();
-            assert!(pending.iter().all(|other| other.params != params));
-            pending.push(Pending { trial: TrialId(trial), params });
+        let all = all_of(thirty, Seed(0));
+        assert_eq!((all.len(), distinct(&all)), (30, 30));
+    }
+
+    /// On a log scale large numbers are rare: they are found all the same.
+    #[test]
+    fn a_finite_space_on_a_log_scale_is_used_up() {
+        let all = all_of(space(vec![Domain::Int { low: 1, high: 700, fold: Fold::Log, step: 1 }]), Seed(1));
+        assert_eq!((all.len(), distinct(&all)), (700, 700));
+    }
+
+    /// 2^41 combinations, of which conditions leave 41 + 1 points.
+    #[test]
+    fn points_that_conditions_leave_are_counted_not_combinations() {
+        let chain = (0..41).map(|depth: usize| Parameter {
+            name: format!("p{depth}"),
+            domain: Domain::Bool,
+            when: depth.checked_sub(1).map(|parent| (format!("p{parent}"), vec![true.into()])).into_iter().collect(),
+        });
+        let all = all_of(Space::new(chain.collect()).unwrap(), Seed(2));
+        assert_eq!((all.len(), distinct(&all)), (42, 42));
+    }
+
+    #[test]
+    fn a_pool_is_drawn_without_repeating_a_row_each_as_likely() {
+        // Two rows are equal, and are two points.
+        let cells: Vec<Vec<String>> = [1, 2, 2, 4, 5].map(|x| vec![x.to_string()]).into();
+        let pool = Space::from(Pool::of_text(vec!["x".to_owned()], &cells).unwrap());
+        let mut first = [0.0; 5];
+        for seed in 0..2000 {
+            let all = all_of(pool.clone(), Seed(seed));
+            let mut rows: Vec<i64> = all.iter().map(|params| params["row"].integer().unwrap()).collect();
+            first[rows[0] as usize] += 1.0;
+            rows.sort_unstable();
+            assert_eq!(rows, [0, 1, 2, 3, 4]);
         }
-        assert_eq!(random.suggest(TrialId(30), &pending), Err(SuggestFault::Exhausted));
+        let statistic: f64 = first.iter().map(|count: &f64| (count - 400.0).powi(2) / 400.0).sum();
+        assert!(1.0 - ChiSquared::new(4.0).unwrap().cdf(statistic) > 1e-6, "{first:?}");
+    }
+
+    #[test]
+    fn the_same_history_gives_the_same_suggestion_whatever_the_order_it_was_learned_in() {
+        let pool = || Random::new(space(vec![Domain::Int { low: 0, high: 40, fold: Fold::Linear, step: 1 }]), Seed(5));
+        let (mut forwards, mut backwards) = (pool(), pool());
+        let begun: Vec<(TrialId, Params)> = (0..39).map(|x: i64| (TrialId(x as u32), [("p0".to_owned(), Value::Int(x))].into())).collect();
+        begun.iter().for_each(|(trial, params)| forwards.begin(*trial, params));
+        begun.iter().rev().for_each(|(trial, params)| backwards.begin(*trial, params));
+        for trial in 39..60 {
+            let params = forwards.suggest(TrialId(trial)).unwrap();
+            assert!(params["p0"].integer().unwrap() >= 39);
+            assert_eq!(params, backwards.suggest(TrialId(trial)).unwrap());
+        }
+    }
+
+    #[test]
+    fn fingerprints_tell_points_apart_and_forgive_how_a_number_is_written() {
+        let point =
+            |values: &[(&str, Value)]| -> Params { values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect() };
+        let all = [
+            point(&[]),
+            point(&[("a", 1.into_value())]),
+            point(&[("a", 2.into_value())]),
+            point(&[("b", 1.into_value())]),
+            point(&[("a", 1.5.into())]),
+            point(&[("a", "1".into())]),
+            point(&[("a", true.into())]),
+            point(&[("a", "true".into())]),
+            point(&[("a", "x".into()), ("b", "y".into())]),
+            point(&[("a", "xb".into()), ("", "y".into())]),
+        ];
+        let keys: BTreeSet<u128> = all.iter().map(fingerprint).collect();
+        assert_eq!(keys.len(), all.len());
+        assert_eq!(fingerprint(&point(&[("a", 1.into_value())])), fingerprint(&point(&[("a", 1.0.into())])));
     }
 }

@@ -8,12 +8,13 @@ use serde_json::Value;
 use crate::hold;
 
 /// Each package, which of the others it depends on, and what else it may depend on outside tests; `*` is anything.
-const ARROWS: [(&str, &[&str], &[&str]); 6] = [
+const ARROWS: [(&str, &[&str], &[&str]); 7] = [
     ("hpo-core", &[], &["rand", "serde", "thiserror"]),
     ("hpo-wire", &["hpo-core"], &["prost", "thiserror", "tonic", "tonic-prost"]),
     ("hpo-searchers", &["hpo-core"], &["faer", "rand", "statrs", "thiserror"]),
-    ("hpo-worker", &["hpo-core", "hpo-wire"], &["*"]),
-    ("hpo-driver", &["hpo-core", "hpo-searchers", "hpo-wire", "hpo-worker"], &["*"]),
+    ("hpo-curves", &["hpo-core"], &["csv", "ort", "ort-tract", "serde", "serde_json", "thiserror", "tracing"]),
+    ("hpo-worker", &["hpo-core", "hpo-curves", "hpo-wire"], &["*"]),
+    ("hpo-driver", &["hpo-core", "hpo-curves", "hpo-searchers", "hpo-wire", "hpo-worker"], &["*"]),
     ("hpo-tests", &[], &["serde_json", "tempfile"]),
 ];
 
@@ -57,7 +58,7 @@ fn arrows_point_one_way() {
         broken.extend(foreign.map(|other| format!("{name} depends on {other}")));
     }
     hold(
-        "Arrows point one way: hpo-core <- searchers <- driver, hpo-core <- wire <- {driver, worker}.\n\
+        "Arrows point one way: hpo-core <- searchers <- driver, hpo-core <- {wire, curves} <- {driver, worker}.\n\
          hpo-core and searchers are pure (no runtime, no network, no burn), so that a journal replays on any machine and\n\
          one thread can simulate a cluster.",
         &broken,

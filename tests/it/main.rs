@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod crash;
+mod curves;
 mod ends;
 mod programs;
 mod world;

@@ -12,7 +12,9 @@ Examples:
   hpo check my-sweep.toml                    say what it would do, and what is wrong with it
   hpo run my-sweep.toml                      run it here, with local workers
   hpo resume runs/my-sweep                   go on after a crash or Ctrl-C
+  hpo simulate my-sweep.toml                 play it under a virtual clock
   hpo report runs/my-sweep                   what it found, and what each slot-hour bought
+  hpo why runs/my-sweep 17                   why trial 17 was promoted, paused or stopped
 
 Exit codes: 0 done; 1 no usable result; 2 bad arguments or sweep file; 3 run folder not usable;
 4 cut short, can be resumed; 5 verification failed.")]
@@ -56,6 +58,14 @@ pub(super) enum Command {
     Worker(Worker),
     /// Say how a sweep stands
     Status(Folder),
+    /// Say why a trial was promoted, paused or stopped: at which rung, among whom, and what another eta would have decided
+    #[command(after_help = "\
+Reads the journal alone, of a sweep that runs, has ended, or crashed. Times count from the start of the sweep.
+
+Example:
+  hpo why runs/quickstart 7
+  hpo why runs/quickstart 7 --json    the summary, then a line for each moment of the trial")]
+    Why(Why),
     /// Write report.md, report.html and trials.csv, and print the summary
     #[command(after_help = "Example:\n  hpo report runs/quickstart --json")]
     Report(Folder),
@@ -65,8 +75,14 @@ pub(super) enum Command {
     /// Run an exported model on a file of inputs
     #[command(after_help = "Example:\n  hpo predict runs/quickstart/models/trial-7.onnx --input digits.idx.gz")]
     Predict(Predict),
+    /// Play sweeps under a virtual clock: what they would find, and what they would cost
+    #[command(after_help = SIMULATE_HELP)]
+    Simulate(Simulate),
     /// Say what a sweep file would do, or what is wrong with it
     Check(SweepFile),
+    /// Show draws from the search space of a sweep file
+    #[command(after_help = "Example:\n  hpo space configs/quickstart.toml --sample 5")]
+    Space(Space),
     /// Write a commented sweep file
     Init(Init),
     /// Print the JSON Schema of sweep files, for editors
@@ -88,6 +104,52 @@ pub(super) struct SweepFile {
     /// Use this seed instead of the file's
     #[arg(long)]
     pub(super) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Space {
+    #[command(flatten)]
+    pub(super) sweep: SweepFile,
+    /// How many draws: the values that a random search would give its first trials
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) sample: u32,
+}
+
+const SIMULATE_HELP: &str = "\
+The trials of the files are looked up or computed: [trial] kind = \"tabular\", \"surrogate\" or \"synthetic\". What the
+workers are like stands in [simulate]: startup, restore, checkpoint, suggest, straggler_share, straggler_factor, mtbf, restart.
+
+Examples:
+  hpo simulate sweep.toml --workers 32 --seeds 0..50
+  hpo simulate asha.toml hyperband.toml --workers 32 --seeds 0..50 --until-resource 10000
+  hpo simulate sweep.toml --set scheduler.eta=4 --set simulate.mtbf=6h --curve curve.csv --json";
+
+#[derive(Args, Debug)]
+pub(super) struct Simulate {
+    /// Sweep files (TOML); several are compared
+    #[arg(required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Virtual workers, one slot each [default: `workers` in [simulate], else `local` in [workers], else 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) workers: Option<u32>,
+    /// Play once with each of these seeds, A to B - 1 [default: the file's seed alone]
+    #[arg(long, value_name = "A..B", value_parser = super::simulate::seeds, conflicts_with = "seed")]
+    pub(super) seeds: Option<std::ops::Range<u64>>,
+    /// Use this seed instead of the file's
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// End when so many units of resource are trained; the file then needs no other end
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) until_resource: Option<u64>,
+    /// Write a CSV with a row at each improvement: seed, virtual_seconds, resource, metric, test
+    #[arg(long, value_name = "FILE")]
+    pub(super) curve: Option<PathBuf>,
+    /// Another value than the file's, as often as needed: a dotted path and TOML (what is no TOML is text)
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Seeds that are played at once; changes no result [default: one a core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
 }
 
 #[derive(Args, Debug)]
@@ -155,6 +217,14 @@ pub(super) struct Worker {
 pub(super) struct Folder {
     /// The run folder
     pub(super) run: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Why {
+    /// The run folder
+    pub(super) run: PathBuf,
+    /// Number of the trial
+    pub(super) trial: u32,
 }
 
 #[derive(Args, Debug)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "worker")]
 use anyhow::Context;
 use hpo_core::SweepSpec;
-use hpo_driver::config::{self, Checked};
+use hpo_driver::config::{self, Checked, plan};
 use hpo_driver::engine::{Begin, Drive, DriveFault, DriveOptions, Ended};
 use hpo_driver::launch::LocalOptions;
 use hpo_driver::rundir::RunDir;
@@ -19,6 +19,7 @@ const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 
 pub(super) fn run(args: &Run, manners: Manners) -> Outcome {
     let checked = files::load(&args.sweep).or_exit(Exit::BadInput)?;
+    warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
     drive(&run, Begin::Create, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
 }
@@ -41,8 +42,16 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     }
     let file = super::args::SweepFile { file: args.sweep.clone(), seed: args.seed };
     let checked = files::load(&file).or_exit(Exit::BadInput)?;
+    warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
     drive(&run, Begin::Create, &checked, args.listen, None, manners)
+}
+
+/// What the user most likely did not mean, before anything starts.
+fn warn(checked: &Checked, manners: Manners) {
+    if !manners.quiet {
+        plan::warnings(&checked.spec).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
 }
 
 fn new_run(given: Option<&Path>, checked: &Checked) -> RunDir {

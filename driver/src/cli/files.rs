@@ -1,16 +1,17 @@
-//! `check`, `init`, `schema`: what needs no run folder.
+//! `check`, `space`, `init`, `schema`: what needs no run folder.
 use hpo_core::Seed;
-use hpo_driver::config::{self, Checked, init, plan::Plan, schema};
+use hpo_driver::config::{self, Checked, draws::Draws, init, plan::Plan, schema};
 
-use super::args::{Init, Manners, SweepFile};
+use super::args::{Init, Manners, Space, SweepFile};
 use super::exit::{Exit, OrExit, Outcome};
 
-/// Reads a sweep file, and checks what only the worker knows: whether its model knows the hyperparameters.
+/// Reads a sweep file, and checks what only the trainer knows: whether it knows what to do with the hyperparameters.
 pub(super) fn load(file: &SweepFile) -> anyhow::Result<Checked> {
     let mut checked = config::load(&file.file)?;
     if let Some(seed) = file.seed {
         checked = checked.with_seed(Seed(seed));
     }
+    config::curves::probe(&checked)?;
     #[cfg(feature = "worker")]
     super::work::check_job(&checked)?;
     Ok(checked)
@@ -23,6 +24,17 @@ pub(super) fn check(file: &SweepFile, manners: Manners) -> Outcome {
         say!("{}", plan.to_json());
     } else {
         say!("{}: no faults\n{plan}", file.file.display());
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn space(args: &Space, manners: Manners) -> Outcome {
+    let checked = load(&args.sweep).or_exit(Exit::BadInput)?;
+    let draws = Draws::of(&checked.spec.space, checked.spec.seed, args.sample);
+    if manners.json {
+        draws.to_json().for_each(|draw| say!("{draw}"));
+    } else {
+        say!("{}", draws.to_string().trim_end());
     }
     Ok(Exit::Done)
 }

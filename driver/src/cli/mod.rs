@@ -13,6 +13,8 @@ mod files;
 mod model;
 mod progress;
 mod runs;
+mod simulate;
+mod why;
 mod work;
 
 use std::io::{IsTerminal, Write};
@@ -43,11 +45,14 @@ fn act(command: Command, manners: Manners) -> Outcome {
         Command::Worker(args) => work::worker(args),
         Command::Trainer(args) => work::trainer(&args),
         Command::Status(args) => runs::status(&args, manners),
+        Command::Why(args) => why::why(&args, manners),
         Command::Report(args) => runs::report(&args, manners),
         Command::Verify(args) => runs::verify(&args, manners),
         Command::Export(args) => model::export(&args, manners),
         Command::Predict(args) => model::predict(&args, manners),
+        Command::Simulate(args) => simulate::simulate(&args, manners),
         Command::Check(args) => files::check(&args, manners),
+        Command::Space(args) => files::space(&args, manners),
         Command::Init(args) => files::init(&args),
         Command::Schema => files::schema(),
         Command::Bench(bench) => bench::run(&bench, manners),

@@ -23,6 +23,9 @@ mod with {
         let run = RunDir::new(&args.run);
         let replayed = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?;
         let checked = config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)?;
+        if let Some(why) = no_model(&checked.job.trainable) {
+            return Err(anyhow!(why)).or_exit(Exit::NoResult);
+        }
         let trial = args
             .trial
             .map(TrialId)
@@ -38,9 +41,23 @@ mod with {
         Ok(Exit::Done)
     }
 
-    /// At the end of a sweep. A program of the user's has no model that we could export, which is no fault.
+    /// Why a sweep has no model that we could export, if it has none.
+    fn no_model(trainable: &Trainable) -> Option<&'static str> {
+        match trainable {
+            Trainable::Burn(_) => None,
+            Trainable::Command(_) => {
+                Some("there is no model to export: a program of yours trained, and hpo exports what it trains itself, with kind = \"burn\"")
+            }
+            Trainable::Curves(_) => Some("there is no model to export: these trainings were looked up or computed, not done"),
+        }
+    }
+
+    /// At the end of a sweep. That there is no model to export is no fault.
     pub(in crate::cli) fn export_best(run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
-        if !matches!(checked.job.trainable, Trainable::Burn(_)) {
+        if let Some(why) = no_model(&checked.job.trainable) {
+            if !manners.quiet {
+                eprintln!("{why}");
+            }
             return Ok(Exit::Done);
         }
         let replayed = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?;

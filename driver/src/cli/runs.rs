@@ -24,7 +24,7 @@ pub(super) fn read(run: &RunDir) -> Result<Report, Failure> {
 }
 
 /// The driver that is at work on the run, if there is one.
-fn living(run: &RunDir) -> Result<Option<LiveDriver>, Failure> {
+pub(super) fn living(run: &RunDir) -> Result<Option<LiveDriver>, Failure> {
     if !run.path().is_dir() || journal::living(run.path()).or_exit(Exit::RunFolder)?.is_none() {
         return Ok(None);
     }

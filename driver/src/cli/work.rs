@@ -12,6 +12,7 @@ mod with {
     use anyhow::Context;
     use hpo_core::TrialId;
     use hpo_core::job::{Device, Job, Trainable};
+    use hpo_core::space::ROW;
     use hpo_driver::config::{Checked, Faults};
     use hpo_driver::journal;
     use hpo_driver::launch::Place;
@@ -35,9 +36,12 @@ mod with {
         let Trainable::Burn(burn) = &checked.job.trainable else { return Ok(()) };
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         let space = &checked.spec.space;
+        if space.pool().is_none() && space.names().any(|name| name == ROW) {
+            found.insert(ROW.to_owned(), format!("`{ROW}` is the number of a row in a pool, and means nothing to a model"));
+        }
         let draws = Random::new(space.clone(), checked.spec.seed);
         let corners = [0.0, 1.0].map(|edge| space.from_unit(&vec![edge; space.parameters().len()]));
-        let inside = (0..DRAWS).filter_map(|trial| draws.suggest(TrialId(trial), &[]).ok());
+        let inside = (0..DRAWS).filter_map(|trial| draws.suggest(TrialId(trial)).ok());
         for mut params in corners.into_iter().chain(inside) {
             // Without the parameter that is wrong, the next fault shows.
             while let Err(fault) = recipe::read(burn.model, &params, ROOMY, 2, burn.max_resource) {
@@ -65,6 +69,7 @@ mod with {
         let gpus = match &job.trainable {
             Trainable::Burn(burn) => burn.device != Device::Cpu && cfg!(any(feature = "cuda", feature = "vulkan")),
             Trainable::Command(_) => true,
+            Trainable::Curves(_) => false,
         };
         let slots = hpo_worker::resources::discover(Wanted { slots: count, gpus, ..Wanted::default() });
         let place = |slot: &Slot| match &slot.gpu {

@@ -2,20 +2,26 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hpo_core::job::Job;
-use hpo_core::schedule::{Ladder, LadderFault, SchedulerSpec};
+use hpo_core::job::{BURN_METRICS, Job};
+use hpo_core::schedule::SchedulerSpec;
 use hpo_core::sweep::spec::Budget;
-use hpo_core::{Goal, Millis, Resource, Seed, SweepSpec};
+use hpo_core::{Goal, Millis, Seed, Space, SweepSpec};
 use toml::Spanned;
 
 use super::key::Entry;
-use super::keys::{BASE, REPORT, SCHEDULER, SEARCHER, SPACE, SWEEP, TRIAL, WORKERS, report, scheduler, sweep, workers};
+use super::keys::{BASE, REPORT, SCHEDULER, SEARCHER, SPACE, SWEEP, TRIAL, WORKERS, report, sweep, workers};
 use super::message::Message;
 use super::raw::{Reader, Section, in_file_order};
+use super::scheduler;
 use super::shape::Words;
+use super::simulate;
 use super::space;
 use super::text::write_duration;
-use super::trial::{self, BURN_METRICS, Trial};
+use super::trial::{self, Trial};
+
+/// So many trials that fail before any has reported end a sweep: what is wrong with all of them is not the hyperparameters.
+const SETUP_FAILURES: u32 = 5;
+use crate::simulate::Conditions;
 
 /// A sweep file without faults.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +36,8 @@ pub struct Checked {
     pub workers: Workers,
     /// What a slot-hour costs.
     pub report: Report,
+    /// What the world of `hpo simulate` is like.
+    pub simulate: Conditions,
     /// The file as it was read: nothing of the environment is in it.
     pub text: String,
     /// Where it was read from.
@@ -108,24 +116,28 @@ impl Checked {
 /// Reads a whole file. None if there were faults.
 pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut Reader<'_>) -> Option<Checked> {
     let base_at = read_base(file, reader);
+    let scheduler_section = file.table(&SCHEDULER, reader);
+    let scheduler = scheduler_section.as_ref().and_then(|section| scheduler::read(section, reader));
     let faults_before = reader.faults.len();
     let sweep = file.table(&SWEEP, reader);
-    // A misspelt budget is no missing one.
-    let keys_known = reader.faults.len() == faults_before;
-    let sweep = sweep.map(|section| Head::read(&section, keys_known, reader));
+    // A misspelt budget is no missing one, and some schedulers bring an end of their own.
+    let needs_end = reader.faults.len() == faults_before && !scheduler_section.is_some_and(|section| scheduler::in_passes(&section));
+    let one_pass = scheduler.as_ref().and_then(SchedulerSpec::one_pass);
+    let sweep = sweep.map(|section| Head::read(&section, needs_end, one_pass, reader));
     let space = space::read(file, reader);
     let searcher = if file.has(SEARCHER.name) { file.table(&SEARCHER, reader).map(|_| ()) } else { Some(()) };
-    let scheduler = file.table(&SCHEDULER, reader).and_then(|section| read_scheduler(&section, reader));
     let max_resource = scheduler.as_ref().map(|scheduler| scheduler.ladder().resource(scheduler.ladder().top()));
     let trial_section = file.table(&TRIAL, reader);
-    let trial = trial_section.as_ref().and_then(|section| trial::read(section, space.as_ref(), max_resource, reader));
+    let metric = sweep.as_ref().and_then(|head| head.metric.as_ref()).map(|metric| metric.get_ref().as_str());
+    let trial = trial_section.as_ref().and_then(|section| trial::read(section, space.as_ref(), max_resource, metric, reader));
     let workers = read_workers(file, reader);
     let report = read_report(file, reader);
+    let simulate = simulate::read(file, workers.as_ref(), reader);
     if let Some(section) = &trial_section {
         if section.is_kind("burn") {
             sweep.iter().for_each(|head| head.check_burn(reader));
-        } else {
-            note_reserved(file, reader);
+        } else if section.is_kind("command") {
+            note_reserved(file, space.as_ref(), reader);
         }
     }
     let (head, Trial { trainable, patience, stall, grace }) = (sweep?, trial?);
@@ -137,6 +149,7 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
         searcher: SearcherSpec { kind: SearcherKind::Random },
         workers: workers?,
         report: report?,
+        simulate: simulate?,
         text: text.to_owned(),
         source: source.to_owned(),
         base: reader.base.clone(),
@@ -166,7 +179,8 @@ struct Head {
 }
 
 impl Head {
-    fn read(section: &Section<'_>, keys_known: bool, reader: &mut Reader<'_>) -> Self {
+    /// A sweep to which nobody gives an end is over after `one_pass`, if its scheduler has such a measure.
+    fn read(section: &Section<'_>, needs_end: bool, one_pass: Option<u32>, reader: &mut Reader<'_>) -> Self {
         let name = section.get(&sweep::NAME, reader).and_then(|name| check_name(name, reader));
         let seed = section.plain(&sweep::SEED, reader).map(Seed);
         let metric = section.get(&sweep::METRIC, reader);
@@ -177,14 +191,17 @@ impl Head {
         }
         let target = section.get(&sweep::TARGET, reader);
         let ends = [sweep::MAX_TRIALS.name, sweep::GPU_HOURS.name, sweep::WALL.name, sweep::TARGET.name];
-        if keys_known && !ends.iter().any(|end| section.has(end)) {
+        // What something else ends goes on after one pass, too.
+        let endless = !reader.ends && !ends.iter().any(|end| section.has(end));
+        if needs_end && endless {
             reader.faults.push((section.span.clone(), Message::NoEnd));
         }
         let budget = Budget {
-            max_trials: section.plain(&sweep::MAX_TRIALS, reader).map(Into::into),
+            max_trials: section.plain(&sweep::MAX_TRIALS, reader).map(Into::into).or(one_pass.filter(|_| endless)),
             reserved: section.plain(&sweep::GPU_HOURS, reader).map(|hours| (hours.0 * 3_600_000.0).ceil() as Millis),
             wall: section.plain(&sweep::WALL, reader).map(|wall| wall.0),
             target: target.as_ref().map(|target| *target.get_ref()),
+            setup_failures: Some(SETUP_FAILURES),
         };
         Self { name, seed, metric, goal, budget, target }
     }
@@ -224,34 +241,6 @@ fn check_name(name: Spanned<String>, reader: &mut Reader<'_>) -> Option<String> 
     }
 }
 
-fn read_scheduler(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<SchedulerSpec> {
-    let max = section.get(&scheduler::MAX_RESOURCE, reader);
-    if section.is_kind("fifo") {
-        return Ladder::single(Resource(max?.get_ref().get())).ok().map(|ladder| SchedulerSpec::Fifo { ladder });
-    }
-    let min = section.get(&scheduler::MIN_RESOURCE, reader);
-    let eta = section.get(&scheduler::ETA, reader);
-    let (min, max, eta) = (min?, max?, eta?);
-    // Each number on its own first, so that one bad number does not hide another.
-    let zero = min.get_ref().0 == 0;
-    if zero {
-        reader.faults.push((min.span(), Message::Ladder(LadderFault::NoResource)));
-    }
-    if eta.get_ref().0 < 2 {
-        return reader.fault(eta.span(), Message::Ladder(LadderFault::Eta));
-    }
-    if zero {
-        return None;
-    }
-    match Ladder::new(Resource(min.get_ref().0), Resource(max.get_ref().get()), eta.get_ref().0) {
-        Ok(ladder) => Some(SchedulerSpec::AshaPromote { ladder }),
-        Err(fault) => {
-            let span = if section.has(scheduler::MIN_RESOURCE.name) { min.span() } else { max.span() };
-            reader.fault(span, Message::Ladder(fault))
-        }
-    }
-}
-
 fn read_workers(file: &Section<'_>, reader: &mut Reader<'_>) -> Option<Workers> {
     let section = file.table_or_empty(&WORKERS, reader)?;
     let local = section.plain(&workers::LOCAL, reader).map(|local| local.0 as usize);
@@ -273,9 +262,12 @@ fn read_report(file: &Section<'_>, reader: &mut Reader<'_>) -> Option<Report> {
     Some(Report { price_per_gpu_hour, co2_grams_per_kwh })
 }
 
-fn note_reserved(file: &Section<'_>, reader: &mut Reader<'_>) {
-    let Some((_, entries)) = file.entries(SPACE.name(), reader) else { return };
-    for (name, span, _) in in_file_order(entries).into_iter().filter(|(name, ..)| trial::FILLED_IN.contains(name)) {
+/// In a command, some names are hpo's own.
+fn note_reserved(file: &Section<'_>, space: Option<&Space>, reader: &mut Reader<'_>) {
+    let Some((span, entries)) = file.entries(SPACE.name(), reader) else { return };
+    let columns = space.filter(|space| space.pool().is_some()).into_iter().flat_map(Space::names).map(|name| (name, span.clone()));
+    let names = in_file_order(entries).into_iter().map(|(name, span, _)| (name, span));
+    for (name, span) in names.chain(columns).filter(|(name, _)| trial::FILLED_IN.contains(name)) {
         reader.faults.push((span, Message::ReservedName { name: name.to_owned() }));
     }
 }

@@ -47,14 +47,26 @@ impl Faults {
         Self { file, text: String::new(), faults: vec![fault] }
     }
 
-    /// What someone else found wrong with parameters of `[space]`: (name, what is wrong), each at the parameter's line.
+    /// What was found wrong with the whole of `[trial]`: the fault and its causes.
+    #[must_use]
+    pub(super) fn of_trial(checked: &Checked, fault: &(dyn std::error::Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(fault), |fault| fault.source());
+        let message = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let text = checked.text.clone();
+        let (file, _) = DeTable::parse_recoverable(&text);
+        let span = file.get_ref().iter().find(|(key, _)| key.get_ref() == "trial").map_or(0..0, |(key, _)| key.span());
+        Self { file: checked.source.clone(), faults: vec![Fault::at(&text, span, message, None)], text: text.clone() }
+    }
+
+    /// What someone else found wrong with parameters of `[space]`: (name, what is wrong), each at the line of the
+    /// parameter, or of the pool that has it as a column.
     #[must_use]
     pub fn of_parameters(checked: &Checked, found: &[(String, String)]) -> Self {
         let text = checked.text.clone();
         let (file, _) = DeTable::parse_recoverable(&text);
         let space = file.get_ref().get("space").and_then(|space| space.get_ref().as_table());
-        let span =
-            |name: &str| space.and_then(|space| space.iter().find(|(key, _)| key.get_ref() == name)).map_or(0..0, |(key, _)| key.span());
+        let key = |name: &str| space.and_then(|space| space.iter().find(|(key, _)| key.get_ref() == name));
+        let span = |name: &str| key(name).or_else(|| key(super::pool::KEY)).map_or(0..0, |(key, _)| key.span());
         let mut faults: Vec<Fault> = found.iter().map(|(name, message)| Fault::at(&text, span(name), message.clone(), None)).collect();
         faults.sort_by_key(|fault| fault.span.start);
         Self { file: checked.source.clone(), text: text.clone(), faults }

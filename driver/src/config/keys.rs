@@ -1,20 +1,26 @@
 //! Every word of a sweep file, once. The reader checks against these tables, messages quote them, the JSON Schema and
 //! the starter file are held against them.
+pub(super) mod parameter;
+pub(super) mod pool;
+pub(super) mod simulate;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use hpo_core::job::{Device, Model};
+use hpo_core::job::{Device, Function, Model};
+use hpo_core::schedule::Brackets;
 use hpo_core::{Goal, Value};
 use serde_json::Value as Json;
+use toml::Spanned;
 
 use super::key::{Entry, Key, Kinds, Later, Need, SubTable, Table, kind, later};
 use super::schema;
-use super::shape::{Amount, Length, Noise, OneOf, Positive, Share, SomeShare, Within, Words};
+use super::shape::{Amount, InnerShare, Length, Noise, OneOf, Positive, Share, SomeShare, Within, Words};
 
 pub(super) static FILE: Table = Table {
     path: "",
-    keys: &[&BASE, &SWEEP, &SPACE, &SEARCHER, &SCHEDULER, &TRIAL, &WORKERS, &REPORT, &Later("finals"), &Later("slurm")],
+    keys: &[&BASE, &SWEEP, &SPACE, &SEARCHER, &SCHEDULER, &TRIAL, &WORKERS, &REPORT, &SIMULATE, &Later("finals"), &Later("slurm")],
     kinds: None,
 };
 pub(super) static BASE: Key<PathBuf> = Key::optional("base", "relative paths start here (default: the folder of the file)");
@@ -29,6 +35,8 @@ pub(super) static SCHEDULER: SubTable =
 pub(super) static TRIAL: SubTable = SubTable { name: "trial", doc: "what trains", need: Need::Required, table: &TRIAL_TABLE };
 pub(super) static WORKERS: SubTable = SubTable { name: "workers", doc: "where trials run", need: Need::Optional, table: &WORKERS_TABLE };
 pub(super) static REPORT: SubTable = SubTable { name: "report", doc: "what a slot-hour costs", need: Need::Optional, table: &REPORT_TABLE };
+pub(super) static SIMULATE: SubTable =
+    SubTable { name: "simulate", doc: "the virtual workers of `hpo simulate`", need: Need::Optional, table: &simulate::TABLE };
 
 static SWEEP_TABLE: Table = Table {
     path: "sweep",
@@ -65,13 +73,41 @@ static SCHEDULER_TABLE: Table = Table {
                 "ASHA (arXiv:1810.05934): the best 1/eta of a rung go on, the others pause",
                 &[&scheduler::MIN_RESOURCE, &scheduler::ETA],
             ),
-            later("halving"),
-            later("hyperband"),
-            later("asha-stop"),
-            later("hyperband-async"),
-            later("pasha"),
-            later("median"),
-            later("swift"),
+            kind(
+                "halving",
+                "successive halving (arXiv:1502.07943): rungs wait until all are in, then the best 1/eta go on",
+                &[&scheduler::MIN_RESOURCE, &scheduler::ETA, &scheduler::BRACKET],
+            ),
+            kind(
+                "hyperband",
+                "Hyperband (arXiv:1603.06560): halving in brackets that start on higher and higher rungs",
+                &[&scheduler::MIN_RESOURCE, &scheduler::ETA],
+            ),
+            kind(
+                "asha-stop",
+                "ASHA as Ray Tune has it: who is not among the best 1/eta on a rung stops, the others train on",
+                &[&scheduler::MIN_RESOURCE, &scheduler::ETA],
+            ),
+            kind(
+                "hyperband-async",
+                "several ASHAs side by side that start on higher and higher rungs; none waits",
+                &[&scheduler::MIN_RESOURCE, &scheduler::ETA, &scheduler::BRACKETS, &scheduler::BRACKET_CHOICE, &scheduler::WEIGHTS],
+            ),
+            kind(
+                "pasha",
+                "PASHA (arXiv:2207.06940): ASHA that trains further only while the ranking changes",
+                &[&scheduler::MIN_RESOURCE, &scheduler::ETA, &scheduler::EPSILON],
+            ),
+            kind(
+                "median",
+                "median stopping (Google Vizier): who is worse than the median of the others' averages stops",
+                &[&scheduler::MIN_RESOURCE, &scheduler::MIN_TRIALS],
+            ),
+            kind(
+                "swift",
+                "Hyperband that predicts the end of a round (arXiv:2311.17508): who would be left behind stops half way",
+                &[&scheduler::MIN_RESOURCE, &scheduler::ETA, &scheduler::DECIDE_AT, &scheduler::MARGIN],
+            ),
         ],
     }),
 };
@@ -83,9 +119,43 @@ static TRIAL_TABLE: Table = Table {
         kinds: &[
             kind("burn", "a built-in model, trained by burn", &[&trial::MODEL, &trial::DEVICE, &trial::DATA]),
             kind("command", "any program", &[&trial::COMMAND, &trial::DIRECTORY, &trial::ENV, &trial::METRIC_PATTERN]),
-            later("tabular"),
-            later("surrogate"),
-            later("synthetic"),
+            kind(
+                "tabular",
+                "recorded trainings from a CSV; [space] is its pool",
+                &[&tabular::CSV, &tabular::CURVE, &tabular::COST, &trial::PACE],
+            ),
+            kind(
+                "surrogate",
+                "trainings as an ONNX model in the style of YAHPO Gym (arXiv:2109.03670) predicts them",
+                &[
+                    &surrogate::MODEL,
+                    &surrogate::ENCODING,
+                    &surrogate::CATEGORICAL,
+                    &surrogate::CONTINUOUS,
+                    &surrogate::FIXED,
+                    &surrogate::FIDELITY,
+                    &surrogate::FIDELITY_STEP,
+                    &surrogate::OUTPUTS,
+                    &surrogate::METRIC,
+                    &surrogate::TEST,
+                    &surrogate::COST,
+                    &trial::PACE,
+                ],
+            ),
+            kind(
+                "synthetic",
+                "trainings in closed form, whose best loss is known",
+                &[
+                    &synthetic::FUNCTION,
+                    &synthetic::NOISE,
+                    &synthetic::FAILURE_RATE,
+                    &synthetic::CROSSING,
+                    &synthetic::RATE,
+                    &synthetic::SECONDS,
+                    &synthetic::COST_SPREAD,
+                    &trial::PACE,
+                ],
+            ),
         ],
     }),
 };
@@ -123,6 +193,17 @@ impl Words for Device {
         &[("auto", Some(Self::Auto)), ("cpu", Some(Self::Cpu)), ("cuda", Some(Self::Cuda)), ("vulkan", Some(Self::Vulkan))];
 }
 
+/// How trials are dealt out to brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BracketChoice {
+    Hyperband,
+    RoundRobin,
+}
+impl Words for BracketChoice {
+    const WHAT: &'static str = "way to choose a bracket";
+    const ALL: &'static [(&'static str, Option<Self>)] = &[("hyperband", Some(Self::Hyperband)), ("round-robin", Some(Self::RoundRobin))];
+}
+
 /// `[sweep]`
 pub(super) mod sweep {
     use super::*;
@@ -144,6 +225,26 @@ pub(super) mod scheduler {
         Key::with_default("min_resource", "epochs (or steps) after which trials are first compared", "1");
     pub(crate) static MAX_RESOURCE: Key<NonZeroU32> = Key::required("max_resource", "epochs (or steps) of a full trial");
     pub(crate) static ETA: Key<Within<0, { u32::MAX }>> = Key::with_default("eta", "one in eta goes on from each rung", "3");
+    pub(crate) static DECIDE_AT: Key<InnerShare> =
+        Key::with_default("decide_at", "share of the way to the next rung after which its end is predicted", "0.5");
+    pub(crate) static MARGIN: Key<Amount> =
+        Key::with_default("margin", "stop only if a prediction is worse than needed by so many times its usual error", "1");
+    pub(crate) static BRACKET: Key<NonZeroU32> = Key::optional(
+        "bracket",
+        "trials that are compared with each other (default: all `max_trials`; without these the fewest of which one comes to the top)",
+    );
+    pub(crate) static BRACKETS: Key<Within<1, 32>> = Key::optional(
+        "brackets",
+        "so many ASHAs, the first from min_resource (default: one for each min_resource x eta^b up to max_resource)",
+    );
+    pub(crate) static BRACKET_CHOICE: Key<BracketChoice> =
+        Key::with_default("bracket_choice", "which bracket gets a trial: in Hyperband's proportions, or each in turn", "\"hyperband\"");
+    pub(crate) static WEIGHTS: Key<Vec<Within<0, { Brackets::MOST_WEIGHT }>>> =
+        Key::optional("weights", "how many of the trials each bracket gets, in the place of `brackets` and `bracket_choice`");
+    pub(crate) static EPSILON: Key<Amount> =
+        Key::optional("epsilon", "losses no further apart are equal (default: estimated from how curves cross)");
+    pub(crate) static MIN_TRIALS: Key<NonZeroU32> =
+        Key::with_default("min_trials", "others that must have come as far before a trial is judged", "3");
 }
 
 /// `[trial]`
@@ -157,6 +258,8 @@ pub(super) mod trial {
     pub(crate) static GRACE: Key<Length> =
         Key::with_default("grace", "how long a trainer that was told to leave may take before it is killed", "\"10s\"");
     pub(crate) static MODEL: Key<Model> = Key::required("model", "\"mlp\" or \"cnn\"");
+    pub(crate) static PACE: Key<Amount> =
+        Key::with_default("pace", "seconds that a real worker takes over one second of the training; 0: as fast as it can", "0.001");
     pub(crate) static DEVICE: Key<Device> =
         Key::with_default("device", "where it trains; \"auto\": the slot's GPU if there is one, else the CPU", "\"auto\"");
     pub(crate) static DATA: SubTable = SubTable { name: "data", doc: "what it trains on", need: Need::Required, table: &DATA_TABLE };
@@ -166,6 +269,51 @@ pub(super) mod trial {
     pub(crate) static ENV: Key<BTreeMap<String, String>> = Key::with_default("env", "added to its environment", "{}");
     pub(crate) static METRIC_PATTERN: Key<String> =
         Key::optional("metric_pattern", "for programs that only print: a regular expression whose one group finds the metric in a line");
+}
+
+/// `[trial]` of recorded trainings
+pub(super) mod tabular {
+    use super::*;
+    pub(crate) static CSV: Key<PathBuf> = Key::required("csv", "the file, a training a row");
+    pub(crate) static CURVE: Key<String> =
+        Key::required("curve", "the metric stands in the columns named so and a number, one a unit of resource");
+    pub(crate) static COST: Key<String> =
+        Key::optional("cost", "the column with the seconds of the whole training (default: a second a unit)");
+}
+
+/// `[trial]` of predicted trainings
+pub(super) mod surrogate {
+    use super::*;
+    pub(crate) static MODEL: Key<PathBuf> = Key::required("model", "the ONNX file");
+    pub(crate) static ENCODING: Key<PathBuf> =
+        Key::optional("encoding", "a JSON file: for each categorical input the number of each of its words");
+    pub(crate) static CATEGORICAL: Key<Vec<String>> = Key::with_default("categorical", "names of these inputs, in the model's order", "[]");
+    pub(crate) static CONTINUOUS: Key<Vec<String>> = Key::required("continuous", "names of these inputs, in the model's order");
+    pub(crate) static FIXED: Key<BTreeMap<String, Value>> =
+        Key::with_default("fixed", "inputs that no trial changes, such as the task", "{}");
+    pub(crate) static FIDELITY: Key<String> = Key::required("fidelity", "the continuous input that is the resource");
+    pub(crate) static FIDELITY_STEP: Key<Positive> =
+        Key::with_default("fidelity_step", "how much of that input one unit of resource is", "1.0");
+    pub(crate) static OUTPUTS: Key<Vec<String>> = Key::required("outputs", "names of the outputs, in the model's order");
+    pub(crate) static METRIC: Key<String> =
+        Key::optional("metric", "the output that is the sweep's metric (default: the one of that name)");
+    pub(crate) static TEST: Key<String> = Key::optional("test", "the output that is the test metric");
+    pub(crate) static COST: Key<String> =
+        Key::optional("cost", "the output that is the seconds since the training began (default: a second a unit)");
+}
+
+/// `[trial]` in closed form
+pub(super) mod synthetic {
+    use super::*;
+    pub(crate) static FUNCTION: Key<Function> = Key::required("function", "the loss after a whole training, over the parameters");
+    pub(crate) static NOISE: Key<Amount> = Key::with_default("noise", "standard deviation of the noise on a report", "0.0");
+    pub(crate) static FAILURE_RATE: Key<Share> = Key::with_default("failure_rate", "share of the trials that diverge", "0.0");
+    pub(crate) static CROSSING: Key<Share> = Key::with_default("crossing", "how much early ranks mislead", "0.0");
+    pub(crate) static RATE: Key<Positive> =
+        Key::with_default("rate", "how fast curves come down: the exponent that they have lost at the end", "5.0");
+    pub(crate) static SECONDS: Key<Positive> = Key::with_default("seconds", "median time that one unit takes", "1.0");
+    pub(crate) static COST_SPREAD: Key<Amount> =
+        Key::with_default("cost_spread", "standard deviation, over trials, of the logarithm of that time", "0.0");
 }
 
 /// `[trial.data]`
@@ -205,56 +353,4 @@ pub(super) mod report {
     pub(crate) static PRICE: Key<Amount> =
         Key::optional("price_per_gpu_hour", "what a GPU-hour (slot-hour on CPUs) costs, in any currency");
     pub(crate) static CO2: Key<Amount> = Key::optional("co2_grams_per_kwh", "grams of CO2 that a kWh of your electricity costs");
-}
-
-/// A parameter of `[space]`: one key says which values it takes, and some go with it.
-pub(super) mod parameter {
-    use super::*;
-    pub(crate) static UNIFORM: Key<[f64; 2]> = Key::optional("uniform", "real numbers from low to high");
-    pub(crate) static LOG_UNIFORM: Key<[f64; 2]> = Key::optional("log_uniform", "real numbers from low to high, every ratio as likely");
-    pub(crate) static INT: Key<[i64; 2]> = Key::optional("int", "whole numbers from low to high, both included");
-    pub(crate) static LOG_INT: Key<[i64; 2]> = Key::optional("log_int", "whole numbers from low to high, every ratio as likely");
-    pub(crate) static CHOICE: Key<Vec<Value>> = Key::optional("choice", "one of these values");
-    pub(crate) static ORDERED: Key<Vec<Value>> = Key::optional("ordered", "one of these values, of which neighbours are alike");
-    pub(crate) static BOOL: Key<bool> = Key::optional("bool", "`true`: true or false");
-    pub(crate) static VALUE: Key<Value> = Key::optional("value", "a constant");
-    pub(crate) static STEP: Key<f64> = Key::optional("step", "distance between values");
-    pub(crate) static WHEN: Key<BTreeMap<String, OneOf>> =
-        Key::optional("when", "it exists only where these parameters have (one of) these values");
-
-    /// Each key that says which values there are, and the keys that go with it (`when` goes with all).
-    pub(crate) static DOMAINS: [(&dyn Entry, &[&dyn Entry]); 8] = [
-        (&UNIFORM, &[&STEP]),
-        (&LOG_UNIFORM, &[]),
-        (&INT, &[&STEP]),
-        (&LOG_INT, &[]),
-        (&CHOICE, &[]),
-        (&ORDERED, &[]),
-        (&BOOL, &[]),
-        (&VALUE, &[]),
-    ];
-    /// What any parameter may say; messages call it by the parameter's name.
-    pub(crate) static TABLE: Table = Table {
-        path: "space",
-        keys: &[&UNIFORM, &LOG_UNIFORM, &INT, &LOG_INT, &CHOICE, &ORDERED, &BOOL, &VALUE, &STEP, &WHEN],
-        kinds: None,
-    };
-
-    /// `[space]`: its keys are the names of parameters.
-    pub(crate) struct Space;
-
-    impl Entry for Space {
-        fn name(&self) -> &'static str {
-            "space"
-        }
-        fn doc(&self) -> &'static str {
-            "the parameters to search, in the order of dimensions"
-        }
-        fn need(&self) -> Need {
-            Need::Required
-        }
-        fn schema(&self) -> Json {
-            schema::space()
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Everything that can be said about a sweep file, in one place, so that the wording can be read through.
 use std::path::PathBuf;
 
-use hpo_core::schedule::LadderFault;
-use hpo_core::space::SpaceFaultKind;
+use hpo_core::schedule::{BracketsFault, LadderFault};
+use hpo_core::space::{PoolFault, ROW, SpaceFaultKind};
 use thiserror::Error;
 
 use super::text::{list, nearest};
@@ -15,6 +15,9 @@ pub(super) enum Message {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("this is not TOML: {what}")]
     Syntax { what: String },
+
+    #[error("`--set {given}` cannot be put into a sweep file")]
+    Set { given: String },
 
     // --- its words
     #[error("{table} has no key `{key}`")]
@@ -72,9 +75,28 @@ pub(super) enum Message {
     #[error("parameter `{parameter}`: {kind}")]
     Space { parameter: String, kind: SpaceFaultKind, known: Vec<String> },
 
+    #[error("`{name}` names a file, as only `pool` does")]
+    PoolName { name: String },
+    #[error("a pool is the whole space, and stands here beside {}", list(others))]
+    PoolBeside { others: Vec<String> },
+    #[error("cannot read `{}` as a table: {what}", path.display())]
+    NoTable { path: PathBuf, what: String },
+    #[error("`{}` has no column `{column}`", path.display())]
+    NoColumn { column: String, path: PathBuf, known: Vec<String> },
+    #[error("`{}` has nothing in column `{column}` on line {line}", path.display())]
+    EmptyCell { column: String, path: PathBuf, line: u64 },
+    #[error("the pool cannot be used: {0}")]
+    Pool(PoolFault),
+
     // --- [scheduler]
     #[error("{0}")]
     Ladder(LadderFault),
+    #[error("of {bracket} trials none would come to max_resource: {least} are needed")]
+    Bracket { bracket: u32, least: u32 },
+    #[error("{0}")]
+    Brackets(BracketsFault),
+    #[error("`{key}` does not go with `weights`")]
+    BesideWeights { key: &'static str },
 
     // --- [trial]
     #[error("there is no {what} `{}`", path.display())]
@@ -103,6 +125,7 @@ impl Message {
         let help = match self {
             Self::Unreadable { .. } => "`hpo init` writes a commented sweep file to start from".to_owned(),
             Self::Syntax { .. } | Self::Missing { .. } | Self::NoSuchPath { .. } => return self.help_to_find(),
+            Self::Set { .. } => "write PATH=VALUE: `--set scheduler.eta=4`, `--set 'space.lr={ uniform = [0, 1] }'`".to_owned(),
             Self::UnknownKey { key, known, .. } => suggest(key, known),
             Self::UnknownWord { word, known, .. } => match nearest(word, known) {
                 Some(near) => format!("did you mean `{near}`? known: {}", list(known)),
@@ -139,10 +162,22 @@ impl Message {
             Self::BoolFalse => "write `bool = true` for a switch, or `value = false` for a constant".to_owned(),
             Self::EmptyCondition => "write for example when = { optimizer = \"sgd\" }, or remove `when`".to_owned(),
             Self::Space { kind, known, .. } => return help_space(kind, known),
+            Self::PoolName { .. } => "write pool = { csv = \"...\", params = [...] }".to_owned(),
+            Self::PoolBeside { .. } => "remove the others, or make them columns of the file".to_owned(),
+            Self::NoTable { .. } => "a pool is a CSV file: a line of column names, then as many values on each line".to_owned(),
+            Self::NoColumn { column, known, .. } => suggest(column, known),
+            Self::EmptyCell { .. } => "give every row a value there, or remove the row or the column".to_owned(),
+            Self::Pool(fault) => return help_pool(fault),
             Self::Ladder(LadderFault::Eta) => "eta = 3 lets the best third of a rung go on".to_owned(),
             Self::Ladder(LadderFault::NoResource) => "resource is counted in epochs or steps, from 1".to_owned(),
             Self::Ladder(LadderFault::Reversed { .. }) => {
                 "min_resource is where trials are first compared, max_resource where they end".to_owned()
+            }
+            Self::Bracket { least, .. } => format!("set bracket = {least} or more, raise `min_resource`, or remove `bracket`"),
+            Self::Brackets(BracketsFault::TooMany { most }) => format!("ask for at most {most}, or lower `min_resource` or `eta`"),
+            Self::Brackets(_) => "for example weights = [4, 2, 1]".to_owned(),
+            Self::BesideWeights { .. } => {
+                "there are as many brackets as weights, and each gets its share; remove one of the two".to_owned()
             }
             Self::SplitSum { .. } => "for example split = { train = 0.8, validation = 0.1, test = 0.1 }".to_owned(),
             Self::EmptyShare { .. } => "raise `count` or the share".to_owned(),
@@ -176,7 +211,20 @@ fn help_space(kind: &SpaceFaultKind, known: &[String]) -> Option<String> {
         SpaceFaultKind::NoParent { parent } => suggest(parent, known),
         SpaceFaultKind::NoSuchValue { parent, .. } => format!("`{parent}` takes {}", list(known)),
         SpaceFaultKind::Circular => "let one parameter of the circle stand without `when`".to_owned(),
+        SpaceFaultKind::ContinuousParent { parent } => format!("give `{parent}` a `step`, or make the condition on another parameter"),
+        SpaceFaultKind::Contradiction { .. } => "a parameter exists only where its parents do: drop one of the conditions".to_owned(),
+        SpaceFaultKind::TooMany => "choose a wider step or a narrower range, or search real numbers with `uniform`".to_owned(),
         SpaceFaultKind::NotFinite | SpaceFaultKind::Choices | SpaceFaultKind::Twice => return None,
+    };
+    Some(help)
+}
+
+fn help_pool(fault: &PoolFault) -> Option<String> {
+    let help = match fault {
+        PoolFault::NamedRow => format!("leave it out: every point carries the number of its row as `{ROW}`"),
+        PoolFault::TooManyRows | PoolFault::TooLarge => "take a sample of the rows".to_owned(),
+        PoolFault::NoColumns => "name the columns that are parameters, for example params = [\"lr\"]".to_owned(),
+        _ => return None,
     };
     Some(help)
 }

@@ -7,15 +7,22 @@
 //! Text values may name the environment: `${NAME}`. The data folder `HPO_DATA_DIR` alone has a default: the nearest
 //! `shared/data` beside or above the sweep file, else beside or above the current folder.
 mod checked;
+pub mod curves;
+mod dimension;
+pub mod draws;
 mod fault;
 pub mod init;
 mod key;
 mod keys;
 mod message;
 pub mod plan;
+mod pool;
 mod raw;
+mod scheduler;
 pub mod schema;
+mod set;
 mod shape;
+mod simulate;
 mod space;
 mod text;
 mod trial;
@@ -29,6 +36,7 @@ pub use checked::{Checked, Report, SearcherKind, SearcherSpec, Workers};
 pub use fault::{Fault, Faults};
 use message::Message;
 use raw::{Reader, Section};
+use set::Additions;
 use toml::de::DeTable;
 
 /// The environment variable that names the folder of the data sets.
@@ -40,13 +48,31 @@ const MAX_SIZE: u64 = 1 << 20;
 /// A text without end would otherwise be reported without end.
 const MAX_SYNTAX_FAULTS: usize = 20;
 
+/// What a command line changes about a sweep file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `PATH=VALUE`: a dotted path into the file, and what stands there instead, in the words of TOML; what is no TOML is
+    /// text.
+    pub set: Vec<String>,
+    /// Something else ends the sweep: the file need not say what does.
+    pub ends: bool,
+}
+
 /// Reads and checks a sweep file, with the environment of this process.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Checked, Faults> {
+    load_with(path, &Overrides::default())
+}
+
+/// [`load`], with what a command line changes. The checked text has the changes as lines at its end.
+///
+/// # Errors
+/// Everything that is wrong with the file and the changes.
+pub fn load_with(path: &Path, overrides: &Overrides) -> Result<Checked, Faults> {
     let text = read(path).map_err(|source| Faults::of_file(path.to_owned(), &Message::Unreadable { path: path.to_owned(), source }))?;
-    check_text(&text, path, &|name| std::env::var(name).ok())
+    check_with(&text, path, overrides, &|name| std::env::var(name).ok())
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -61,23 +87,39 @@ fn read(path: &Path) -> io::Result<String> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn check_text(text: &str, source: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Faults> {
-    let (checked, faults) = examine(text, source, env);
+    check_with(text, source, &Overrides::default(), env)
+}
+
+/// [`check_text`], with what a command line changes.
+///
+/// # Errors
+/// Everything that is wrong with the text and the changes.
+pub fn check_with(text: &str, source: &Path, overrides: &Overrides, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Faults> {
+    let additions = Additions::new(text, &overrides.set);
+    let (checked, faults) = examine(&additions, source, overrides.ends, env);
     match checked {
         Some(checked) if faults.is_empty() => Ok(checked),
         _ => {
             debug_assert!(!faults.is_empty(), "a file that is refused has a fault");
-            Err(Faults::new(source.to_owned(), text.to_owned(), faults))
+            Err(Faults::new(source.to_owned(), additions.text, faults))
         }
     }
 }
 
-fn examine(text: &str, source: &Path, env: &dyn Fn(&str) -> Option<String>) -> (Option<Checked>, Vec<(Range<usize>, Message)>) {
+fn examine(
+    additions: &Additions,
+    source: &Path,
+    ends: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> (Option<Checked>, Vec<(Range<usize>, Message)>) {
     let absolute = std::path::absolute(source).unwrap_or_else(|_| source.to_owned());
     let mut reader = Reader::new(absolute.parent().unwrap_or(&absolute).to_owned(), env);
-    let (file, errors) = DeTable::parse_recoverable(text);
+    reader.ends = ends;
+    let (mut file, errors) = DeTable::parse_recoverable(additions.file());
     if errors.is_empty() {
+        additions.put_into(file.get_mut(), &mut reader.faults);
         let file = Section::open(file.get_ref(), 0..0, keys::FILE.title(), &keys::FILE, &mut reader);
-        let checked = file.and_then(|file| checked::read(&file, text, source, &mut reader));
+        let checked = file.and_then(|file| checked::read(&file, &additions.text, source, &mut reader));
         return (checked, reader.faults);
     }
     // What stands in half a file would only mislead.

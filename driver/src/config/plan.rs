@@ -1,31 +1,44 @@
 //! What a sweep will cost before it runs: `hpo check`.
 use std::fmt;
 
-use hpo_core::schedule::{Ladder, SchedulerSpec, build};
+use hpo_core::schedule::{BracketPlan, Ladder, SchedulerSpec, Verdict, build};
 use hpo_core::{Loss, Params, Seed, Space, SweepSpec, TrialId};
+use hpo_searchers::Random;
 use rand::RngExt;
 use serde_json::json;
+
+use super::dimension;
 
 /// Random orders that the expected figures are means over.
 const ORDERS: u64 = 32;
 /// Larger sweeps are extrapolated: the share of trials that go on no longer changes by then.
 const MOST_SIMULATED: u32 = 4096;
 
+/// If so many trials are expected to be trained in full, it is worth a warning: in every second sweep none is.
+const SELDOM: f64 = 0.5;
+
 /// What a sweep will do if only `max_trials` ends it and nothing fails. Resource is counted once for each unit trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Parameters that vary.
-    pub dimensions: usize,
+    /// What is searched.
+    pub space: Space,
+    /// Which rule decides.
+    pub scheduler: &'static str,
     /// Where trials are compared, bottom first; the last is a full trial.
     pub rungs: Vec<Rung>,
-    /// `max_trials`.
+    /// The brackets that are filled one after another, until all of them are full or there are no more trials; empty for
+    /// a rule without such.
+    pub brackets: Vec<BracketPlan>,
+    /// `max_trials`, or the points of the space if they are fewer.
     pub trials: Option<u32>,
-    /// The most resource that any order of results can cost: see [`SchedulerSpec::worst_arrivals`]. None without `max_trials`.
+    /// The most resource that any order of results can cost: see [`SchedulerSpec::worst_arrivals`]. None without `trials`.
     pub worst_case_resource: Option<u64>,
-    /// The mean resource for results in random order on one slot. None without `max_trials`.
+    /// The mean resource for results in random order on one slot. None without `trials`.
     pub expected_resource: Option<u64>,
-    /// The mean over the same orders of the most checkpoints that are kept at once. None without `max_trials`.
+    /// The mean over the same orders of the most checkpoints that are kept at once. None without `trials`.
     pub expected_checkpoints: Option<u64>,
+    /// See [`warnings`].
+    pub warnings: Vec<String>,
 }
 
 /// One rung, in figures.
@@ -44,7 +57,7 @@ impl Plan {
     #[must_use]
     pub fn of(spec: &SweepSpec) -> Self {
         let ladder = spec.scheduler.ladder();
-        let trials = spec.budget.max_trials;
+        let trials = most_trials(spec);
         let worst = trials.map(|trials| spec.scheduler.worst_arrivals(trials));
         let expected = trials.map(|trials| Expected::of(&spec.scheduler, &spec.space, trials));
         let rungs = ladder.rungs().iter().enumerate().map(|(rung, resource)| Rung {
@@ -52,9 +65,12 @@ impl Plan {
             worst_trials: worst.as_ref().map(|arrivals| arrivals[rung]),
             expected_trials: expected.as_ref().map(|expected| expected.arrivals[rung]),
         });
+        let one_pass = spec.scheduler.one_pass();
         Self {
-            dimensions: spec.space.dimensions(),
+            space: spec.space.clone(),
+            scheduler: spec.scheduler.name(),
             rungs: rungs.collect(),
+            brackets: one_pass.map(|pass| spec.scheduler.brackets(trials.map_or(pass, |trials| trials.min(pass)))).unwrap_or_default(),
             trials,
             worst_case_resource: trials.map(|trials| spec.scheduler.worst_resource(trials)),
             expected_resource: expected.as_ref().map(|expected| {
@@ -62,20 +78,65 @@ impl Plan {
                     as u64
             }),
             expected_checkpoints: expected.map(|expected| expected.checkpoints.round() as u64),
+            warnings: warnings(spec),
         }
     }
 
     /// As `hpo check --json` prints it.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
+        let brackets = self.brackets.iter().map(|bracket| json!({"entry": bracket.entry, "trials": bracket.populations}));
         json!({
             "ok": true,
-            "dimensions": self.dimensions,
+            "dimensions": self.space.dimensions(),
+            "space": dimension::to_json(&self.space),
+            "points": self.space.size(),
+            "scheduler": self.scheduler,
+            "trials": self.trials,
             "rungs": self.rungs.iter().map(|rung| rung.resource).collect::<Vec<_>>(),
+            "worst_case_trials": self.rungs.iter().map(|rung| rung.worst_trials).collect::<Vec<_>>(),
+            "expected_trials": self.rungs.iter().map(|rung| rung.expected_trials).collect::<Vec<_>>(),
+            "brackets": brackets.collect::<Vec<_>>(),
             "worst_case_resource": self.worst_case_resource,
             "expected_resource": self.expected_resource,
+            "expected_checkpoints": self.expected_checkpoints,
+            "warnings": self.warnings,
         })
     }
+}
+
+/// A sweep ends when each point of a small space was tried once.
+fn most_trials(spec: &SweepSpec) -> Option<u32> {
+    let points = spec.space.size().and_then(|points| u32::try_from(points).ok());
+    points.filter(|&points| points as usize <= Random::COUNTABLE).into_iter().chain(spec.budget.max_trials).min()
+}
+
+/// What a user most likely did not mean: a sweep that is sound, and hardly finds anything. Cheap unless there is something
+/// to say.
+#[must_use]
+pub fn warnings(spec: &SweepSpec) -> Vec<String> {
+    let mut warnings = vec![];
+    let Some(max_trials) = spec.budget.max_trials else { return warnings };
+    let trials = most_trials(spec).unwrap_or(max_trials);
+    if trials < max_trials {
+        warnings.push(format!("the space has {trials} points at most, so that fewer than max_trials = {max_trials} trials will start"));
+    }
+    let ladder = spec.scheduler.ladder();
+    let (top, eta) = (ladder.top(), ladder.eta());
+    let wanted = u64::from(eta).saturating_pow(top as u32);
+    if u64::from(trials) >= wanted {
+        return warnings;
+    }
+    let resource = ladder.resource(top);
+    let help = format!("set max_trials to {wanted} or more, or bring min_resource and max_resource nearer to each other");
+    if spec.scheduler.worst_arrivals(trials).last() == Some(&0) {
+        warnings.push(format!("of {trials} trials none can reach max_resource = {resource}: {help}"));
+    } else if let Some(&expected) = Expected::of(&spec.scheduler, &spec.space, trials).arrivals.last()
+        && expected < SELDOM
+    {
+        warnings.push(format!("of {trials} trials about {expected:.1} will reach max_resource = {resource}: {help}"));
+    }
+    warnings
 }
 
 /// What it costs to come to each rung from the one below.
@@ -124,6 +185,10 @@ impl Climb<'_> {
         let mut scheduler = build(spec, space, Some(trials));
         let mut fresh = 0..trials;
         loop {
+            if fresh.is_empty() {
+                scheduler.no_more();
+                self.kept -= scheduler.hopeless().len() as u64;
+            }
             let (trial, rungs) = match scheduler.promote() {
                 Some(promotion) => {
                     self.kept -= 1;
@@ -134,11 +199,15 @@ impl Climb<'_> {
                     None => return,
                 },
             };
-            let top = *rungs.end();
-            rungs.for_each(|rung| self.arrivals[rung] += 1);
+            let (top, loss) = (*rungs.end(), losses[trial.0 as usize]);
+            let mut came = |rung| {
+                self.arrivals[rung] += 1;
+                scheduler.reported(trial, spec.ladder().resource(rung), loss) == Verdict::Continue
+            };
+            let ends = rungs.into_iter().all(&mut came);
             self.most_kept = self.most_kept.max(self.kept + 2);
-            if top + 1 < self.arrivals.len() {
-                scheduler.reached(top, trial, losses[trial.0 as usize]);
+            if ends && top + 1 < self.arrivals.len() {
+                scheduler.reached(top, trial, loss);
                 self.kept += 1;
                 self.kept -= scheduler.hopeless().len() as u64;
             }
@@ -148,7 +217,12 @@ impl Climb<'_> {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "dimensions  {}", self.dimensions)?;
+        match self.space.pool() {
+            Some(pool) => writeln!(f, "space       a pool of {} rows, {} dimensions", pool.rows(), self.space.dimensions())?,
+            None => writeln!(f, "space       {} dimensions", self.space.dimensions())?,
+        }
+        f.write_str(&dimension::table(&self.space, 12))?;
+        writeln!(f, "scheduler   {}", self.scheduler)?;
         match self.trials {
             Some(trials) => writeln!(f, "trials      {trials} at most")?,
             None => writeln!(f, "trials      as many as the other budgets allow")?,
@@ -159,6 +233,7 @@ impl fmt::Display for Plan {
             let expected = rung.expected_trials.map_or("-".to_owned(), |trials| format!("{trials:.1}"));
             writeln!(f, "            {:>8}   {worst:>15}   {expected:>15}", rung.resource)?;
         }
+        self.write_brackets(f)?;
         if let (Some(worst), Some(expected), Some(checkpoints)) =
             (self.worst_case_resource, self.expected_resource, self.expected_checkpoints)
         {
@@ -166,92 +241,30 @@ impl fmt::Display for Plan {
             writeln!(f, "checkpoints about {checkpoints} kept at once")?;
             f.write_str(
                 "Expected: mean over random orders of results on one slot, if nothing fails and no other budget ends the sweep before.",
-            )
+            )?;
         } else {
-            f.write_str("No `max_trials`: what the sweep costs depends on the other budgets.")
+            f.write_str("No `max_trials`: what the sweep costs depends on the other budgets.")?;
         }
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
+    }
+}
+
+impl Plan {
+    /// A line a bracket: how many of its trials come to each rung.
+    fn write_brackets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, bracket) in self.brackets.iter().enumerate() {
+            let head = if number == 0 { "brackets" } else { "" };
+            let rungs = self.rungs[bracket.entry..].iter().zip(&bracket.populations);
+            let stations: Vec<String> = rungs.map(|(rung, trials)| format!("{trials} at {}", rung.resource)).collect();
+            writeln!(f, "{head:<12}{}", stations.join(", "))?;
+        }
+        let filled: u64 = self.brackets.iter().filter_map(|bracket| bracket.populations.first()).map(|&trials| u64::from(trials)).sum();
+        if self.trials.is_some_and(|trials| u64::from(trials) > filled) && filled > 0 {
+            writeln!(f, "            and again from the first when {filled} trials have filled them")?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use hpo_core::Resource;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn asha(min: u32, max: u32, eta: u32) -> SchedulerSpec {
-        SchedulerSpec::AshaPromote { ladder: Ladder::new(Resource(min), Resource(max), eta).unwrap() }
-    }
-
-    fn nowhere() -> Space {
-        Space::new(vec![]).unwrap()
-    }
-
-    /// Trials that come to each rung when their results come in this order, each with the same loss on every rung, and
-    /// `slots` of them run at once.
-    fn arrivals(spec: &SchedulerSpec, losses: &[u32], slots: usize) -> Vec<u64> {
-        let mut scheduler = build(spec, &nowhere(), Some(losses.len() as u32));
-        let rungs = spec.ladder().rungs().len();
-        let (mut arrivals, mut running, mut fresh) = (vec![0; rungs], vec![], 0..losses.len() as u32);
-        loop {
-            while running.len() < slots {
-                let next = scheduler.promote().map(|promotion| (promotion.trial, promotion.to));
-                let Some(next) =
-                    next.or_else(|| fresh.next().map(|trial| (TrialId(trial), scheduler.enter(TrialId(trial), &Params::new()))))
-                else {
-                    break;
-                };
-                running.push(next);
-            }
-            if running.is_empty() {
-                return arrivals;
-            }
-            let (trial, rung) = running.remove(0);
-            arrivals[rung] += 1;
-            if rung + 1 < rungs {
-                scheduler.reached(rung, trial, Loss::new(f64::from(losses[trial.0 as usize])));
-            }
-        }
-    }
-
-    #[test]
-    fn the_worst_case_is_reached_when_every_trial_is_better_than_all_before() {
-        for (spec, trials) in [(asha(1, 9, 3), 24_u32), (asha(1, 8, 2), 10), (asha(1, 16, 4), 3), (asha(5, 5, 2), 4)] {
-            let better_and_better: Vec<u32> = (0..trials).rev().collect();
-            assert_eq!(arrivals(&spec, &better_and_better, 1), spec.worst_arrivals(trials), "{spec:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_order_is_worse_than_the_worst_case(losses in prop::collection::vec(0_u32..30, 1..60), eta in 2_u32..5, slots in 1_usize..8) {
-            let spec = asha(1, 30, eta);
-            let worst = spec.worst_arrivals(losses.len() as u32);
-            for (came, most) in arrivals(&spec, &losses, slots).iter().zip(&worst) {
-                prop_assert!(came <= most, "{came} > {most}");
-            }
-        }
-    }
-
-    #[test]
-    fn expected_figures_lie_between_halving_and_the_worst_case_and_scale() {
-        let expected = |trials| Expected::of(&asha(1, 27, 3), &nowhere(), trials);
-        let some = expected(81);
-        assert_eq!(some.arrivals[0], 81.0);
-        for (rung, came) in some.arrivals.iter().enumerate().skip(1) {
-            let halving = 81.0 / 3_f64.powi(rung as i32);
-            assert!((halving..81.0).contains(came), "rung {rung}: {came}");
-        }
-        assert!(some.checkpoints >= 81.0 / 3.0 && some.checkpoints < 81.0, "{}", some.checkpoints);
-        let many = expected(10 * MOST_SIMULATED);
-        assert!((many.arrivals[1] / expected(MOST_SIMULATED).arrivals[1] - 10.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn without_stopping_every_trial_costs_all() {
-        let fifo = SchedulerSpec::Fifo { ladder: Ladder::single(Resource(9)).unwrap() };
-        assert_eq!(fifo.worst_arrivals(5), [5]);
-        assert_eq!(Expected::of(&fifo, &nowhere(), 5).arrivals, [5.0]);
-    }
-}
+mod tests;

@@ -19,13 +19,15 @@ pub(super) struct Reader<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     /// The folder that relative paths start at.
     pub(super) base: PathBuf,
+    /// Something else than the file's budgets ends the sweep.
+    pub(super) ends: bool,
     /// What was found so far.
     pub(super) faults: Vec<(Range<usize>, Message)>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(base: PathBuf, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { env, base, faults: vec![] }
+        Self { env, base, ends: false, faults: vec![] }
     }
 
     /// Notes a fault; the value in question is then missing, hence the `None`.

@@ -2,7 +2,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::key::{Entry, Kind, Need, Table};
-use super::keys::{FILE, parameter};
+use super::keys::{FILE, parameter, pool};
 
 /// The schema (draft 7, which editors for TOML understand).
 #[must_use]
@@ -51,7 +51,7 @@ fn as_json(toml: &str) -> Option<Json> {
     serde_json::to_value(table.get("value")?).ok()
 }
 
-/// `[space]`: any names, each with one of the domains.
+/// `[space]`: any names, each with one of the domains; the name `pool` may also be a pool.
 pub(super) fn space() -> Json {
     let domains: Vec<Json> = parameter::DOMAINS
         .iter()
@@ -63,5 +63,11 @@ pub(super) fn space() -> Json {
             schema
         })
         .collect();
-    json!({"type": "object", "minProperties": 1, "additionalProperties": {"type": "object", "oneOf": domains}})
+    let pool_or_domain: Vec<Json> = domains.iter().cloned().chain([table(&pool::TABLE)]).collect();
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "properties": {"pool": {"type": "object", "oneOf": pool_or_domain}},
+        "additionalProperties": {"type": "object", "oneOf": domains},
+    })
 }

@@ -101,6 +101,21 @@ impl Shape for Length {
     }
 }
 
+/// A length of time in milliseconds, perhaps none.
+pub(super) struct Wait(pub(super) Millis);
+
+impl Shape for Wait {
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Self> {
+        match value.get_ref() {
+            DeValue::String(text) if parse_duration(text) == Some(0) => Some(Self(0)),
+            _ => Length::read(value, reader).map(|length| Self(length.0)),
+        }
+    }
+    fn schema() -> Json {
+        Length::schema()
+    }
+}
+
 impl Shape for bool {
     fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Self> {
         match value.get_ref() {
@@ -189,8 +204,18 @@ limited!(
     {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 );
 limited!(
+    /// A share of a whole that is neither nothing nor all of it.
+    InnerShare(f64), "a share above 0 and below 1", |number| *number > 0.0 && *number < 1.0,
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+);
+limited!(
     /// Standard deviation of the noise on pixels from 0 to 1.
     Noise(f64), "a number from 0 to 2", |number| (0.0..=2.0).contains(number), {"type": "number", "minimum": 0, "maximum": 2}
+);
+
+limited!(
+    /// How many times more.
+    Factor(f64), "a number of at least 1", |number| *number >= 1.0, {"type": "number", "minimum": 1}
 );
 
 /// Whole numbers that fit `LOW..=HIGH`.
@@ -262,6 +287,16 @@ impl<T: Shape> Shape for Vec<T> {
     }
 }
 
+/// A value that keeps its place in the file.
+impl<T: Shape> Shape for Spanned<T> {
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Self> {
+        T::read(value, reader).map(|read| Self::new(value.span(), read))
+    }
+    fn schema() -> Json {
+        T::schema()
+    }
+}
+
 /// The two edges of a range.
 impl<T: Shape> Shape for [T; 2] {
     fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Self> {
@@ -293,16 +328,10 @@ pub(super) struct OneOf(pub(super) Vec<Spanned<Value>>);
 
 impl Shape for OneOf {
     fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Self> {
-        let mut one = |value: &Spanned<DeValue<'_>>| Value::read(value, reader).map(|read| Spanned::new(value.span(), read));
         match value.get_ref() {
-            DeValue::Array(values) => {
-                let read: Vec<_> = values.iter().filter_map(one).collect();
-                if read.is_empty() && values.is_empty() {
-                    return reader.fault(value.span(), Message::EmptyCondition);
-                }
-                (read.len() == values.len()).then_some(Self(read))
-            }
-            _ => one(value).map(|value| Self(vec![value])),
+            DeValue::Array(values) if values.is_empty() => reader.fault(value.span(), Message::EmptyCondition),
+            DeValue::Array(_) => Vec::read(value, reader).map(Self),
+            _ => Spanned::read(value, reader).map(|value| Self(vec![value])),
         }
     }
     fn schema() -> Json {

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::key::{Entry, Key};
 use super::keys::{SPACE, parameter};
 use super::message::Message;
+use super::pool;
 use super::raw::{Reader, Section, in_file_order};
 use super::shape::{OneOf, Shape};
 
@@ -25,6 +26,14 @@ struct Places {
 /// Reads `[space]`.
 pub(super) fn read(file: &Section<'_>, reader: &mut Reader<'_>) -> Option<Space> {
     let (span, entries) = file.entries(SPACE.name(), reader)?;
+    let pool = in_file_order(entries).into_iter().find(|(name, _, value)| pool::is_pool(name, value.get_ref()));
+    if let Some((_, span, value)) = pool {
+        let values = value.get_ref().as_table()?;
+        let others = in_file_order(entries).into_iter().map(|(name, ..)| name.to_owned()).filter(|name| name != pool::KEY);
+        let others: Vec<String> = others.collect();
+        let space = pool::read(span.clone(), values, reader);
+        return if others.is_empty() { space } else { reader.fault(span, Message::PoolBeside { others }) };
+    }
     let faults_before = reader.faults.len();
     let mut parameters = vec![];
     let mut places = BTreeMap::new();
@@ -56,7 +65,7 @@ fn read_parameter(name: &str, span: Range<usize>, value: &Spanned<DeValue<'_>>, 
         return reader.wrong_type(value, "a table such as { uniform = [0, 1] }, or { value = 1 } for a constant");
     };
     if values.contains_key("csv") {
-        return reader.fault(span, Message::NotBuilt { what: "a finite space read from a file".to_owned(), available: vec![] });
+        return reader.fault(span, Message::PoolName { name: name.to_owned() });
     }
     let section = Section::open(values, span.clone(), format!("parameter `{name}`"), &parameter::TABLE, reader)?;
     let when = read_when(&section, reader);
@@ -162,7 +171,10 @@ fn note(
     reader: &mut Reader<'_>,
 ) {
     use SpaceFaultKind as Kind;
-    let own = |kind: &Kind| !matches!(kind, Kind::NoParent { .. } | Kind::NoSuchValue { .. } | Kind::Circular);
+    let own = |kind: &Kind| {
+        use Kind::{Circular, ContinuousParent, Contradiction, NoParent, NoSuchValue};
+        !matches!(kind, NoParent { .. } | NoSuchValue { .. } | ContinuousParent { .. } | Contradiction { .. } | Circular)
+    };
     let unsound: BTreeSet<String> = faults.iter().filter(|fault| own(&fault.kind)).map(|fault| fault.parameter.clone()).collect();
     for SpaceFault { parameter, kind } in faults {
         let Some(place) = places.get(parameter.as_str()) else { continue };
@@ -178,7 +190,8 @@ fn note(
                 let at = values.iter().find(|given| given.get_ref() == value).map_or_else(|| parent_at(parent), Spanned::span);
                 (at, domains.get(parent).map(values_of).unwrap_or_default())
             }
-            Kind::Circular => (place.when.clone(), vec![]),
+            Kind::ContinuousParent { parent } => (parent_at(parent), vec![]),
+            Kind::Circular | Kind::Contradiction { .. } => (place.when.clone(), vec![]),
             Kind::Step { .. } => (place.step.clone(), vec![]),
             _ => (place.domain.clone(), vec![]),
         };

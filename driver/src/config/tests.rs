@@ -40,7 +40,7 @@ fn variants(source: &str) -> BTreeSet<String> {
 fn every_message_has_a_fixture() {
     let mut seen = BTreeSet::new();
     for (path, text) in fixtures("bad") {
-        for (_, message) in examine(&text, &path, &no_env).1 {
+        for (_, message) in examine(&Additions::new(&text, &[]), &path, false, &no_env).1 {
             let debug = format!("{message:?}");
             let word = |text: &str| text.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default().to_owned();
             seen.insert(match debug.split_once("kind: ") {
@@ -51,11 +51,25 @@ fn every_message_has_a_fixture() {
         }
     }
     let mut wanted = variants(include_str!("message.rs"));
+    // It comes from the command line: see `set.rs`.
+    assert!(wanted.remove("Set"));
     // About a file that cannot be read: see the test below.
     assert!(wanted.remove("Unreadable") && wanted.remove("Space") && wanted.remove("Ladder"));
-    let space = ["Reversed", "NotFinite", "LogFromZero", "Step", "Choices", "NoParent", "NoSuchValue", "Circular"];
-    // `NotFinite` is caught where the number is read, `Twice` by TOML.
-    wanted.extend(space.iter().filter(|kind| **kind != "NotFinite").map(|kind| format!("Space {kind}")));
+    let space = [
+        "Reversed",
+        "NotFinite",
+        "LogFromZero",
+        "Step",
+        "TooMany",
+        "Choices",
+        "NoParent",
+        "NoSuchValue",
+        "ContinuousParent",
+        "Contradiction",
+        "Circular",
+    ];
+    // `Twice` is caught by TOML.
+    wanted.extend(space.map(|kind| format!("Space {kind}")));
     wanted.extend(["NoResource", "Reversed", "Eta"].map(|fault| format!("Ladder {fault}")));
     assert_eq!(wanted, seen);
 }
@@ -170,6 +184,10 @@ fn defaults_are_what_the_documentation_says() {
     let Trainable::Command(job) = checked.job.trainable else { panic!("not a command") };
     assert_eq!((job.directory, job.env.len(), job.metric_pattern), (here, 0, None));
     assert_eq!(checked.spec.scheduler.ladder().rungs().len(), 1);
+    let swift = std::fs::read_to_string(format!("{FIXTURES}/good/swift.toml")).unwrap();
+    let swift = check(&swift.replace("decide_at = 0.25\nmargin = 2\n", "")).unwrap();
+    let ladder = swift.spec.scheduler.ladder().clone();
+    assert_eq!(swift.spec.scheduler, hpo_core::schedule::SchedulerSpec::Swift { ladder, decide_at: 0.5, margin: 1.0 });
 }
 
 /// Files that pass, to be damaged.

@@ -5,24 +5,15 @@ use std::path::PathBuf;
 
 use hpo_core::job::{BurnJob, CommandJob, Data, Split, Trainable};
 use hpo_core::sweep::spec::Patience;
-use hpo_core::{Goal, Resource, Space};
+use hpo_core::{Resource, Space};
 use regex::Regex;
 use toml::Spanned;
 
+use super::curves;
 use super::keys::{data, split, trial};
 use super::message::Message;
 use super::raw::{Reader, Section};
 use super::space::is_name;
-
-/// Metrics that the built-in trainer reports after every epoch, and which way is better. (The worker is asked again when
-/// it is compiled in; a login node checks without it.)
-pub(super) const BURN_METRICS: [(&str, Goal); 5] = [
-    ("train_loss", Goal::Minimize),
-    ("val_loss", Goal::Minimize),
-    ("val_accuracy", Goal::Maximize),
-    ("seconds", Goal::Minimize),
-    ("steps_per_second", Goal::Maximize),
-];
 
 /// What hpo fills into a command beside the values of parameters, which therefore cannot have these names.
 pub(super) const FILLED_IN: [&str; 7] = ["trial", "attempt", "seed", "from", "until", "checkpoint_in", "checkpoint_out"];
@@ -35,14 +26,22 @@ pub(super) struct Trial {
     pub(super) grace: hpo_core::Millis,
 }
 
-/// Reads `[trial]`. `space` is None if it has faults of its own, which are not to be repeated here.
-pub(super) fn read(section: &Section<'_>, space: Option<&Space>, max_resource: Option<Resource>, reader: &mut Reader<'_>) -> Option<Trial> {
+/// Reads `[trial]`. `space` and `metric` are None if they have faults of their own, which are not to be repeated here.
+pub(super) fn read(
+    section: &Section<'_>,
+    space: Option<&Space>,
+    max_resource: Option<Resource>,
+    metric: Option<&str>,
+    reader: &mut Reader<'_>,
+) -> Option<Trial> {
     let retries = section.plain(&trial::RETRIES, reader);
     let lost_max = section.plain(&trial::LOST_MAX, reader);
     let stall = section.plain(&trial::STALL, reader);
     let grace = section.plain(&trial::GRACE, reader);
     let trainable = if section.is_kind("burn") {
         read_burn(section, max_resource, reader).map(Trainable::Burn)
+    } else if curves::is_one(section) {
+        curves::read(section, max_resource, metric, reader).map(Trainable::Curves)
     } else {
         read_command(section, space, reader).map(Trainable::Command)
     };
@@ -66,7 +65,7 @@ fn read_idx(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Data> {
     Some(Data::Idx { images: images?, labels: labels? })
 }
 
-fn file(path: Spanned<PathBuf>, reader: &mut Reader<'_>) -> Option<PathBuf> {
+pub(super) fn file(path: Spanned<PathBuf>, reader: &mut Reader<'_>) -> Option<PathBuf> {
     let (span, path) = (path.span(), path.into_inner());
     if path.is_file() { Some(path) } else { reader.fault(span, Message::NoSuchPath { what: "file", path }) }
 }
@@ -123,8 +122,7 @@ fn check_command(command: Spanned<Vec<String>>, space: Option<&Space>, reader: &
     if command.first().is_none_or(String::is_empty) {
         return reader.fault(span, Message::EmptyCommand);
     }
-    let known: Option<Vec<String>> =
-        space.map(|space| space.parameters().iter().map(|parameter| parameter.name.clone()).chain(FILLED_IN.map(str::to_owned)).collect());
+    let known: Option<Vec<String>> = space.map(|space| space.names().chain(FILLED_IN).map(str::to_owned).collect());
     let unknown: Vec<&str> = match &known {
         Some(known) => {
             command.iter().flat_map(|argument| placeholders(argument)).filter(|name| !known.iter().any(|word| word == name)).collect()

@@ -80,7 +80,8 @@ impl Engine {
     /// If the searcher's thread cannot be started.
     pub(super) fn new(parts: Parts) -> Result<(Self, watch::Receiver<Progress>), EngineFault> {
         let Parts { sweep, journal, records, clock, handle, inbox, searcher, mut kept, store, options, closing } = parts;
-        let mut proposer = Proposer::start(searcher, handle).map_err(EngineFault::NoThread)?;
+        let begun = sweep.trials().map(|trial| (trial.id, trial.params.clone())).collect();
+        let mut proposer = Proposer::start(searcher, begun, handle).map_err(EngineFault::NoThread)?;
         sweep.observations().for_each(|seen| proposer.tell(seen));
         let counters = Counters::default();
         let (progress, seen) = watch::channel(Progress { view: sweep.view(), counters: counters.clone(), connected: 0 });
@@ -194,7 +195,7 @@ impl Engine {
                 Action::Finish { why } => self.close(now, Ended::Finished(why)),
             }
         }
-        self.proposer.hand_over(&self.sweep);
+        self.proposer.hand_over();
         if let Phase::Draining { until } = self.phase
             && (self.sweep.drained() || now >= until)
         {

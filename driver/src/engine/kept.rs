@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use hpo_core::sweep::event::{Checkpoint, End};
-use hpo_core::{Action, Event, Sweep, TrialId};
+use hpo_core::{Action, Event, Sweep, TrialId, layout};
 
 /// Where checkpoint files lie.
 pub(super) trait Store: Send {
@@ -22,14 +22,14 @@ pub(super) trait Store: Send {
     fn ids(&self) -> io::Result<Vec<String>>;
 }
 
-/// The `checkpoints` folder of a run, as the workers' store lays it out: `ab/abcdef...`, and `tmp` for what is not done.
+/// The `checkpoints` folder of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Store for Folder {
     fn remove(&self, id: &str) -> io::Result<()> {
-        let first = id.get(..2).ok_or(io::ErrorKind::InvalidInput)?;
-        match fs::remove_file(self.0.join(first).join(id)) {
+        let state = layout::state(id).ok_or(io::ErrorKind::InvalidInput)?;
+        match fs::remove_file(self.0.join(state)) {
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
@@ -39,11 +39,17 @@ impl Store for Folder {
         let mut ids = vec![];
         for folder in fs::read_dir(&self.0)? {
             let folder = folder?;
-            // What is in `tmp` belongs to workers that write it.
-            if folder.file_name().len() == 2 {
-                let files = fs::read_dir(folder.path())?.filter_map(|file| file.ok()?.file_name().into_string().ok());
+            // What is there belongs to workers that write it.
+            if folder.file_name() == layout::SCRATCH || !folder.file_type()?.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(folder.path())? {
+                let file = file?;
+                let Ok(id) = file.file_name().into_string() else { continue };
                 // Anything else is not ours.
-                ids.extend(files.filter(|name| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())));
+                if layout::state(&id).is_some_and(|state| self.0.join(state) == file.path()) {
+                    ids.push(id);
+                }
             }
         }
         Ok(ids)

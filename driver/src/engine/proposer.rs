@@ -3,8 +3,8 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
-use hpo_core::sweep::{Observation, Pending};
-use hpo_core::{Sweep, TrialId};
+use hpo_core::sweep::Observation;
+use hpo_core::{Params, TrialId};
 use hpo_searchers::Searcher;
 
 use super::inbox::{Handle, Input};
@@ -14,12 +14,12 @@ const TOLD_MAX: usize = 256;
 
 /// What the searcher is to do next.
 struct Task {
-    /// What it learns first.
+    /// Trials of the history that it takes up.
+    begun: Vec<(TrialId, Params)>,
+    /// What it learns then.
     seen: Vec<Observation>,
     /// Trials to propose values for, in order.
     trials: Vec<TrialId>,
-    /// Trials whose outcome is not known.
-    pending: Vec<Pending>,
 }
 
 /// The engine's side of the searcher. One task is out at a time, so sending never waits.
@@ -27,21 +27,22 @@ struct Task {
 pub(super) struct Proposer {
     tasks: SyncSender<Task>,
     due: VecDeque<TrialId>,
+    begun: Vec<(TrialId, Params)>,
     told: Vec<Observation>,
     /// Answers that have not come.
     thinking: usize,
 }
 
 impl Proposer {
-    /// Starts the thread. It ends with this value.
+    /// Starts the thread. It ends with this value. `begun` are the trials that have values already.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub(super) fn start(searcher: Box<dyn Searcher>, inbox: Handle) -> std::io::Result<Self> {
+    pub(super) fn start(searcher: Box<dyn Searcher>, begun: Vec<(TrialId, Params)>, inbox: Handle) -> std::io::Result<Self> {
         // Room for two: a task of tellings alone has no answer to wait for.
         let (tasks, received) = sync_channel(2);
         std::thread::Builder::new().name("searcher".to_owned()).spawn(move || think(searcher, &received, inbox))?;
-        Ok(Self { tasks, due: VecDeque::new(), told: vec![], thinking: 0 })
+        Ok(Self { tasks, due: VecDeque::new(), begun, told: vec![], thinking: 0 })
     }
 
     /// Values for this trial are wanted.
@@ -60,17 +61,18 @@ impl Proposer {
     }
 
     /// Hands over what is due, if the searcher is free.
-    pub(super) fn hand_over(&mut self, sweep: &Sweep) {
+    pub(super) fn hand_over(&mut self) {
         if self.thinking > 0 || (self.due.is_empty() && self.told.len() < TOLD_MAX) {
             return;
         }
         let trials: Vec<TrialId> = self.due.drain(..).collect();
-        let pending = if trials.is_empty() { vec![] } else { sweep.pending() };
         let thinking = trials.len();
-        match self.tasks.try_send(Task { seen: std::mem::take(&mut self.told), trials, pending }) {
+        let (begun, seen) = (std::mem::take(&mut self.begun), std::mem::take(&mut self.told));
+        match self.tasks.try_send(Task { begun, seen, trials }) {
             Ok(()) => self.thinking = thinking,
             // Busy with tellings, or dead (which it says by itself): keep everything for the next time.
             Err(std::sync::mpsc::TrySendError::Full(task) | std::sync::mpsc::TrySendError::Disconnected(task)) => {
+                self.begun = task.begun;
                 self.told = task.seen;
                 self.due = task.trials.into();
             }
@@ -80,16 +82,19 @@ impl Proposer {
 
 fn think(mut searcher: Box<dyn Searcher>, tasks: &Receiver<Task>, inbox: Handle) {
     let mut watch = Watch { inbox, died: true };
-    while let Ok(Task { seen, trials, mut pending }) = tasks.recv() {
+    while let Ok(Task { begun, seen, trials }) = tasks.recv() {
+        for (trial, params) in &begun {
+            searcher.begin(*trial, params);
+        }
         for observation in &seen {
             searcher.tell(observation);
         }
         for trial in trials {
             let start = Instant::now();
-            let answer = searcher.suggest(trial, &pending);
+            let answer = searcher.suggest(trial);
             let cost_us = start.elapsed().as_micros() as u64;
             if let Ok(params) = &answer {
-                pending.push(Pending { trial, params: params.clone() });
+                searcher.begin(trial, params);
             }
             if watch.inbox.send_blocking(Input::Suggested { trial, answer, cost_us }).is_err() {
                 break;

@@ -12,7 +12,8 @@ mod markdown;
 mod rows;
 mod status;
 mod table;
-mod words;
+mod why;
+pub(crate) mod words;
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -28,6 +29,7 @@ pub use figures::{Baseline, Figures};
 pub use history::{History, Point};
 pub use json::Line;
 pub use status::StatusLine;
+pub use why::{MomentLine, Why, WhyFault, WhyLine};
 
 use crate::journal::{Header, JournalFault};
 use crate::rundir::RunDir;

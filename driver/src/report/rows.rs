@@ -49,8 +49,8 @@ impl super::Report {
         self.rows.iter().filter(|row| row.state == State::Failed)
     }
 
-    /// Names of the parameters, in the order of the sweep file.
+    /// Names of the parameters, in the order of the sweep file; of a pool also its rows'.
     pub(super) fn parameter_names(&self) -> impl Iterator<Item = &str> {
-        self.sweep.spec().space.parameters().iter().map(|parameter| parameter.name.as_str())
+        self.sweep.spec().space.names()
     }
 }

@@ -1,6 +1,7 @@
 //! How a sweep stands now: `hpo status`.
 use std::fmt::Write as _;
 
+use hpo_core::sweep::idle::Idle;
 use hpo_core::sweep::view::{AttemptCounts, SlotCounts, SweepState, TrialCounts};
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ pub struct StatusLine {
     pub trials: TrialCounts,
     pub slots: SlotCounts,
     /// Why slots are idle, or why there are none; `null` if every slot is busy.
-    pub idle_because: Option<&'static str>,
+    pub idle_because: Option<String>,
     /// Where the driver listens; empty if none is alive.
     pub addresses: Vec<String>,
     pub best: Option<BestLine>,
@@ -54,21 +55,44 @@ impl Report {
         self.driver.as_ref().map_or(&[], |driver| &driver.addresses)
     }
 
-    /// Why slots have nothing to do. `None` if every slot has.
+    /// Why slots have nothing to do, all reasons in one line. `None` if every slot has.
     #[must_use]
-    pub fn idle_because(&self) -> Option<&'static str> {
+    pub fn idle_because(&self) -> Option<String> {
         let slots = self.view.slots;
-        let waits_for_values = !self.sweep.owed().is_empty();
+        let alive = self.driver.is_some();
         Some(match self.view.state {
-            SweepState::Finished(_) => "the sweep has ended",
-            _ if self.driver.is_none() => "no driver is running",
-            _ if slots.total == 0 => "no worker is connected",
-            SweepState::Ending(_) => "the sweep is ending: the last attempts save their state and leave",
-            SweepState::Draining => "the sweep is stopping: the last attempts save their state and leave",
-            _ if slots.busy == slots.total => return None,
-            SweepState::Running if waits_for_values => "waiting for the searcher's next proposal",
-            SweepState::Running => "no trial is ready: those that run decide who goes on",
+            SweepState::Finished(why) => format!("the sweep has ended: {why}"),
+            _ if !alive => "no driver is running".to_owned(),
+            SweepState::Ending(why) => format!("the sweep is ending ({why}): {}", self.leaving()),
+            SweepState::Draining => format!("the sweep is stopping for now: {}", self.leaving()),
+            SweepState::Running if slots.total == 0 => match self.view.trials.waiting {
+                0 => "no worker is connected".to_owned(),
+                1 => "no worker is connected; 1 trial waits for one".to_owned(),
+                waiting => format!("no worker is connected; {waiting} trials wait for one"),
+            },
+            SweepState::Running if slots.busy == slots.total => return None,
+            SweepState::Running => self.idle_reasons(),
         })
+    }
+
+    fn leaving(&self) -> String {
+        match self.sweep.running().as_slice() {
+            [] => "no trial runs any more".to_owned(),
+            [one] => format!("trial {one} saves its state and leaves"),
+            several => format!("{} save their states and leave", words::trials(several)),
+        }
+    }
+
+    fn idle_reasons(&self) -> String {
+        let running = self.sweep.running();
+        let who = words::trials(&running);
+        let those = match running.len() {
+            0 => "none runs".to_owned(),
+            1 => format!("{who} still runs and decides who goes on"),
+            _ => format!("{who} still run and decide who goes on"),
+        };
+        let reasons: Vec<String> = self.sweep.idle().iter().map(|reason| idle(reason, &those)).collect();
+        if reasons.is_empty() { format!("no trial is ready; {those}") } else { reasons.join("; ") }
     }
 
     /// The status for people, several lines.
@@ -90,7 +114,7 @@ impl Report {
         let reserved = words::hours(view.uses.reserved, view.uses.reserved);
         line("spent", &format!("{reserved} {} reserved, {} of resource trained", unit.short(), view.resource));
         if let Some(why) = self.idle_because().filter(|_| self.standing() == Standing::Running) {
-            line("idle", why);
+            line("idle", &why);
         }
         if !self.addresses().is_empty() {
             line("driver", &words::one_line(&self.addresses().join(", ")));
@@ -104,5 +128,27 @@ impl Report {
             names if names.len() <= 6 => words::one_line(&format!("workers: {}", names.join(", "))),
             names => format!("{} workers", names.len()),
         }
+    }
+}
+
+/// A reason in words; `those` tells of the trials that run.
+pub(super) fn idle(reason: &Idle, those: &str) -> String {
+    match reason {
+        Idle::Unheard { slots, workers } => {
+            let (slots, wait) = if *slots == 1 { ("1 slot".to_owned(), "waits") } else { (format!("{slots} slots"), "wait") };
+            let workers = words::one_line(&workers.join(", "));
+            format!("{slots} {wait} until this driver has heard of {workers}")
+        }
+        Idle::Searcher { trials } => format!("waiting for the searcher to propose {}", words::trials(trials)),
+        Idle::Barrier(at) => {
+            let bracket = if at.bracket == 0 { String::new() } else { format!(" of bracket {}", at.bracket) };
+            format!("the rung at resource {}{bracket} waits for {}", at.resource, words::members(&at.trials, at.to_come))
+        }
+        Idle::NoMore { started, exhausted: false } => format!("no further trial starts (`max_trials` is {started}); {those}"),
+        Idle::NoMore { started, exhausted: true } => format!("the searcher has nothing more to propose after {started} trials; {those}"),
+        Idle::Doubt { failed } => {
+            format!("{failed} trials have failed and none has ever reported: nothing new starts before one does; {those}")
+        }
+        Idle::Leaving(why) => why.map_or("the sweep is stopping for now".to_owned(), |why| format!("the sweep is ending ({why})")),
     }
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use hpo_core::ledger::Uses;
 use hpo_core::sweep::State;
-use hpo_core::{Params, Value};
+use hpo_core::{Params, TrialId, Value};
 
 /// The unit of reserved time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub(super) fn metric(value: f64) -> String {
 }
 
 /// A hyperparameter.
-pub(super) fn value(value: &Value) -> String {
+pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Float(number) => short(*number, 4),
         other => one_line(&other.to_string()),
@@ -131,8 +131,32 @@ pub(super) fn moment(unix_ms: u64) -> String {
     text.replace('T', " ").replace('Z', " UTC")
 }
 
+/// No more trials than this are named one by one.
+const NAMED: usize = 8;
+
+/// `trial 4`, `trials 4, 7, 9`, `trials 0, 1, 2, 3, 4, 5, 6, 7 and 12 more`.
+pub(super) fn trials(trials: &[TrialId]) -> String {
+    let names: Vec<String> = trials.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match trials.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{} {}{more}", if trials.len() == 1 { "trial" } else { "trials" }, names.join(", "))
+}
+
+/// Whom a rung waits for: trials on their way there, and some that are to enter its bracket.
+pub(super) fn members(coming: &[TrialId], to_come: u32) -> String {
+    let to_come = match to_come {
+        0 => None,
+        1 => Some("1 new trial".to_owned()),
+        more => Some(format!("{more} new trials")),
+    };
+    let coming = (!coming.is_empty()).then(|| trials(coming));
+    coming.into_iter().chain(to_come).collect::<Vec<_>>().join(" and ")
+}
+
 /// Text from outside without anything that could move a cursor or break a line.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 

@@ -3,44 +3,59 @@
 //!
 //! A free slot promotes the best trial that is not yet promoted among the top floor(n / eta) of the highest rung that
 //! has one, where n is how many stand on that rung now; if there is none, a new trial starts at the bottom.
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
+use super::quantile::Split;
 use super::{Ladder, Place, Promotion, Rung, Scheduler, Standing, Verdict};
+use crate::by_trial::ByTrial;
 use crate::{Loss, Params, TrialId};
 
-/// Who stands on which rung, and who went on from it. Every call costs O(rungs x log trials).
+/// Who stands on which rung, and who went on from it. Every call costs O(rungs + log trials), but those for people.
 #[derive(Clone, Debug)]
 pub struct AshaPromote {
     eta: usize,
+    /// No more than so many will ever enter.
     max_trials: Option<usize>,
-    /// One for each rung below the top; on the top nobody is compared.
+    entered: usize,
+    /// Where trials enter: the rung of the first floor.
+    entry: Rung,
+    /// One for each rung from there that is below the top; on the top nobody is compared.
     floors: Vec<Floor>,
+    /// By trial: twice the floor that it goes to, and one more when it stands there.
+    steps: ByTrial<u8>,
     hopeless: Vec<TrialId>,
 }
 
-/// One rung.
+/// One rung. Heaps suffice: a rank only ever grows, so nobody comes back to where he was.
 #[derive(Clone, Debug, Default)]
 struct Floor {
-    /// The best floor(n / eta).
-    top: BTreeSet<Place>,
-    /// All others.
-    rest: BTreeSet<Place>,
-    /// Those of `top` that have not been promoted.
-    ready: BTreeSet<Place>,
-    /// The best that could still be among the top if every trial to come is worse; anyone else is out for ever.
-    hopeful: BTreeSet<Place>,
+    /// Everyone here; the best floor(n / eta) are split off.
+    all: Split<Place>,
+    /// Those that have not been promoted, best first.
+    unpromoted: BinaryHeap<Reverse<Place>>,
+    promoted: usize,
+    /// The best that could still be among the top if every trial to come is worse, worst first; anyone else is out for ever.
+    hopeful: BinaryHeap<Place>,
     /// How many of `hopeful` have not been promoted.
     hopes: usize,
-    promoted: BTreeSet<TrialId>,
-    places: BTreeMap<TrialId, Loss>,
+    /// The most that can ever be among the top.
+    quota: usize,
 }
 
 impl AshaPromote {
-    /// Empty rungs.
+    /// Empty rungs, of which trials enter the lowest.
     #[must_use]
     pub fn new(ladder: &Ladder, max_trials: Option<u32>) -> Self {
+        Self::entering_at(0, ladder, max_trials)
+    }
+
+    /// Empty rungs, of which trials enter `entry`: their first lease leads there.
+    #[must_use]
+    pub fn entering_at(entry: Rung, ladder: &Ladder, max_trials: Option<u32>) -> Self {
+        let floors = vec![Floor { quota: usize::MAX, ..Floor::default() }; ladder.top().saturating_sub(entry)];
         let max_trials = max_trials.map(|trials| trials as usize);
-        Self { eta: ladder.eta() as usize, max_trials, floors: vec![Floor::default(); ladder.top()], hopeless: vec![] }
+        Self { eta: ladder.eta() as usize, max_trials, entered: 0, entry, floors, steps: ByTrial::default(), hopeless: vec![] }
     }
 
     /// The most of `trials` trials that can ever come to each rung. The bound is reached, so there is no smaller one.
@@ -52,7 +67,33 @@ impl AshaPromote {
     /// trial is better than all before it, on every rung.
     #[must_use]
     pub fn worst_arrivals(ladder: &Ladder, trials: u32) -> Vec<u64> {
-        (0..ladder.rungs().len()).map(|rung| u64::from(trials).saturating_sub(rung as u64 * u64::from(ladder.eta() - 1))).collect()
+        Self::worst_arrivals_from(0, ladder, trials)
+    }
+
+    /// The same for trials that enter at `entry`, on their way past the rungs below.
+    pub(super) fn worst_arrivals_from(entry: Rung, ladder: &Ladder, trials: u32) -> Vec<u64> {
+        let lost = |rung: Rung| rung.saturating_sub(entry) as u64 * u64::from(ladder.eta() - 1);
+        (0..ladder.rungs().len()).map(|rung| u64::from(trials).saturating_sub(lost(rung))).collect()
+    }
+
+    /// The rung on which someone waits who deserves to go on, below `ceiling`, and who: of the highest rung the best.
+    pub(super) fn candidate(&self, ceiling: Rung) -> Option<(Rung, Place)> {
+        let floors = self.floors.iter().take(ceiling.saturating_sub(self.entry)).enumerate().rev();
+        floors.filter_map(|(floor, of)| Some((self.entry + floor, of.ready()?))).next()
+    }
+
+    /// As [`Scheduler::promote`], but to no rung above `ceiling`.
+    pub(super) fn promote_up_to(&mut self, ceiling: Rung) -> Option<Promotion> {
+        let (rung, _) = self.candidate(ceiling)?;
+        let floor = &mut self.floors[rung - self.entry];
+        let Reverse((_, trial)) = floor.unpromoted.pop()?;
+        floor.promoted += 1;
+        if self.max_trials.is_some() {
+            // Who is among the best of those here is among the best of those that can ever be here.
+            floor.hopes -= 1;
+        }
+        self.steps[trial] += 1;
+        Some(Promotion { trial, to: rung + 1 })
     }
 
     /// Moves those that can never be among the top any more to `hopeless`.
@@ -62,91 +103,88 @@ impl AshaPromote {
     /// that may still be, and those that may still come here; no event makes this sum grow.
     fn give_up_hope(&mut self) {
         let Some(mut most) = self.max_trials else { return };
-        for floor in &mut self.floors {
-            let quota = most / self.eta;
-            while floor.hopeful.len() > quota {
-                let Some((_, trial)) = floor.hopeful.pop_last() else { break };
-                if !floor.promoted.contains(&trial) {
-                    floor.hopes -= 1;
+        for (floor, of) in self.floors.iter_mut().enumerate() {
+            of.quota = most / self.eta;
+            while of.hopeful.len() > of.quota {
+                let Some((_, trial)) = of.hopeful.pop() else { break };
+                if !has_left(self.steps[trial], floor) {
+                    of.hopes -= 1;
                     self.hopeless.push(trial);
                 }
             }
-            let to_come = most - floor.places.len();
-            most = floor.promoted.len() + floor.hopes + to_come;
+            let to_come = most - of.all.len();
+            most = of.promoted + of.hopes + to_come;
         }
     }
 }
 
+/// Whether a trial that has come so far was promoted from `floor`.
+fn has_left(step: u8, floor: usize) -> bool {
+    usize::from(step) > 2 * floor + 1
+}
+
 impl Floor {
-    fn add(&mut self, place: Place, eta: usize, hopes: bool) {
-        let earlier = self.places.insert(place.1, place.0);
-        assert!(earlier.is_none(), "trial {} reached a rung twice", place.1);
-        if hopes {
-            self.hopeful.insert(place);
+    fn add(&mut self, place: Place, eta: usize) {
+        let top = (self.all.len() + 1) / eta;
+        self.all.insert(place, top);
+        self.unpromoted.push(Reverse(place));
+    }
+
+    /// Whether a newcomer may be among the top some day. Most may not, and cost nothing further.
+    fn hope(&mut self, place: Place) -> bool {
+        let hope = self.hopeful.len() < self.quota || self.hopeful.peek().is_some_and(|worst| place < *worst);
+        if hope {
+            self.hopeful.push(place);
             self.hopes += 1;
         }
-        self.rest.insert(place);
-        let quota = self.places.len() / eta;
-        // The newcomer may belong into the top, and the top may have grown by one.
-        let belongs = self.top.last().is_some_and(|worst| place < *worst);
-        if belongs || self.top.len() < quota {
-            self.rise();
-        }
-        if self.top.len() > quota {
-            self.sink();
-        }
+        hope
     }
 
-    /// The best of the rest joins the top.
-    fn rise(&mut self) {
-        if let Some(best) = self.rest.pop_first() {
-            self.top.insert(best);
-            if !self.promoted.contains(&best.1) {
-                self.ready.insert(best);
-            }
-        }
-    }
-
-    /// The worst of the top joins the rest.
-    fn sink(&mut self) {
-        if let Some(worst) = self.top.pop_last() {
-            self.ready.remove(&worst);
-            self.rest.insert(worst);
-        }
+    /// The best that has not been promoted, if it is among the top.
+    fn ready(&self) -> Option<Place> {
+        let Reverse(best) = *self.unpromoted.peek()?;
+        (best <= *self.all.last()?).then_some(best)
     }
 
     fn check(&self, eta: usize) {
-        assert_eq!(self.top.len(), self.places.len() / eta, "the top is floor(n / eta)");
-        assert_eq!(self.top.len() + self.rest.len(), self.places.len());
-        if let (Some(worst), Some(best)) = (self.top.last(), self.rest.first()) {
-            assert!(worst < best, "the top is better than the rest");
-        }
-        let unpromoted = |place: &&Place| !self.promoted.contains(&place.1);
-        assert!(self.top.iter().filter(unpromoted).eq(self.ready.iter()), "ready is the top without the promoted");
+        self.all.check();
+        assert_eq!(self.all.k(), self.all.len() / eta, "the top is floor(n / eta)");
+        assert_eq!(self.promoted + self.unpromoted.len(), self.all.len(), "promoted or not");
     }
 }
 
 impl Scheduler for AshaPromote {
-    fn enter(&mut self, _trial: TrialId, _params: &Params) -> Rung {
-        0
+    fn enter(&mut self, trial: TrialId, _params: &Params) -> Rung {
+        *self.steps.entry(trial) = 0;
+        self.entered += 1;
+        self.entry
+    }
+
+    fn no_more(&mut self) {
+        if self.max_trials.is_some_and(|most| most > self.entered) {
+            self.max_trials = Some(self.entered);
+            self.give_up_hope();
+        }
     }
 
     fn reached(&mut self, rung: Rung, trial: TrialId, loss: Loss) -> Verdict {
-        self.floors[rung].add((loss, trial), self.eta, self.max_trials.is_some());
-        self.give_up_hope();
+        let floor = rung - self.entry;
+        let step = self.steps.entry(trial);
+        assert_eq!(usize::from(*step), 2 * floor, "trial {trial} comes to each rung once");
+        *step += 1;
+        let place = (loss, trial);
+        self.floors[floor].add(place, self.eta);
+        if self.max_trials.is_some() {
+            if !self.floors[floor].hope(place) {
+                self.hopeless.push(trial);
+            }
+            self.give_up_hope();
+        }
         Verdict::Pause
     }
 
     fn promote(&mut self) -> Option<Promotion> {
-        let rung = self.floors.iter().rposition(|floor| !floor.ready.is_empty())?;
-        let floor = &mut self.floors[rung];
-        let place = floor.ready.pop_first()?;
-        let trial = place.1;
-        floor.promoted.insert(trial);
-        if floor.hopeful.contains(&place) {
-            floor.hopes -= 1;
-        }
-        Some(Promotion { trial, to: rung + 1 })
+        self.promote_up_to(Rung::MAX)
     }
 
     fn gave_up(&mut self, _trial: TrialId) {
@@ -158,27 +196,37 @@ impl Scheduler for AshaPromote {
     }
 
     fn standing(&self, rung: Rung, trial: TrialId) -> Option<Standing> {
-        let floor = self.floors.get(rung)?;
-        let place = (*floor.places.get(&trial)?, trial);
+        let floor = self.floors.get(rung.checked_sub(self.entry)?)?;
+        let place = floor.all.iter().find(|place| place.1 == trial)?;
         Some(Standing {
             bracket: 0,
-            rank: floor.top.range(..place).count() + floor.rest.range(..place).count(),
-            population: floor.places.len(),
-            quota: Some(floor.top.len()),
-            cutoff: floor.top.last().map(|&(loss, _)| loss),
+            rank: floor.all.iter().filter(|other| *other < place).count(),
+            population: floor.all.len(),
+            quota: Some(floor.all.k()),
+            cutoff: floor.all.last().map(|&(loss, _)| loss),
         })
     }
 
     fn rivals(&self, rung: Rung, trial: TrialId) -> Vec<Place> {
-        let floor = self.floors.get(rung).filter(|floor| floor.places.contains_key(&trial));
-        floor.map(|floor| floor.top.iter().chain(&floor.rest).copied().collect()).unwrap_or_default()
+        let floor = rung.checked_sub(self.entry).and_then(|floor| self.floors.get(floor));
+        let mut places: Vec<Place> = floor.into_iter().flat_map(|floor| floor.all.iter().copied()).collect();
+        if places.iter().all(|place| place.1 != trial) {
+            return vec![];
+        }
+        places.sort_unstable();
+        places
     }
 
     fn check(&self) {
-        for (rung, floor) in self.floors.iter().enumerate() {
-            floor.check(self.eta);
-            if let Some(above) = self.floors.get(rung + 1) {
-                assert!(above.places.keys().all(|trial| floor.promoted.contains(trial)), "whoever stands above was promoted from below");
+        for (floor, of) in self.floors.iter().enumerate() {
+            of.check(self.eta);
+            let step = |trial: TrialId| self.steps[trial];
+            assert!(of.unpromoted.iter().all(|Reverse((_, trial))| usize::from(step(*trial)) == 2 * floor + 1));
+            assert_eq!(of.all.iter().filter(|(_, trial)| has_left(step(*trial), floor)).count(), of.promoted);
+            let hopes = of.hopeful.iter().filter(|(_, trial)| !has_left(step(*trial), floor));
+            assert_eq!(hopes.count(), of.hopes, "hopes are counted");
+            if let Some(above) = self.floors.get(floor + 1) {
+                assert!(above.all.len() <= of.promoted, "whoever stands above was promoted from below");
             }
         }
     }
@@ -186,6 +234,8 @@ impl Scheduler for AshaPromote {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,14 +1,34 @@
 //! Schedulers: who goes on. One rule, one paper, one file. To add one: a file here, a variant in [`SchedulerSpec`], a
-//! line in [`build`].
+//! line in [`build`], one in the suite `contract`.
 mod asha;
+mod asha_stop;
+#[cfg(test)]
+mod contract;
 mod fifo;
+pub mod halving;
+pub mod hyperband;
+mod hyperband_async;
 mod ladder;
+mod median;
+mod noise;
+mod pasha;
+mod pass;
+mod quantile;
+mod rounds;
 mod spec;
+mod swift;
 
 pub use asha::AshaPromote;
+pub use asha_stop::AshaStop;
 pub use fifo::Fifo;
+pub use hyperband_async::{Brackets, BracketsFault, HyperbandAsync};
 pub use ladder::{Anchor, Ladder, LadderFault};
+pub use median::Median;
+pub use pasha::Pasha;
+pub use pass::{Bracket, BracketPlan, Pass};
+pub use rounds::Rounds;
 pub use spec::SchedulerSpec;
+pub use swift::Swift;
 
 use crate::{Loss, Params, Resource, Space, TrialId};
 
@@ -53,6 +73,19 @@ pub struct Standing {
     pub cutoff: Option<Loss>,
 }
 
+/// A rung from which nobody goes on before all of its members have come there or given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Barrier {
+    /// Which bracket; 0 where there is one only.
+    pub bracket: usize,
+    /// The rung.
+    pub rung: Rung,
+    /// Who is on the way there, in order.
+    pub trials: Vec<TrialId>,
+    /// How many more are to enter the bracket.
+    pub to_come: u32,
+}
+
 /// The rule by which trials go on. Knows no clock and no slots; equal calls give equal answers.
 ///
 /// The sweep calls it in this order for each trial: `enter`; then, for the first time that the trial has consumed some
@@ -81,15 +114,26 @@ pub trait Scheduler: std::fmt::Debug + Send {
     fn standing(&self, rung: Rung, trial: TrialId) -> Option<Standing>;
     /// Everyone that `trial` is compared with on `rung`, itself among them, best first. For people, as `standing`.
     fn rivals(&self, rung: Rung, trial: TrialId) -> Vec<Place>;
+    /// Rungs that wait for the last of their members; none for a rule without barriers. For people, as `standing`.
+    fn barriers(&self) -> Vec<Barrier> {
+        vec![]
+    }
     /// Asserts every invariant.
     fn check(&self);
 }
 
 /// The scheduler of a specification, for a sweep over `space` of at most `max_trials` trials.
 #[must_use]
-pub fn build(spec: &SchedulerSpec, _space: &Space, max_trials: Option<u32>) -> Box<dyn Scheduler> {
+pub fn build(spec: &SchedulerSpec, space: &Space, max_trials: Option<u32>) -> Box<dyn Scheduler> {
     match spec {
         SchedulerSpec::Fifo { .. } => Box::new(Fifo::new()),
+        SchedulerSpec::Halving { ladder, bracket } => Box::new(Rounds::new(halving::pass(ladder, *bracket, max_trials))),
+        SchedulerSpec::Hyperband { ladder } => Box::new(Rounds::new(hyperband::pass(ladder))),
         SchedulerSpec::AshaPromote { ladder } => Box::new(AshaPromote::new(ladder, max_trials)),
+        SchedulerSpec::AshaStop { ladder } => Box::new(AshaStop::new(ladder)),
+        SchedulerSpec::HyperbandAsync(brackets) => Box::new(HyperbandAsync::new(brackets, max_trials)),
+        SchedulerSpec::Pasha { ladder, epsilon } => Box::new(Pasha::new(ladder, *epsilon, max_trials)),
+        SchedulerSpec::Median { ladder, min_trials } => Box::new(Median::new(ladder, *min_trials)),
+        SchedulerSpec::Swift { ladder, decide_at, margin } => Box::new(Swift::new(ladder, space, *decide_at, *margin)),
     }
 }

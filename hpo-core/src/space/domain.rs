@@ -3,8 +3,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{SpaceFaultKind, Value};
 
-/// Slack for edges and steps that decimal fractions cannot hit exactly, relative to the range.
-const SLACK: f64 = 1e-9;
+/// A step that decimal fractions cannot hit exactly may be missed by so much of itself.
+const SLACK: f64 = 1e-6;
+
+/// Most whole numbers in a range, and the largest on a log scale: up to here each has a coordinate in [0, 1] that leads
+/// back to it and to no neighbour.
+const MOST_VALUES: u64 = 1 << 40;
+
+/// Whole numbers are exact as floats up to here.
+const LARGEST: u64 = 1 << 53;
+
+/// Edges of a stepped range are at most so many steps from zero: beyond, rounding comes near to the slack.
+const MOST_STEPS: f64 = 1e9;
 
 /// How a scale is folded onto [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +69,19 @@ pub enum Domain {
 impl Domain {
     /// Whether the domain makes sense.
     pub(super) fn check(&self) -> Result<(), SpaceFaultKind> {
+        let finite = |value: &Value| value.number().is_none_or(f64::is_finite);
         match self {
-            Self::Float { low, high, fold, step } => check_range(*low, *high, *fold, *step),
-            Self::Int { low, high, fold, step } => {
-                check_range(*low as f64, *high as f64, *fold, Some(*step as f64).filter(|step| *step != 1.0))
-            }
+            Self::Float { low, high, fold, step } => check_float(*low, *high, *fold, *step),
+            Self::Int { low, high, fold, step } => check_int(*low, *high, *fold, *step),
             Self::Choice { values, .. } => {
                 let twice = values.iter().enumerate().any(|(index, value)| values[..index].iter().any(|earlier| earlier.same(value)));
-                if values.is_empty() || twice { Err(SpaceFaultKind::Choices) } else { Ok(()) }
+                match values.iter().all(finite) {
+                    true if values.is_empty() || twice => Err(SpaceFaultKind::Choices),
+                    true => Ok(()),
+                    false => Err(SpaceFaultKind::NotFinite),
+                }
             }
+            Self::Constant(value) if !finite(value) => Err(SpaceFaultKind::NotFinite),
             Self::Bool | Self::Constant(_) => Ok(()),
         }
     }
@@ -84,10 +98,49 @@ impl Domain {
         match self {
             Self::Float { low, high, step: Some(step), .. } => Some(steps(*low, *high, *step) + 1),
             Self::Float { low, high, .. } => (low >= high).then_some(1),
-            Self::Int { low, high, step, .. } => Some((high.abs_diff(*low)) / step.unsigned_abs() + 1),
+            Self::Int { low, high, step, .. } => Some(high.abs_diff(*low) / step.unsigned_abs() + 1),
             Self::Choice { values, .. } => Some(values.len() as u64),
             Self::Bool => Some(2),
             Self::Constant(_) => Some(1),
+        }
+    }
+
+    /// Value number `index` from 0, smallest first or in the order of the list; `None` from [`Domain::size`] on, and for
+    /// a continuum.
+    #[must_use]
+    pub fn nth(&self, index: u64) -> Option<Value> {
+        if index >= self.size()? {
+            return None;
+        }
+        Some(match self {
+            Self::Float { low, high, step: Some(step), .. } => Value::Float(stepped(*low, *high, *step, index)),
+            Self::Float { low, .. } => Value::Float(*low),
+            Self::Int { low, step, .. } => Value::Int(low + index as i64 * step),
+            Self::Choice { values, .. } => values[index as usize].clone(),
+            Self::Bool => Value::Bool(index == 1),
+            Self::Constant(constant) => constant.clone(),
+        })
+    }
+
+    /// The number of `value`, of which [`Domain::nth`] makes it again; `None` if it is not one of the values, and for a
+    /// continuum.
+    #[must_use]
+    pub fn index_of(&self, value: &Value) -> Option<u64> {
+        match self {
+            Self::Float { low, high, step: Some(step), .. } => {
+                let number = value.number().filter(|number| number.is_finite())?;
+                // A negative index becomes 0, from which the number is then too far.
+                let index = (((number - low) / step).round() as u64).min(steps(*low, *high, *step));
+                ((number - stepped(*low, *high, *step, index)).abs() <= SLACK * step).then_some(index)
+            }
+            Self::Float { low, high, .. } => (low >= high && value.number() == Some(*low)).then_some(0),
+            Self::Int { low, high, step, .. } => {
+                let number = value.integer().filter(|number| (*low..=*high).contains(number))?;
+                ((number - low) % step == 0).then_some(((number - low) / step) as u64)
+            }
+            Self::Choice { values, .. } => values.iter().position(|choice| choice.same(value)).map(|index| index as u64),
+            Self::Bool => value.truth().map(u64::from),
+            Self::Constant(constant) => constant.same(value).then_some(0),
         }
     }
 
@@ -95,32 +148,24 @@ impl Domain {
     #[must_use]
     pub fn contains(&self, value: &Value) -> bool {
         match self {
-            Self::Float { low, high, step, .. } => value.number().is_some_and(|number| {
-                let slack = SLACK * (high - low).abs();
-                let on_step = step.is_none_or(|step| ((number - low) / step - ((number - low) / step).round()).abs() < 1e-6);
-                number.is_finite() && number >= low - slack && number <= high + slack && on_step
-            }),
-            Self::Int { low, high, step, .. } => {
-                value.integer().is_some_and(|number| (*low..=*high).contains(&number) && (number - low) % step == 0)
-            }
-            Self::Choice { values, .. } => values.iter().any(|choice| choice.same(value)),
-            Self::Bool => matches!(value, Value::Bool(_)),
-            Self::Constant(constant) => constant.same(value),
+            Self::Float { low, high, step: None, .. } => value.number().is_some_and(|number| (*low..=*high).contains(&number)),
+            _ => self.index_of(value).is_some(),
         }
     }
 
-    /// The value at `unit` in [0, 1]. Discrete values own equal shares of the interval (of its logarithm on a log scale).
+    /// The value at `unit` in [0, 1]. Discrete values own equal shares of the interval; whole numbers on a log scale own
+    /// the shares of its logarithm.
     #[must_use]
     pub fn from_unit(&self, unit: f64) -> Value {
         let unit = if unit.is_nan() { 0.5 } else { unit.clamp(0.0, 1.0) };
         match self {
+            Self::Float { low, high, fold: Fold::Linear, step: None } => Value::Float((low + unit * (high - low)).clamp(*low, *high)),
+            Self::Float { low, high, fold: Fold::Log, step: None } => {
+                Value::Float((low.ln() + unit * (high.ln() - low.ln())).exp().clamp(*low, *high))
+            }
             Self::Float { low, high, step: Some(step), .. } => {
                 let index = share(unit, steps(*low, *high, *step) + 1);
                 Value::Float(stepped(*low, *high, *step, index))
-            }
-            Self::Float { low, high, fold: Fold::Linear, .. } => Value::Float((low + unit * (high - low)).clamp(*low, *high)),
-            Self::Float { low, high, fold: Fold::Log, .. } => {
-                Value::Float((low.ln() + unit * (high.ln() - low.ln())).exp().clamp(*low, *high))
             }
             Self::Int { low, high, fold: Fold::Linear, step } => {
                 let count = high.abs_diff(*low) / step.unsigned_abs() + 1;
@@ -137,44 +182,40 @@ impl Domain {
         }
     }
 
-    /// Where `value` lies in [0, 1]: the middle of its share if it is discrete. Values outside are clamped.
+    /// Where `value` lies in [0, 1]: the middle of its share if it is discrete, so that [`Domain::from_unit`] leads back
+    /// to it exactly, as it does to a real number but for rounding: 1e-12 of the larger edge, or on a log scale of its
+    /// logarithm. Values outside are clamped.
     #[must_use]
     pub fn to_unit(&self, value: &Value) -> f64 {
         let unit = match self {
+            Self::Float { low, high, step: None, .. } if low >= high => 0.5,
+            Self::Float { low, high, fold: Fold::Linear, step: None } => (value.number().unwrap_or(*low) - low) / (high - low),
+            Self::Float { low, high, fold: Fold::Log, step: None } => {
+                (value.number().unwrap_or(*low).ln() - low.ln()) / (high.ln() - low.ln())
+            }
             Self::Float { low, high, step: Some(step), .. } => {
                 let index = ((value.number().unwrap_or(*low) - low) / step).round();
                 (index + 0.5) / (steps(*low, *high, *step) + 1) as f64
             }
-            Self::Float { low, high, .. } if low >= high => 0.5,
-            Self::Float { low, high, fold: Fold::Linear, .. } => (value.number().unwrap_or(*low) - low) / (high - low),
-            Self::Float { low, high, fold: Fold::Log, .. } => (value.number().unwrap_or(*low).ln() - low.ln()) / (high.ln() - low.ln()),
             Self::Int { low, high, fold: Fold::Linear, step } => {
-                let index = (value.integer().unwrap_or(*low) - low) / step;
+                let index = (value.integer().unwrap_or(*low).clamp(*low, *high) - low) / step;
                 (index as f64 + 0.5) / (high.abs_diff(*low) / step.unsigned_abs() + 1) as f64
             }
             Self::Int { low, high, fold: Fold::Log, .. } => {
                 let (start, end) = log_edges(*low, *high);
                 ((value.integer().unwrap_or(*low) as f64).ln() - start) / (end - start)
             }
-            Self::Choice { values, .. } => {
-                let index = values.iter().position(|choice| choice.same(value)).unwrap_or(0);
-                (index as f64 + 0.5) / values.len() as f64
+            Self::Choice { .. } | Self::Bool | Self::Constant(_) => {
+                let (index, size) = (self.index_of(value).unwrap_or(0), self.size().unwrap_or(1));
+                (index as f64 + 0.5) / size as f64
             }
-            Self::Bool => {
-                if value.truth() == Some(true) {
-                    0.75
-                } else {
-                    0.25
-                }
-            }
-            Self::Constant(_) => 0.5,
         };
         unit.clamp(0.0, 1.0)
     }
 }
 
-fn check_range(low: f64, high: f64, fold: Fold, step: Option<f64>) -> Result<(), SpaceFaultKind> {
-    if !(low.is_finite() && high.is_finite()) {
+fn check_float(low: f64, high: f64, fold: Fold, step: Option<f64>) -> Result<(), SpaceFaultKind> {
+    if !(low.is_finite() && high.is_finite() && (high - low).is_finite()) {
         return Err(SpaceFaultKind::NotFinite);
     }
     if low > high {
@@ -185,9 +226,28 @@ fn check_range(low: f64, high: f64, fold: Fold, step: Option<f64>) -> Result<(),
     }
     let Some(step) = step else { return Ok(()) };
     let count = (high - low) / step;
-    // 2^53 steps are more than a float can number.
-    let whole = (count - count.round()).abs() < 1e-6 && count < 9e15;
-    if step.is_finite() && step > 0.0 && whole && fold == Fold::Linear { Ok(()) } else { Err(SpaceFaultKind::Step { step, low, high }) }
+    if !(step.is_finite() && step > 0.0 && (count - count.round()).abs() < SLACK && fold == Fold::Linear) {
+        return Err(SpaceFaultKind::Step { step, low, high });
+    }
+    if low.abs().max(high.abs()) / step <= MOST_STEPS { Ok(()) } else { Err(SpaceFaultKind::TooMany) }
+}
+
+fn check_int(low: i64, high: i64, fold: Fold, step: i64) -> Result<(), SpaceFaultKind> {
+    let (low_float, high_float) = (low as f64, high as f64);
+    if low > high {
+        return Err(SpaceFaultKind::Reversed { low: low_float, high: high_float });
+    }
+    if low.unsigned_abs().max(high.unsigned_abs()) > LARGEST {
+        return Err(SpaceFaultKind::TooMany);
+    }
+    if fold == Fold::Log && low <= 0 {
+        return Err(SpaceFaultKind::LogFromZero { low: low_float });
+    }
+    if step <= 0 || (high - low) % step != 0 || fold == Fold::Log && step != 1 {
+        return Err(SpaceFaultKind::Step { step: step as f64, low: low_float, high: high_float });
+    }
+    let most = if fold == Fold::Log { high.unsigned_abs() } else { high.abs_diff(low) / step.unsigned_abs() };
+    if most < MOST_VALUES { Ok(()) } else { Err(SpaceFaultKind::TooMany) }
 }
 
 /// Number of steps from `low` to `high`.
@@ -195,13 +255,19 @@ fn steps(low: f64, high: f64, step: f64) -> u64 {
     ((high - low) / step).round().max(0.0) as u64
 }
 
-/// Value number `index`, without the dust of binary fractions: 0.9 + 7 x 0.01 is 0.97.
+/// Value number `index`: the edges as they are, and between them no dust of binary fractions: 0.9 + 7 x 0.01 is 0.97.
 fn stepped(low: f64, high: f64, step: f64, index: u64) -> f64 {
+    if index == 0 {
+        return low;
+    }
+    if index == steps(low, high, step) {
+        return high;
+    }
     let exact = low + index as f64 * step;
     let digits = 12 - (step.abs().log10().floor() as i32).clamp(-12, 12);
     let scale = 10_f64.powi(digits.clamp(0, 15));
     let clean = (exact * scale).round() / scale;
-    let value = if clean.is_finite() && (clean - exact).abs() <= step * 1e-6 { clean } else { exact };
+    let value = if clean.is_finite() && (clean - exact).abs() <= step * SLACK { clean } else { exact };
     value.clamp(low, high)
 }
 

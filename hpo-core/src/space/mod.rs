@@ -1,17 +1,23 @@
-//! The search space: parameters in order, each with a domain and perhaps a condition, and the way between parameter
-//! values and the unit cube in which searchers think.
+//! The search space: parameters in order, each with a domain and perhaps a condition, or a [`Pool`] of configurations;
+//! and the way between parameter values and the unit cube in which searchers think.
+mod check;
+mod count;
 mod domain;
+mod fault;
+mod params;
+mod pool;
 mod value;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use domain::{Domain, Fold};
+pub use fault::{NotInSpace, SpaceFault, SpaceFaultKind};
+pub use params::Params;
+pub use pool::{Pool, PoolFault, ROW};
 pub use value::Value;
-
-/// The values of one trial's active parameters, by name.
-pub type Params = BTreeMap<String, Value>;
 
 /// One dimension of the search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,102 +31,42 @@ pub struct Parameter {
     pub when: BTreeMap<String, Vec<Value>>,
 }
 
-/// What is wrong with a space, and with which parameter.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("parameter `{parameter}`: {kind}")]
-pub struct SpaceFault {
-    /// Whose fault.
-    pub parameter: String,
-    /// What it is.
-    pub kind: SpaceFaultKind,
-}
-
-/// The ways in which a parameter can be wrong.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum SpaceFaultKind {
-    /// Two parameters of one name.
-    #[error("it is declared twice")]
-    Twice,
-    /// `low > high`.
-    #[error("low is {low}, above high, which is {high}")]
-    Reversed {
-        /// The lower edge given.
-        low: f64,
-        /// The upper edge given.
-        high: f64,
-    },
-    /// An edge is NaN or infinite.
-    #[error("its edges must be finite")]
-    NotFinite,
-    /// A log scale needs positive values.
-    #[error("a log scale starts above zero, but low is {low}")]
-    LogFromZero {
-        /// The lower edge given.
-        low: f64,
-    },
-    /// Step not positive, or no whole number of steps between the edges.
-    #[error("step {step} does not lead from {low} to {high} in a whole number of steps")]
-    Step {
-        /// The step given.
-        step: f64,
-        /// Lower edge.
-        low: f64,
-        /// Upper edge.
-        high: f64,
-    },
-    /// A choice among nothing, or with a value given twice.
-    #[error("its choices must be at least one, each once")]
-    Choices,
-    /// The condition names no parameter of the space.
-    #[error("its condition is on `{parent}`, which is not a parameter of this space")]
-    NoParent {
-        /// The name given.
-        parent: String,
-    },
-    /// The parent can never have that value.
-    #[error("its condition asks for `{parent}` = {value}, a value that `{parent}` never takes")]
-    NoSuchValue {
-        /// The parent.
-        parent: String,
-        /// The impossible value.
-        value: Value,
-    },
-    /// Conditions that lead back to the parameter itself.
-    #[error("its condition leads back to itself")]
-    Circular,
-}
-
-/// Why a set of values is not a point of the space.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum NotInSpace {
-    /// A parameter that is active has no value.
-    #[error("`{0}` has no value")]
-    Missing(String),
-    /// A value for a parameter that is not active under the others, or not in the space.
-    #[error("`{0}` does not exist here")]
-    Extra(String),
-    /// A value outside the parameter's domain.
-    #[error("`{name}` = {value} is not one of its values")]
-    Outside {
-        /// The parameter.
-        name: String,
-        /// The value given.
-        value: Value,
-    },
-}
-
-/// A checked search space. The order of parameters is the order of dimensions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Parameter>", into = "Vec<Parameter>")]
+/// A checked search space. The order of parameters is the order of dimensions; those of a pool are its columns.
+///
+/// Journals carry it as the list of its parameters, or as the columns and rows of its pool.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct Space {
     parameters: Vec<Parameter>,
     /// Indices such that every parent comes before its children.
     parents_first: Vec<usize>,
+    /// Shared, for it may be large and nobody changes it.
+    pool: Option<Arc<Pool>>,
 }
 
-impl From<Space> for Vec<Parameter> {
-    fn from(space: Space) -> Self {
-        space.parameters
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Parameters(Vec<Parameter>),
+    Pool(Pool),
+}
+
+impl TryFrom<Written> for Space {
+    type Error = SpaceFault;
+    fn try_from(written: Written) -> Result<Self, SpaceFault> {
+        match written {
+            Written::Parameters(parameters) => parameters.try_into(),
+            Written::Pool(pool) => Ok(pool.into()),
+        }
+    }
+}
+
+impl Serialize for Space {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.pool {
+            Some(pool) => pool.serialize(serializer),
+            None => self.parameters.serialize(serializer),
+        }
     }
 }
 
@@ -131,44 +77,39 @@ impl TryFrom<Vec<Parameter>> for Space {
     }
 }
 
+impl From<Pool> for Space {
+    fn from(pool: Pool) -> Self {
+        let parameters = pool.parameters();
+        Self { parents_first: (0..parameters.len()).collect(), parameters, pool: Some(Arc::new(pool)) }
+    }
+}
+
 impl Space {
     /// Checks the parameters.
     ///
     /// # Errors
     /// Every fault found, never an empty list.
     pub fn new(parameters: Vec<Parameter>) -> Result<Self, Vec<SpaceFault>> {
-        let mut faults = vec![];
-        for (index, parameter) in parameters.iter().enumerate() {
-            let mut fault = |kind| faults.push(SpaceFault { parameter: parameter.name.clone(), kind });
-            if parameters[..index].iter().any(|earlier| earlier.name == parameter.name) {
-                fault(SpaceFaultKind::Twice);
-            }
-            if let Err(kind) = parameter.domain.check() {
-                fault(kind);
-            }
-            for (parent, values) in &parameter.when {
-                match parameters.iter().find(|other| other.name == *parent) {
-                    None => fault(SpaceFaultKind::NoParent { parent: parent.clone() }),
-                    Some(found) => {
-                        for value in values.iter().filter(|value| !found.domain.contains(value)) {
-                            fault(SpaceFaultKind::NoSuchValue { parent: parent.clone(), value: value.clone() });
-                        }
-                    }
-                }
-            }
-        }
-        match parents_first(&parameters) {
-            Ok(parents_first) if faults.is_empty() => return Ok(Self { parameters, parents_first }),
-            Ok(_) => {}
-            Err(parameter) => faults.push(SpaceFault { parameter, kind: SpaceFaultKind::Circular }),
-        }
-        Err(faults)
+        let parents_first = check::check(&parameters)?;
+        Ok(Self { parameters, parents_first, pool: None })
     }
 
-    /// The parameters in the order of the file.
+    /// The parameters in the order of the file; of a pool, its columns.
     #[must_use]
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// The table that it is, if it is one.
+    #[must_use]
+    pub fn pool(&self) -> Option<&Pool> {
+        self.pool.as_deref()
+    }
+
+    /// Every name that a point may have a value for: the parameters, and [`ROW`] in a pool.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let row = self.pool.as_ref().map(|_| ROW);
+        self.parameters.iter().map(|parameter| parameter.name.as_str()).chain(row)
     }
 
     /// How many parameters can vary; constants are no dimension.
@@ -177,24 +118,30 @@ impl Space {
         self.parameters.iter().filter(|parameter| parameter.domain.varies()).count()
     }
 
-    /// How many different points there are, or `None` if there is no end to them (or more than 2^53).
+    /// A point by chance: each parameter uniform on its own scale, or each row of a pool as likely. `unit` gives
+    /// independent numbers in [0, 1), and is asked for as many at each draw.
     #[must_use]
-    pub fn size(&self) -> Option<u64> {
-        // Conditions only make it smaller; an upper bound is what callers need.
-        self.parameters.iter().try_fold(1_u64, |size, parameter| {
-            let next = size.checked_mul(parameter.domain.size()?)?;
-            (next < 1 << 53).then_some(next)
-        })
+    pub fn draw(&self, mut unit: impl FnMut() -> f64) -> Params {
+        if let Some(pool) = &self.pool {
+            let row = (unit() * pool.rows() as f64) as usize;
+            return pool.point(row.min(pool.rows() - 1)).unwrap_or_default();
+        }
+        let units: Vec<f64> = self.parameters.iter().map(|_| unit()).collect();
+        self.from_unit(&units)
     }
 
     /// The point at `unit`: one coordinate in [0, 1] for each parameter, in order (a constant's is ignored, and so is
-    /// that of a parameter which its parents leave inactive). Coordinates out of range are clamped.
+    /// that of a parameter which its parents leave inactive). Coordinates out of range are clamped. In a pool it is the
+    /// nearest row.
     ///
     /// # Panics
     /// If `unit` has another length than [`Space::parameters`].
     #[must_use]
     pub fn from_unit(&self, unit: &[f64]) -> Params {
         assert_eq!(unit.len(), self.parameters.len(), "one coordinate a parameter");
+        if let Some(pool) = &self.pool {
+            return pool.point(pool.nearest(unit)).unwrap_or_default();
+        }
         let mut params = Params::new();
         for &index in &self.parents_first {
             let parameter = &self.parameters[index];
@@ -206,6 +153,8 @@ impl Space {
     }
 
     /// The coordinates of a point, in the order of the parameters; `None` where the parameter is inactive.
+    /// [`Space::from_unit`] leads back to the same point (in a pool: to the first row of the same values), reals within
+    /// rounding: see [`Domain::to_unit`].
     ///
     /// # Errors
     /// If the values are not a point of the space.
@@ -219,6 +168,9 @@ impl Space {
     /// # Errors
     /// The first thing that is wrong.
     pub fn contains(&self, params: &Params) -> Result<(), NotInSpace> {
+        if let Some(pool) = &self.pool {
+            return pool.row_of(params).map(drop);
+        }
         let mut active = 0;
         for parameter in &self.parameters {
             match (is_active(parameter, params), params.get(&parameter.name)) {
@@ -243,25 +195,6 @@ impl Space {
 /// Active parents are in `params`, inactive ones are not, so one look at the direct parents is enough at any depth.
 fn is_active(parameter: &Parameter, params: &Params) -> bool {
     parameter.when.iter().all(|(parent, values)| params.get(parent).is_some_and(|value| values.iter().any(|wanted| wanted.same(value))))
-}
-
-/// Sorts indices so that parents come first; parents that do not exist are another fault. Err names a parameter on a circle.
-fn parents_first(parameters: &[Parameter]) -> Result<Vec<usize>, String> {
-    let index_of = |name: &String| parameters.iter().position(|parameter| parameter.name == *name);
-    let mut order: Vec<usize> = vec![];
-    while order.len() < parameters.len() {
-        let waits_for = |index: &usize| parameters[*index].when.keys().filter_map(index_of).find(|parent| !order.contains(parent));
-        let mut waiting = (0..parameters.len()).filter(|index| !order.contains(index));
-        if let Some(next) = waiting.clone().find(|index| waits_for(index).is_none()) {
-            order.push(next);
-            continue;
-        }
-        // Everyone waits for another: after as many steps as there are parameters, a walk from parent to parent is on a circle.
-        let start = waiting.next().unwrap_or_default();
-        let on_circle = (0..parameters.len()).fold(start, |at, _| waits_for(&at).unwrap_or(at));
-        return Err(parameters[on_circle].name.clone());
-    }
-    Ok(order)
 }
 
 #[cfg(test)]

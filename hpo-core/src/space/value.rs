@@ -21,8 +21,8 @@ impl Value {
     /// Equal as a person means it: 1 and 1.0 are the same.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
-        match (self.number(), other.number()) {
-            (Some(a), Some(b)) => a.total_cmp(&b).is_eq(),
+        match (self, other) {
+            (Self::Int(_) | Self::Float(_), Self::Float(_)) | (Self::Float(_), Self::Int(_)) => self.number() == other.number(),
             _ => self == other,
         }
     }

@@ -116,6 +116,8 @@ pub enum EndReason {
     Wall,
     /// `target` is reached.
     Target,
+    /// Trials failed one after the other, and none has ever reported.
+    NothingStarts,
 }
 
 impl fmt::Display for EndReason {
@@ -125,6 +127,7 @@ impl fmt::Display for EndReason {
             Self::GpuHours => "the budget `gpu_hours` is spent",
             Self::Wall => "the time `wall` is over",
             Self::Target => "the target is reached",
+            Self::NothingStarts => "every trial failed at its start",
         })
     }
 }

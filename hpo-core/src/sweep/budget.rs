@@ -28,12 +28,19 @@ impl Sweep {
             EndReason::Wall
         } else if budget.reserved.is_some_and(|limit| self.ledger.reserved(self.now) >= weighted(limit)) {
             EndReason::GpuHours
+        } else if self.in_doubt() && self.fleet.live() == 0 && self.interrupted.is_empty() {
+            EndReason::NothingStarts
         } else {
             return;
         };
         self.phase = Phase::Ending(why);
         self.asked.clear();
         self.call_back_all(out);
+    }
+
+    /// So many trials have failed and none has ever reported that nothing new starts before one does.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.tally.resource == 0 && self.spec.budget.setup_failures.is_some_and(|most| self.tally.failed >= most)
     }
 
     /// Every live attempt writes its state and leaves: what was trained is not lost, and the best model can be exported.

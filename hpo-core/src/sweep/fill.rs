@@ -16,7 +16,7 @@ impl Sweep {
             self.begin(id, slot);
             out.push(Action::Lease(self.lease(id, slot, in_place)));
         }
-        while self.asked.len() < self.fleet.free().len() && self.may_ask() {
+        while self.asked.len() < self.fleet.free().len() && self.may_ask() && !self.in_doubt() {
             let trial = TrialId(self.next_trial);
             self.next_trial += 1;
             self.asked.insert(trial);
@@ -29,6 +29,9 @@ impl Sweep {
     fn next_ready(&mut self) -> Option<TrialId> {
         if let Some(id) = self.interrupted.pop_front() {
             return Some(id);
+        }
+        if self.in_doubt() {
+            return None;
         }
         let Some(promotion) = self.scheduler.promote() else { return self.fresh.pop_front() };
         let trial = self.trials.get_mut(promotion.trial)?;

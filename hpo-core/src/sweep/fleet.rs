@@ -64,6 +64,11 @@ impl Fleet {
         }
     }
 
+    /// Slots whose worker this driver has not heard of.
+    pub(super) fn unheard(&self) -> &BTreeSet<SlotId> {
+        &self.parked
+    }
+
     /// Removes a worker none of whose slots is busy.
     pub(super) fn leave(&mut self, worker: WorkerId) {
         for slot in self.slot_ids(worker) {

@@ -40,6 +40,10 @@ pub struct Budget {
     /// A value of the metric (in the user's direction) that is good enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
+    /// When so many trials (at least 1) have failed for good and none has ever reported, nothing new starts; if none of
+    /// those that run then reports either, the sweep ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_failures: Option<u32>,
 }
 
 /// How much misfortune a trial is allowed.

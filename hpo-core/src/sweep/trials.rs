@@ -3,32 +3,28 @@ use std::ops::Index;
 
 use super::trial::Trial;
 use crate::TrialId;
+use crate::by_trial::ByTrial;
 
-/// Numbers are dense, so this is a table and not a tree: a look-up costs the same however many there are. A trial whose
-/// values have not come is a gap.
+/// A trial whose values have not come is a gap.
 #[derive(Debug, Default)]
 pub(super) struct Trials {
-    rows: Vec<Option<Box<Trial>>>,
+    rows: ByTrial<Option<Box<Trial>>>,
     count: usize,
 }
 
 impl Trials {
     pub(super) fn insert(&mut self, trial: Trial) {
-        let row = trial.id.0 as usize;
-        if self.rows.len() <= row {
-            self.rows.resize_with(row + 1, || None);
-        }
-        let before = self.rows[row].replace(Box::new(trial));
+        let before = self.rows.entry(trial.id).replace(Box::new(trial));
         assert!(before.is_none(), "a trial is suggested once");
         self.count += 1;
     }
 
     pub(super) fn get(&self, id: TrialId) -> Option<&Trial> {
-        self.rows.get(id.0 as usize)?.as_deref()
+        self.rows.get(id)?.as_deref()
     }
 
     pub(super) fn get_mut(&mut self, id: TrialId) -> Option<&mut Trial> {
-        self.rows.get_mut(id.0 as usize)?.as_deref_mut()
+        self.rows.get_mut(id)?.as_deref_mut()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -37,12 +33,12 @@ impl Trials {
 
     /// In order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Trial> {
-        self.rows.iter().flatten().map(AsRef::as_ref)
+        self.rows.iter().filter_map(|(_, trial)| trial.as_deref())
     }
 
     /// In order.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Trial> {
-        self.rows.iter_mut().flatten().map(AsMut::as_mut)
+        self.rows.iter_mut().filter_map(Option::as_deref_mut)
     }
 }
 

@@ -1,17 +1,14 @@
-//! The content-addressed store: a state's name is its BLAKE3 hash, so a name that is found is a state that is whole.
+//! The content-addressed store: a state's name is its BLAKE3 hash, so a name that is found is a state that is whole. Its
+//! folder is laid out as [`layout`] says.
 //!
-//! ```text
-//! <root>/ab/abcdef...      a state, 64 hexadecimal digits
-//! <root>/tmp/<worker>/...  what trainers are writing now
-//! ```
-//! A trainer writes in `tmp`; [`Store::adopt`] hashes the file, brings it to disk, renames it, and brings the folder to
-//! disk: after a crash at any point a state is there whole or not at all, and only files in `tmp` are left over.
+//! A trainer writes in [`layout::SCRATCH`]; [`Store::adopt`] hashes the file, brings it to disk, renames it, and brings the
+//! folder to disk: after a crash at any point a state is there whole or not at all, and only files in `tmp` are left over.
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hpo_core::WorkerId;
+use hpo_core::{WorkerId, layout};
 
 /// A store of states. Many processes and machines may use one folder at once.
 #[derive(Clone, Debug)]
@@ -103,7 +100,7 @@ impl Store {
     /// # Errors
     /// If it cannot be made.
     pub fn scratch(&self, worker: WorkerId) -> Result<PathBuf, CheckpointFault> {
-        let scratch = self.root.join("tmp").join(worker.to_string());
+        let scratch = self.root.join(layout::SCRATCH).join(worker.to_string());
         fs::create_dir_all(&scratch).map_err(at("make the folder", &scratch))?;
         Ok(scratch)
     }
@@ -146,7 +143,7 @@ impl Store {
     /// # Errors
     /// If the folder cannot be read.
     pub fn sweep_stale(&self, age: Duration) -> Result<usize, CheckpointFault> {
-        let scratch = self.root.join("tmp");
+        let scratch = self.root.join(layout::SCRATCH);
         let mut removed = 0;
         let folders = match fs::read_dir(&scratch) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -169,10 +166,8 @@ impl Store {
     }
 
     fn path(&self, id: &str) -> Result<PathBuf, CheckpointFault> {
-        if id.len() != 64 || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(CheckpointFault::BadId { id: id.chars().take(80).collect() });
-        }
-        Ok(self.root.join(&id[..2]).join(id))
+        let state = layout::state(id).ok_or_else(|| CheckpointFault::BadId { id: id.chars().take(80).collect() })?;
+        Ok(self.root.join(state))
     }
 }
 

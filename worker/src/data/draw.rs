@@ -4,7 +4,7 @@ use hpo_core::Seed;
 use rand::Rng;
 
 /// 0..`count` in an order drawn from `seed` (Fisher-Yates).
-pub(crate) fn permutation(count: usize, seed: Seed) -> Vec<u32> {
+pub fn permutation(count: usize, seed: Seed) -> Vec<u32> {
     let mut order: Vec<u32> = (0..count as u32).collect();
     let mut rng = seed.rng();
     for last in (1..count).rev() {

@@ -12,7 +12,7 @@ use hpo_core::Seed;
 use hpo_core::job::{Data, Split};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use draw::permutation;
+pub use draw::permutation;
 pub use fault::{DataFault, Found};
 pub use idx::read_images;
 

@@ -1,6 +1,7 @@
 //! Hyperparameters: a name, what it means, which values it takes, and what it is when the sweep does not say.
 use std::ops::RangeInclusive;
 
+use hpo_core::space::ROW;
 use hpo_core::{Params, Value};
 
 /// A hyperparameter as people are told about it.
@@ -182,9 +183,10 @@ fn read<T>(
     get(value).ok_or_else(|| ParamFault::Value { name, value: value.clone(), values: values() })
 }
 
-/// Refuses names that are not among `known`.
+/// Refuses names that are not among `known`. The number of a pool's row says where values came from, and is none.
 pub(crate) fn check_names(model: &'static str, params: &Params, known: &[Hyperparameter]) -> Result<(), ParamFault> {
-    let Some(name) = params.keys().find(|name| known.iter().all(|one| one.name != **name)) else { return Ok(()) };
+    let unknown = |name: &&String| *name != ROW && known.iter().all(|one| one.name != **name);
+    let Some(name) = params.keys().find(unknown) else { return Ok(()) };
     let near = |one: &&Hyperparameter| strsim::damerau_levenshtein(one.name, name) <= 1 + name.len() / 4;
     let nearest = known.iter().filter(near).min_by_key(|one| strsim::damerau_levenshtein(one.name, name)).map(|one| one.name);
     let known = known.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");

@@ -73,7 +73,7 @@ pub struct Exported {
 #[derive(Debug, thiserror::Error)]
 pub enum ExportFault {
     /// Only what hpo trains itself can be exported by it.
-    #[error("trial {0} is a program of yours: hpo exports the models that it trains itself (trainable `burn`)")]
+    #[error("trial {0} has no model of ours: hpo exports those that it trains itself, with kind = \"burn\"")]
     NotBurn(TrialId),
     /// The checkpoint cannot be used.
     #[error("the state of trial {trial} cannot be exported")]

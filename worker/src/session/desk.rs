@@ -29,9 +29,9 @@ impl Desk<'_> {
         }
     }
 
-    /// A burn trainer serves lease after lease; a user's program is started for each.
+    /// A built-in trainer serves lease after lease; a user's program is started for each.
     pub(super) fn keeps_trainers(&self) -> bool {
-        matches!(self.job.trainable, Trainable::Burn(_))
+        matches!(self.job.trainable, Trainable::Burn(_) | Trainable::Curves(_))
     }
 
     pub(super) fn grace_ends(&self) -> Millis {

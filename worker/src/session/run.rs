@@ -1,6 +1,7 @@
 //! One attempt on one slot: how far it is.
 use std::path::{Path, PathBuf};
 
+use hpo_core::job::{CommandJob, Job, Trainable};
 use hpo_core::sweep::event::{End, Held};
 use hpo_core::{Lease, Metrics, Millis, Resource};
 
@@ -135,6 +136,18 @@ impl Run {
             return Some(format!("it said `reached` at {resource}; its lease ends at {until}"));
         }
         (self.reported != until).then(|| format!("it said `reached` without a report at {until}; the last was at {}", self.reported))
+    }
+
+    /// What is wrong with a program that ended well, but before its lease did.
+    pub(super) fn fault_of_end(&self, job: &Job) -> String {
+        let Lease { from, until, .. } = self.lease;
+        let what = format!("ended with code 0 after a last report at {}; its lease ends at {until}", self.reported);
+        match &job.trainable {
+            Trainable::Command(CommandJob { metric_pattern: Some(pattern), .. }) if self.reported == from => {
+                format!("{what}; no line of its output matched metric_pattern = '{pattern}'")
+            }
+            _ => what,
+        }
     }
 
     /// What is wrong with the claim to have left with a state of `resource`, if something is.

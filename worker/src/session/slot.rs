@@ -277,8 +277,7 @@ impl Slot {
                 self.end(end, desk);
             }
             Stage::Training if exit.code == Some(0) => {
-                let what = format!("ended with code 0 after a last report at {}; its lease ends at {until}", run.reported);
-                let end = exit.failed(FailureKind::Protocol, &what);
+                let end = exit.failed(FailureKind::Protocol, &run.fault_of_end(desk.job));
                 self.end(end, desk);
             }
             Stage::Training => self.end(exit.unasked(), desk),

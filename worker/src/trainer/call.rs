@@ -27,6 +27,8 @@ pub struct Call {
     pub(super) env: Vec<(String, String)>,
     pub(super) directory: Option<PathBuf>,
     pub(super) pattern: Option<Pattern>,
+    /// Whether the process is a guard, which ends all that it guards when it is told [`END_ALL`](super::guard::END_ALL).
+    pub(super) guarded: bool,
     /// The user's program or this one, for messages.
     pub(super) what: String,
 }
@@ -54,6 +56,7 @@ impl Call {
             env: vec![(AGENT_PID.to_owned(), std::process::id().to_string())],
             directory: None,
             pattern: None,
+            guarded: false,
             what: trainer.program.display().to_string(),
         };
         call.env.extend(gpu.map(|gpu| ("CUDA_VISIBLE_DEVICES".to_owned(), gpu.to_owned())));
@@ -62,6 +65,7 @@ impl Call {
                 call.args.extend(["--job".into(), job_file.into()]);
                 call.env.extend(burn_environment(burn.device, gpu));
             }
+            Trainable::Curves(_) => call.args.extend(["--job".into(), job_file.into()]),
             Trainable::Command(command) => {
                 let words = expand(&command.command, start)?;
                 call.what = words.first().cloned().unwrap_or_default();
@@ -70,6 +74,7 @@ impl Call {
                 call.env.extend(command.env.clone());
                 call.env.extend(environment(start).into_iter().map(|(name, value)| (name.to_owned(), value)));
                 call.directory = Some(command.directory.clone());
+                call.guarded = true;
                 let pattern = command.metric_pattern.as_ref().map(|pattern| Pattern::new(pattern, &job.metric, start.from, start.until));
                 call.pattern = pattern.transpose()?;
             }

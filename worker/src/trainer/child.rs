@@ -1,6 +1,6 @@
-//! The trainer of built-in models: the process that a slot's agent starts, speaking [`super::protocol`] on standard input
-//! and output as any user's program does. It outlives its leases: device and data stay loaded, and the last trial's state
-//! stays in memory for a lease that goes on in place.
+//! The built-in trainer, of models and of curves: the process that a slot's agent starts, speaking [`super::protocol`] on
+//! standard input and output as any user's program does. It outlives its leases: device and data stay loaded, and the last
+//! trial's state stays in memory for a lease that goes on in place.
 //!
 //! **Called back**, it leaves at once with the state of the last whole epoch, which is always in memory, and drops the
 //! epoch in progress: a preempted machine gives some 30 seconds, and nobody knows how long an epoch is. **Told to stop**,
@@ -24,8 +24,7 @@ use hpo_core::sweep::event::FailureKind;
 use hpo_core::{Resource, Seed};
 
 use super::protocol::{FromTrainer, PREFIX, Start, ToTrainer};
-use crate::trainable::burn::state::StateFault;
-use crate::trainable::burn::{Bench, Epoch, ResumeFault, Trial};
+use crate::trainable::{Bench, Epoch, Trial, TrialFault};
 
 /// Orders that wait while a step runs. An agent sends one or two; one that sends more is out of its mind.
 const ORDERS_MAX: usize = 16;
@@ -154,7 +153,7 @@ impl<W: Write> Child<'_, W> {
                 };
                 order.is_some()
             };
-            let epoch = trial.epoch(bench, &mut interrupted).map_err(|fault| Failure::new(FailureKind::NotFinite, &fault))?;
+            let epoch = bench.epoch(&mut trial, &mut interrupted)?;
             match (epoch, order.transpose()?) {
                 (Epoch::Done(metrics), _) => self.voice.say(&FromTrainer::Report { resource: trial.epochs().0, metrics })?,
                 (Epoch::Interrupted, Some(ToTrainer::CallBack)) => return leave(start, &trial),
@@ -188,13 +187,10 @@ fn prepare(bench: &Bench, start: &Start, held: Option<Held>) -> Result<(Trial, u
     match &start.checkpoint {
         Some(path) => {
             let began = Instant::now();
-            let trial = Trial::resume(bench, &start.params, seed, from, path)?;
+            let trial = bench.resume(&start.params, seed, from, path)?;
             Ok((trial, millis(began)))
         }
-        None if start.from == 0 => {
-            let trial = Trial::begin(bench, &start.params, seed);
-            Ok((trial.map_err(|fault| Failure::new(FailureKind::Setup, &fault))?, 0))
-        }
+        None if start.from == 0 => Ok((bench.begin(&start.params, seed)?, 0)),
         None => Err(Failure::says(FailureKind::Checkpoint, "the lease begins in the middle of the trial but names no checkpoint").into()),
     }
 }
@@ -243,7 +239,7 @@ enum Trouble {
 }
 
 impl Failure {
-    fn new(kind: FailureKind, fault: &(dyn Error + 'static)) -> Self {
+    fn new(kind: FailureKind, fault: &TrialFault) -> Self {
         Self { kind, message: with_causes(fault), panicked: false }
     }
 
@@ -261,18 +257,12 @@ impl Failure {
     }
 }
 
-impl From<ResumeFault> for Trouble {
-    fn from(fault: ResumeFault) -> Self {
-        let kind = match &fault {
-            // The file is whole, and the disk does not give it.
-            ResumeFault::State(StateFault::Read { source, .. }) if source.kind() != io::ErrorKind::NotFound => {
-                return Self::Unsaved(with_causes(&fault));
-            }
-            // No earlier state would be of another version.
-            ResumeFault::Params(_) | ResumeFault::State(StateFault::Version { .. }) => FailureKind::Setup,
-            ResumeFault::State(_) => FailureKind::Checkpoint,
-        };
-        Failure::new(kind, &fault).into()
+impl From<TrialFault> for Trouble {
+    fn from(fault: TrialFault) -> Self {
+        match fault.kind() {
+            Some(kind) => Failure::new(kind, &fault).into(),
+            None => Self::Unsaved(with_causes(&fault)),
+        }
     }
 }
 

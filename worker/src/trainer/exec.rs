@@ -8,12 +8,13 @@ use std::process::Command;
 use hpo_core::sweep::event::FailureKind;
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::getppid;
 
+use super::guard::{self, GUARDED};
 use super::protocol::{FromTrainer, PREFIX};
 
-/// Tells a trainer the process id of its agent.
+/// Tells a trainer the process id of its parent: the agent, or the guard between them.
 pub(super) const AGENT_PID: &str = "HPO_AGENT_PID";
 
 /// Why a trainer process cannot begin.
@@ -25,6 +26,12 @@ pub enum ExecFault {
     /// The system does not offer it.
     #[error("cannot ask to die with the agent")]
     DeathSignal(#[source] nix::Error),
+    /// The system does not offer what a guard needs.
+    #[error("cannot guard what the program starts")]
+    Guard(#[source] nix::Error),
+    /// The guard cannot start the process that becomes the program.
+    #[error("cannot start a process for the program")]
+    Spawn(#[source] io::Error),
     /// No such program, or it may not be run.
     #[error("cannot run `{program}`")]
     Exec {
@@ -40,30 +47,48 @@ pub enum ExecFault {
 /// # Errors
 /// If the agent is dead already, or the kernel refuses.
 pub fn die_with_parent() -> Result<(), ExecFault> {
-    set_pdeathsig(Signal::SIGKILL).map_err(ExecFault::DeathSignal)?;
+    signal_with_parent(Signal::SIGKILL)
+}
+
+/// From now on the kernel sends `signal` to this process when its parent dies.
+pub(super) fn signal_with_parent(signal: Signal) -> Result<(), ExecFault> {
+    set_pdeathsig(signal).map_err(ExecFault::DeathSignal)?;
     // It may have died before the kernel knew of our wish; then somebody else is our parent now.
-    let agent = std::env::var(AGENT_PID).ok().and_then(|text| text.parse::<i32>().ok());
-    if agent.is_some_and(|agent| agent != getppid().as_raw()) {
+    let parent = std::env::var(AGENT_PID).ok().and_then(|text| text.parse::<i32>().ok());
+    if parent.is_some_and(|parent| parent != getppid().as_raw()) {
         return Err(ExecFault::Orphaned);
     }
     Ok(())
 }
 
-/// Becomes a user's program, which then dies with the agent. Returns only if that fails; the agent is told why.
+/// Runs a user's program, which with all that it starts dies with the agent: this process guards it, and a child of this
+/// process becomes the program. Returns only if that fails; the agent is told why. To be called on the only thread.
 ///
 /// # Errors
 /// If the agent is gone or the program cannot be run.
 pub fn run(program: &OsStr, args: &[OsString]) -> Result<Infallible, ExecFault> {
-    die_with_parent()?;
-    let source = Command::new(program).args(args).env_remove(AGENT_PID).exec();
-    let fault = ExecFault::Exec { program: program.to_string_lossy().into_owned(), source };
-    let ExecFault::Exec { program, source } = &fault else { return Err(fault) };
-    let said = why_not(program, source);
+    let fault = match std::env::var_os(GUARDED) {
+        None => guard::run(),
+        Some(_) => become_program(program, args),
+    };
+    let said = match &fault {
+        Err(ExecFault::Exec { program, source }) => why_not(program, source),
+        Err(fault @ ExecFault::Spawn(source)) => FromTrainer::Unsaved { message: format!("{fault}: {source}") },
+        _ => return fault,
+    };
     if let Ok(line) = serde_json::to_string(&said) {
         // If nobody listens, the exit code says it too.
         let _ = writeln!(io::stdout(), "{PREFIX}{line}");
     }
-    Err(fault)
+    fault
+}
+
+fn become_program(program: &OsStr, args: &[OsString]) -> Result<Infallible, ExecFault> {
+    die_with_parent()?;
+    // A guard blocks its signals, and its children inherit that.
+    SigSet::empty().thread_set_mask().map_err(ExecFault::Guard)?;
+    let source = Command::new(program).args(args).env_remove(AGENT_PID).env_remove(GUARDED).exec();
+    Err(ExecFault::Exec { program: program.to_string_lossy().into_owned(), source })
 }
 
 /// A program that does not exist or is none fails everywhere; anything else is this machine's want of the moment.
@@ -79,4 +104,4 @@ fn why_not(program: &str, source: &io::Error) -> FromTrainer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,6 +3,7 @@
 mod call;
 pub mod child;
 pub mod exec;
+mod guard;
 mod lines;
 mod log;
 mod memory;

@@ -1,16 +1,17 @@
 //! A trainer process as its agent sees it: spoken to, listened to, killed, proven dead.
 //!
-//! The process leads a group of its own, so that a kill takes what it has started as well. Its events come in the order in
-//! which they happened, and [`TrainerEvent::Exited`] is the last: it comes after the process was waited for, the rest of
-//! its group was killed, and everything that it wrote was read.
-use std::io::ErrorKind;
+//! The process leads a group of its own, so that a kill takes what it has started as well; its guard finds what a user's
+//! program has started in other groups. Its events come in the order in which they happened, and [`TrainerEvent::Exited`] is
+//! the last: it comes after the process was waited for, the rest of its group was killed, and everything that it wrote was
+//! read.
+use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -19,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::call::Call;
+use super::guard::END_ALL;
 use super::lines::{Line, Pattern, next_line};
 use super::log::Log;
 use super::memory::oom_kills;
@@ -31,6 +33,8 @@ const ORDERS_MAX: usize = 64;
 const WRITE_WAIT: Duration = Duration::from_secs(1);
 /// How long the output of a dead process may stay open in the hands of something that has left its group.
 const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// How long a guard may take to kill what it guards and be dead itself.
+const GUARD_WAIT: Duration = Duration::from_secs(7);
 /// How long a killed process may take to be dead.
 const DEATH_WAIT: Duration = Duration::from_secs(10);
 
@@ -49,7 +53,8 @@ pub struct Trainer {
 #[derive(Debug)]
 enum Order {
     Write(ToTrainer),
-    Signal(Signal),
+    Terminate,
+    Kill,
 }
 
 /// A process that could not be started.
@@ -58,7 +63,7 @@ enum Order {
 pub struct SpawnFault {
     what: String,
     place: String,
-    source: std::io::Error,
+    source: io::Error,
 }
 
 impl SpawnFault {
@@ -76,7 +81,7 @@ impl Trainer {
     /// # Errors
     /// If it cannot be started.
     pub fn spawn(call: Call, slot: u16, log_file: &Path, events: Events) -> Result<Self, SpawnFault> {
-        let Call { program, args, env, directory, pattern, what } = call;
+        let Call { program, args, env, directory, pattern, guarded, what } = call;
         let mut command = Command::new(&program);
         command.args(args).envs(env).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -100,7 +105,7 @@ impl Trainer {
         if let Some(stderr) = child.stderr.take() {
             readers.spawn(ear.clone().listen(stderr, false));
         }
-        let minder = tokio::spawn(mind(child, inbox, readers, ear, oom_before));
+        let minder = tokio::spawn(mind(Process { child, guarded }, inbox, readers, ear, oom_before));
         Ok(Self { orders, paused, log, minder })
     }
 
@@ -116,12 +121,12 @@ impl Trainer {
 
     /// SIGTERM to its group.
     pub fn terminate(&self) {
-        self.order(Order::Signal(Signal::SIGTERM));
+        self.order(Order::Terminate);
     }
 
-    /// SIGKILL to its group.
+    /// SIGKILL to its group, and to all that a guarded program has started.
     pub fn kill(&self) {
-        self.order(Order::Signal(Signal::SIGKILL));
+        self.order(Order::Kill);
     }
 
     /// Stops or resumes listening; what it writes meanwhile stays in its pipes, and it waits when they are full.
@@ -146,22 +151,44 @@ impl Trainer {
     }
 }
 
+struct Process {
+    child: Child,
+    guarded: bool,
+}
+
+impl Process {
+    /// Itself, and its group: it leads one. None after it was waited for.
+    fn id(&self) -> Option<Pid> {
+        // Ids fit.
+        self.child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)
+    }
+
+    /// Kills it with what it has started. A guard finds more of that than its group holds.
+    async fn kill(&mut self) -> io::Result<ExitStatus> {
+        if self.guarded
+            && let Some(guard) = self.id()
+            && kill(guard, END_ALL).is_ok()
+            && let Ok(status) = timeout(GUARD_WAIT, self.child.wait()).await
+        {
+            return status;
+        }
+        signal(self.id(), Signal::SIGKILL);
+        self.child.wait().await
+    }
+}
+
 /// Carries out orders until the process has ended, then tells how.
-async fn mind(mut child: Child, mut orders: mpsc::Receiver<Order>, mut readers: JoinSet<()>, ear: Ear, oom_before: Option<u64>) {
-    let mut stdin = child.stdin.take();
-    // A spawned child that was not waited for has an id, and ids fit.
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+async fn mind(mut process: Process, mut orders: mpsc::Receiver<Order>, mut readers: JoinSet<()>, ear: Ear, oom_before: Option<u64>) {
+    let mut stdin = process.child.stdin.take();
+    let group = process.id();
     let status = loop {
         tokio::select! {
-            status = child.wait() => break status,
+            status = process.child.wait() => break status,
             order = orders.recv() => match order {
                 Some(Order::Write(line)) => write(&mut stdin, &line).await,
-                Some(Order::Signal(which)) => signal(group, which),
-                // The agent has dropped it.
-                None => {
-                    signal(group, Signal::SIGKILL);
-                    break child.wait().await;
-                }
+                Some(Order::Terminate) => signal(group, Signal::SIGTERM),
+                // Without orders to come, the agent has dropped it.
+                Some(Order::Kill) | None => break process.kill().await,
             },
         }
     };

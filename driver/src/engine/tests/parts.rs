@@ -3,7 +3,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use hpo_core::sweep::{Observation, Pending};
+use hpo_core::sweep::Observation;
 use hpo_core::{Attempt, Event, Params, Resource, Seed, Seq, Sweep, TrialId};
 use hpo_searchers::{Searcher, SuggestFault};
 
@@ -146,8 +146,9 @@ async fn end_with(searcher: Box<dyn Searcher>) -> EngineFault {
 struct Broken(fn() -> Params);
 
 impl Searcher for Broken {
+    fn begin(&mut self, _: TrialId, _: &Params) {}
     fn tell(&mut self, _: &Observation) {}
-    fn suggest(&self, _: TrialId, _: &[Pending]) -> Result<Params, SuggestFault> {
+    fn suggest(&self, _: TrialId) -> Result<Params, SuggestFault> {
         Ok(self.0())
     }
 }

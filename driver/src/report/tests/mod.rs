@@ -1,10 +1,11 @@
 //! Reports of small sweeps with a known history.
-mod world;
+pub(super) mod world;
 
 use std::fs;
 use std::path::Path;
 
-use hpo_core::{Event, Goal, TrialId};
+use hpo_core::sweep::idle::{Idle, RungBarrier};
+use hpo_core::{Event, Goal, Resource, TrialId};
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -119,21 +120,54 @@ fn status_tells_what_runs_and_why_nothing_does() {
         serde_json::to_string_pretty(&whole_until(100_000).report(vec![], &alive(101_000)).status_line()).unwrap()
     );
     assert_snapshot!("status_dead", whole_until(100_000).report(vec![], &Inputs::default()).status_text());
+    let because = |world: World, inputs: &Inputs| idle(world, inputs).unwrap();
     assert_eq!(idle(whole_until(100_000), &alive(101_000)), None);
-    assert_eq!(idle(whole_until(100_000), &Inputs::default()), Some("no driver is running"));
-    assert_eq!(idle(World::new(spec()).run(20), &alive(20)), Some("no worker is connected"));
-    assert_eq!(idle(whole_until(1_001), &alive(1_001)), Some("waiting for the searcher's next proposal"));
-    assert_eq!(idle(whole(), &alive(9_000_000)), Some("the sweep has ended"));
+    assert_eq!(because(whole_until(100_000), &Inputs::default()), "no driver is running");
+    assert_eq!(because(World::new(spec()).run(20), &alive(20)), "no worker is connected");
+    assert_eq!(because(whole_until(1_001), &alive(1_001)), "waiting for the searcher to propose trial 0");
+    assert_eq!(because(whole(), &alive(9_000_000)), "the sweep has ended: the target is reached");
     let mut stopping = World::new(spec());
     stopping.will_join(1_000, 1, "node1-100");
     stopping.will(10_000, Event::DrainAsked);
-    assert_eq!(idle(stopping.run(10_000), &alive(10_001)), Some("the sweep is stopping: the last attempts save their state and leave"));
-    let mut few = spec();
-    few.budget.max_trials = Some(1);
-    let mut few = World::new(few);
-    few.will_join(1_000, 1, "node1-100");
-    few.will_join(1_000, 2, "node2-200");
-    assert_eq!(idle(few.run(20_000), &alive(20_001)), Some("no trial is ready: those that run decide who goes on"));
+    assert_eq!(because(stopping.run(10_000), &alive(10_001)), "the sweep is stopping for now: trial 0 saves its state and leaves");
+    let mut lost = World::new(spec());
+    lost.will_join(1_000, 1, "node1-100");
+    lost.will(10_000, Event::WorkerLost { worker: world::worker(1) });
+    assert_eq!(because(lost.run(10_000), &alive(10_001)), "no worker is connected; 1 trial waits for one");
+}
+
+#[test]
+fn status_names_what_free_slots_wait_for() {
+    let few = |max_trials| {
+        let mut few = spec();
+        few.budget.max_trials = Some(max_trials);
+        let mut few = World::new(few);
+        few.will_join(1_000, 1, "node1-100");
+        few.will_join(1_000, 2, "node2-200");
+        few
+    };
+    let because = |world: World, at: u64| world.report(vec![], &alive(at + 1)).idle_because().unwrap();
+    assert_eq!(
+        because(few(1).run(20_000), 20_000),
+        "no further trial starts (`max_trials` is 1); trial 0 still runs and decides who goes on"
+    );
+    // A new driver that has heard of neither worker.
+    let mut anew = few(12);
+    anew.will(1_001, Event::DriverStarted { epoch: 2 });
+    assert_eq!(because(anew.run(1_001), 1_001), "2 slots wait until this driver has heard of node1-100, node2-200");
+    let barrier = |bracket, coming: &[u32], to_come| {
+        let trials = coming.iter().copied().map(TrialId).collect();
+        status::idle(&Idle::Barrier(RungBarrier { bracket, resource: Resource(9), trials, to_come }), "")
+    };
+    assert_eq!(barrier(2, &[4, 7, 9], 0), "the rung at resource 9 of bracket 2 waits for trials 4, 7, 9");
+    assert_eq!(barrier(0, &[4], 1), "the rung at resource 9 waits for trial 4 and 1 new trial");
+    assert_eq!(barrier(1, &[], 5), "the rung at resource 9 of bracket 1 waits for 5 new trials");
+    let many: Vec<u32> = (0..20).collect();
+    assert_eq!(barrier(0, &many, 0), "the rung at resource 9 waits for trials 0, 1, 2, 3, 4, 5, 6, 7 and 12 more");
+    let doubt = status::idle(&Idle::Doubt { failed: 5 }, "trial 7 still runs and decides who goes on");
+    assert!(doubt.starts_with("5 trials have failed and none has ever reported"), "{doubt}");
+    let used_up = status::idle(&Idle::NoMore { started: 6, exhausted: true }, "none runs");
+    assert_eq!(used_up, "the searcher has nothing more to propose after 6 trials; none runs");
 }
 
 #[test]

@@ -12,15 +12,15 @@ use crate::journal::{FORMAT, Header, Record};
 use crate::report::{History, Inputs, LiveDriver, ModelCard, Report};
 
 /// 2026-11-18 11:06:40 UTC.
-pub(super) const CREATED: u64 = 1_795_000_000_000;
+pub(in crate::report) const CREATED: u64 = 1_795_000_000_000;
 /// Loss of each trial after one unit; it halves its distance to a third of it with every unit.
 const START: [f64; 12] = [1.2, 0.9, 2.4, 0.5, 1.7, 0.8, 3.0, 1.1, 0.6, 2.2, 1.4, 0.7];
 
-pub(super) fn worker(number: u128) -> WorkerId {
+pub(in crate::report) fn worker(number: u128) -> WorkerId {
     WorkerId(number << 96)
 }
 
-pub(super) fn spec() -> SweepSpec {
+pub(in crate::report) fn spec() -> SweepSpec {
     let parameter = |name: &str, domain| Parameter { name: name.to_owned(), domain, when: BTreeMap::new() };
     let optimizers = ["sgd", "a|b<c>"].map(Value::from).to_vec();
     let space = vec![
@@ -40,7 +40,7 @@ pub(super) fn spec() -> SweepSpec {
     }
 }
 
-pub(super) fn params(trial: u32) -> Params {
+pub(in crate::report) fn params(trial: u32) -> Params {
     let optimizer = if trial.is_multiple_of(3) { "a|b<c>" } else { "sgd" };
     [
         ("lr".to_owned(), Value::Float(1e-4 * 1.7_f64.powi(trial as i32))),
@@ -50,22 +50,22 @@ pub(super) fn params(trial: u32) -> Params {
     .into()
 }
 
-pub(super) struct World {
-    pub(super) sweep: Sweep,
-    pub(super) history: History,
-    pub(super) records: Vec<Record>,
+pub(in crate::report) struct World {
+    pub(in crate::report) sweep: Sweep,
+    pub(in crate::report) history: History,
+    pub(in crate::report) records: Vec<Record>,
     /// What will happen, by time and then in the order of planning.
     plan: BTreeMap<(u64, u32), Event>,
     planned: u32,
     at: u64,
     /// Trials whose loss turns into NaN at the first report.
-    pub(super) broken: BTreeSet<u32>,
+    pub(in crate::report) broken: BTreeSet<u32>,
     /// Milli-GPUs of each slot.
-    pub(super) milli_gpus: u32,
+    pub(in crate::report) milli_gpus: u32,
 }
 
 impl World {
-    pub(super) fn new(spec: SweepSpec) -> Self {
+    pub(in crate::report) fn new(spec: SweepSpec) -> Self {
         let mut world = Self {
             sweep: Sweep::new(spec),
             history: History::default(),
@@ -80,18 +80,18 @@ impl World {
         world
     }
 
-    pub(super) fn will(&mut self, at: u64, event: Event) {
+    pub(in crate::report) fn will(&mut self, at: u64, event: Event) {
         self.planned += 1;
         self.plan.insert((at, self.planned), event);
     }
 
-    pub(super) fn will_join(&mut self, at: u64, number: u128, name: &str) {
+    pub(in crate::report) fn will_join(&mut self, at: u64, number: u128, name: &str) {
         let slot = Slot { name: "cpu core".to_owned(), milli_gpus: self.milli_gpus };
         self.will(at, Event::WorkerJoined { worker: worker(number), name: name.to_owned(), slots: vec![slot], holds: vec![] });
     }
 
     /// Everything planned until `end` happens.
-    pub(super) fn run(mut self, end: u64) -> Self {
+    pub(in crate::report) fn run(mut self, end: u64) -> Self {
         while let Some(((at, _), event)) = self.plan.pop_first().filter(|((at, _), _)| *at <= end) {
             if self.sweep.admit(&event).is_err() {
                 // A word of an attempt whose worker was lost.
@@ -157,7 +157,7 @@ impl World {
         self.will(when.0 + 40, Event::Ended { trial, attempt, seq: Seq(seq.0 + 1), how: End::Preempted { checkpoint } });
     }
 
-    pub(super) fn header(&self) -> Header {
+    pub(in crate::report) fn header(&self) -> Header {
         Header {
             format: FORMAT,
             sweep: "0123456789abcdef0123456789abcdef".to_owned(),
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    pub(super) fn report(self, cards: Vec<ModelCard>, inputs: &Inputs) -> Report {
+    pub(in crate::report) fn report(self, cards: Vec<ModelCard>, inputs: &Inputs) -> Report {
         Report::new(self.header(), self.sweep, self.history, cards, inputs)
     }
 }
@@ -180,7 +180,7 @@ fn checkpoint(trial: TrialId, resource: Resource) -> Checkpoint {
 }
 
 /// Two workers, one of which is lost and replaced, and a trial that diverges; to its end.
-pub(super) fn whole() -> World {
+pub(in crate::report) fn whole() -> World {
     let mut world = World::new(spec());
     world.broken.insert(4);
     world.will_join(1_000, 1, "node1-100");
@@ -191,6 +191,6 @@ pub(super) fn whole() -> World {
 }
 
 /// A driver that lives `ms` after the creation of the sweep.
-pub(super) fn alive(ms: u64) -> Inputs {
+pub(in crate::report) fn alive(ms: u64) -> Inputs {
     Inputs { price: None, driver: Some(LiveDriver { unix_ms: CREATED + ms, addresses: vec!["192.0.2.7:4100".to_owned()] }) }
 }

@@ -2,13 +2,18 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::schedule::Brackets;
 
 proptest! {
     /// Chance decides who speaks, who dies and who returns. Invariants hold after every event (`say` checks), the sweep
     /// ends, and a replay of its history gives the same decisions and the same digest.
     #[test]
-    fn any_history_keeps_the_invariants_ends_and_replays(dice in proptest::collection::vec(0_u8..=255, 200..400)) {
-        let mut world = World::new(spec(12));
+    fn any_history_keeps_the_invariants_ends_and_replays(
+        scheduler in prop::sample::select(asynchronous()),
+        dice in proptest::collection::vec(0_u8..=255, 200..400),
+    ) {
+        let spec = SweepSpec { scheduler, ..spec(12) };
+        let mut world = World::new(spec.clone());
         for die in dice {
             if world.sweep.finished().is_some() {
                 break;
@@ -31,7 +36,7 @@ proptest! {
             }
         }
         prop_assert_eq!(world.sweep.finished(), Some(EndReason::Complete));
-        let mut again = Sweep::new(spec(12));
+        let mut again = Sweep::new(spec);
         let mut out = vec![];
         for (at, event) in &world.history {
             again.apply(*at, event, &mut out);
@@ -40,17 +45,35 @@ proptest! {
     }
 }
 
+/// The rules that never wait.
+fn asynchronous() -> Vec<SchedulerSpec> {
+    let ladder = Ladder::new(Resource(1), Resource(9), 3).unwrap();
+    let brackets = Brackets::weighted(ladder.clone(), vec![2, 1, 1]).unwrap();
+    vec![
+        SchedulerSpec::Fifo { ladder: Ladder::single(Resource(9)).unwrap() },
+        SchedulerSpec::AshaPromote { ladder: ladder.clone() },
+        SchedulerSpec::AshaStop { ladder: ladder.clone() },
+        SchedulerSpec::HyperbandAsync(brackets),
+        SchedulerSpec::Pasha { ladder: ladder.clone(), epsilon: None },
+        SchedulerSpec::Median { ladder, min_trials: 2 },
+    ]
+}
+
+/// Goes on to the end of the lease, or until it is stopped.
 fn resume(world: &mut World, trial: u32, loss: f64) {
     let lease = world.leases[&TrialId(trial)].0.clone();
     let last = world.sweep.trial(TrialId(trial)).unwrap().run.last.map_or(lease.from.0, |(resource, ..)| resource.0);
     for resource in last + 1..=lease.until.0 {
         world.report(trial, resource, loss);
+        if world.state(trial) == State::Stopped {
+            return;
+        }
     }
     let checkpoint = Some(checkpoint(trial, lease.until.0));
     world.word(trial, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: lease.until, checkpoint });
 }
 
-fn step(world: &mut World, die: u8) {
+pub(super) fn step(world: &mut World, die: u8) {
     let live: Vec<TrialId> = world.sweep.fleet.busy().map(|(_, trial)| trial).collect();
     let worker = if die & 1 == 0 { ONE } else { TWO };
     let pick = live.get(usize::from(die) % live.len().max(1)).copied();

@@ -7,7 +7,11 @@ use crate::space::{Domain, Fold, Parameter};
 use crate::{Attempt, Goal, Loss, Metrics, Params, Resource, Seed, Seq, Space, Value};
 
 mod chance;
+mod doubt;
+mod explain;
+mod rounds;
 mod scenarios;
+mod swift;
 
 const ONE: WorkerId = WorkerId(1 << 96);
 const TWO: WorkerId = WorkerId(2 << 96);

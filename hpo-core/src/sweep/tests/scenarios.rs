@@ -300,3 +300,34 @@ fn training_that_an_earlier_attempt_had_done_is_booked_as_redone() {
     let after = world.sweep.view().uses;
     assert_eq!(after.redone - before.redone, 10 * 1000, "the first of three reports, ten milliseconds");
 }
+
+#[test]
+fn who_is_worse_than_the_cutoff_is_stopped_in_mid_lease_and_its_slot_is_free_at_once() {
+    let ladder = Ladder::new(Resource(1), Resource(9), 3).unwrap();
+    let mut world = World::new(SweepSpec { scheduler: SchedulerSpec::AshaStop { ladder }, ..spec(3) });
+    world.join(ONE, 1, vec![]);
+    assert_eq!(world.suggest_all(), ["lease 0.1 0..9 on 00000001/0"], "the first lease leads to the end");
+    assert_eq!(world.finish_lease(0, 1.0), ["suggest 1"]);
+    world.suggest_all();
+    assert_eq!(world.report(1, 1, 2.0), ["stop 1.1 on 00000001/0", "suggest 2"]);
+    assert_eq!(world.state(1), State::Stopped);
+    let stale = Event::Reported {
+        trial: TrialId(1),
+        attempt: Attempt(1),
+        seq: Seq(9),
+        resource: Resource(2),
+        loss: Loss::new(0.0),
+        metrics: Metrics::default(),
+    };
+    assert_eq!(world.sweep.admit(&stale), Err(Rejection::StaleAttempt));
+    let (resource, standing) = world.sweep.standing(TrialId(1)).unwrap();
+    assert_eq!((resource, standing.rank, standing.population, standing.cutoff), (Resource(1), 1, 2, Some(Loss::new(1.0))));
+    world.suggest_all();
+    assert_eq!(world.report(2, 1, 1.0), Vec::<String>::new(), "no worse than the best third");
+    // From the first rung straight to the end: the rungs between are not looked at.
+    world.report(2, 9, 5.0);
+    world.word(2, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: Resource(9), checkpoint: None });
+    assert_eq!(world.sweep.finished(), Some(EndReason::Complete));
+    let view = world.sweep.view();
+    assert_eq!((view.trials.stopped, view.trials.finished, view.trials.paused, view.resource), (1, 2, 0, 9 + 1 + 9));
+}

@@ -90,7 +90,7 @@ fn lease() -> impl Strategy<Value = Lease> {
             trial: held.trial,
             attempt: held.attempt,
             slot: SlotId { worker: WorkerId(worker), index: held.slot },
-            params,
+            params: params.into(),
             from: Resource(from),
             until: Resource(until),
             checkpoint,

@@ -5,6 +5,10 @@ use super::*;
 fn end_of(exit: Exit) -> End {
     let mut bench = Bench::command(1);
     bench.training(0);
+    end_in(&mut bench, exit)
+}
+
+fn end_in(bench: &mut Bench, exit: Exit) -> End {
     let out = bench.exited(0, exit);
     match &out[..] {
         [Output::Discard { .. }, Output::Send(FromWorker::Word(Word { about: About::Ended(end), .. }))] => end.clone(),
@@ -30,6 +34,23 @@ fn how_a_process_ended_says_whose_fault_it_was() {
     assert!(matches!(cuda, End::Failed { kind: FailureKind::OutOfMemory, .. }), "{cuda:?}");
     let early = "ended with code 0 after a last report at 0; its lease ends at 3";
     assert_eq!(end_of(code(0, "")), failed(FailureKind::Protocol, early));
+}
+
+#[test]
+fn a_pattern_that_never_matched_is_named() {
+    let mut job = command_job();
+    let Trainable::Command(command) = &mut job.trainable else { unreachable!() };
+    command.metric_pattern = Some(r"loss: (\S+)".to_owned());
+    let ended = |reports: u32| {
+        let mut bench = Bench::welcomed(1, &job);
+        bench.training(0);
+        (1..=reports).for_each(|resource| drop(bench.said(0, report(resource))));
+        end_in(&mut bench, Exit { code: Some(0), ..Exit::default() })
+    };
+    let none =
+        r"ended with code 0 after a last report at 0; its lease ends at 3; no line of its output matched metric_pattern = 'loss: (\S+)'";
+    assert_eq!(ended(0), failed(FailureKind::Protocol, none));
+    assert_eq!(ended(1), failed(FailureKind::Protocol, "ended with code 0 after a last report at 1; its lease ends at 3"));
 }
 
 #[test]

@@ -19,18 +19,16 @@ use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use hpo_core::job::{BurnJob, Job, Trainable};
+use hpo_core::job::{BURN_METRICS, BurnJob, Job, Trainable};
 use hpo_core::{Goal, Metrics, Params, Resource, Seed};
 
 use crate::data::{self, DataCard, DataFault};
 use crate::models::{ParamFault, seeded};
 
+pub use super::Epoch;
 pub use device::{Backend, DeviceFault, child_environment};
 pub use examples::{Examples, Score};
 use state::{Best, Identity, Moment, State, StateFault};
-
-/// The figures of every report.
-pub const METRICS: [&str; 5] = ["train_loss", "val_loss", "val_accuracy", "seconds", "steps_per_second"];
 
 /// Steps between looks at the loss. Each look waits for the device; a trial that has diverged wastes at most so many.
 const LOOK_EVERY: usize = 32;
@@ -53,7 +51,7 @@ pub enum BenchFault {
     #[error("this trainer trains burn models only")]
     NotBurn,
     /// A metric that is never reported.
-    #[error("metric = \"{metric}\" is not reported by built-in models; they report {}", METRICS.join(", "))]
+    #[error("metric = \"{metric}\" is not reported by built-in models; they report {}", BURN_METRICS.map(|(name, _)| name).join(", "))]
     Metric {
         /// The one given.
         metric: String,
@@ -89,15 +87,6 @@ pub struct NotFinite {
     pub step: usize,
 }
 
-/// What came of an epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Epoch {
-    /// Its report.
-    Done(Metrics),
-    /// It was broken off and has changed nothing.
-    Interrupted,
-}
-
 impl Bench {
     /// Chooses the device, and loads the data into its memory.
     ///
@@ -105,7 +94,7 @@ impl Bench {
     /// If the job is not for built-in models, or its metric, device or data cannot be had.
     pub fn open(job: &Job) -> Result<Self, BenchFault> {
         let Trainable::Burn(burn) = &job.trainable else { return Err(BenchFault::NotBurn) };
-        if !METRICS.contains(&job.metric.as_str()) {
+        if BURN_METRICS.iter().all(|(name, _)| *name != job.metric) {
             return Err(BenchFault::Metric { metric: job.metric.clone() });
         }
         let device = Backend::choose(burn.device)?.open();
@@ -216,8 +205,9 @@ impl Trial {
         let trained = started.elapsed().as_secs_f64();
         let network = network.valid();
         let score = bench.validation.score(&network);
-        let figures = [total / steps as f64, score.loss, score.accuracy, started.elapsed().as_secs_f64(), steps as f64 / trained];
-        let metrics: Metrics = METRICS.iter().map(|name| (*name).to_owned()).zip(figures).collect();
+        let figures: [f64; BURN_METRICS.len()] =
+            [total / steps as f64, score.loss, score.accuracy, started.elapsed().as_secs_f64(), steps as f64 / trained];
+        let metrics: Metrics = BURN_METRICS.iter().map(|(name, _)| (*name).to_owned()).zip(figures).collect();
         self.advance(State {
             now: Moment { epoch: Resource(epoch + 1), metrics: metrics.clone() },
             network,

@@ -2,7 +2,7 @@ use std::io::{Lines, PipeReader, PipeWriter, pipe};
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use hpo_core::job::{BurnJob, Data, Device, Model, Split, Trainable};
+use hpo_core::job::{BurnJob, CurveSource, CurvesJob, Data, Device, Function, Model, Split, SyntheticJob, Trainable};
 use hpo_core::{Goal, Params};
 
 use super::*;
@@ -212,6 +212,34 @@ fn a_job_that_cannot_be_set_up_fails_each_lease() {
         assert_eq!(kind, FailureKind::Setup);
         assert!(message.starts_with("cannot open no/images") && message.contains("No such file"), "{message}");
     }
+    trainer.end().unwrap();
+}
+
+#[test]
+fn curves_are_served_as_models_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let synthetic = SyntheticJob {
+        function: Function::Branin,
+        noise: 0.0,
+        failure_rate: 0.0,
+        crossing: 0.0,
+        rate: 5.0,
+        seconds: 1.0,
+        cost_spread: 0.0,
+    };
+    let curves = CurvesJob { source: CurveSource::Synthetic(synthetic), max_resource: Resource(9), pace: 0.0 };
+    let mut trainer = Trainer::new(Job { trainable: Trainable::Curves(curves), ..job(300) });
+    let point: Params = serde_json::from_str(r#"{"x": 1.5, "y": 3.0}"#).unwrap();
+    let start = |from, until| Start { params: point.clone(), ..start(0, from, until, folder.path()) };
+    let (reports, word) = trainer.lease(start(0, 3));
+    let rung = folder.path().join("0-3");
+    assert_eq!(reports, [1, 2, 3]);
+    assert!(matches!(word, FromTrainer::Reached { resource: 3, checkpoint: Some(path), .. } if path == rung));
+    assert_eq!(trainer.lease(Start { in_place: true, ..start(3, 5) }).0, [4, 5]);
+    assert_eq!(trainer.lease(Start { checkpoint: Some(rung), ..start(3, 9) }).0, [4, 5, 6, 7, 8, 9]);
+    let unknown = Start { params: Params::new(), ..start(0, 1) };
+    let (kind, message) = failed(trainer.lease(unknown).1);
+    assert!(kind == FailureKind::Setup && message.contains("branin takes two numbers"), "{message}");
     trainer.end().unwrap();
 }
 

@@ -6,6 +6,7 @@ use hpo_core::Params;
 use tempfile::TempDir;
 
 use super::*;
+use crate::trainer::exec::tests::{itself, masked};
 use crate::trainer::protocol::{FromTrainer, Start};
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -22,9 +23,13 @@ impl Bench {
     }
 
     fn with_pattern(script: &str, pattern: Option<Pattern>) -> Self {
+        Self::of(sh(script, pattern))
+    }
+
+    fn of(call: Call) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (events, heard) = mpsc::channel(4);
-        let trainer = Trainer::spawn(sh(script, pattern), 3, &folder.path().join("log"), events).unwrap();
+        let trainer = Trainer::spawn(call, 3, &folder.path().join("log"), events).unwrap();
         Self { folder, trainer: Some(trainer), heard }
     }
 
@@ -65,7 +70,15 @@ impl Bench {
 
 fn sh(script: &str, pattern: Option<Pattern>) -> Call {
     let args = ["-c", script].map(Into::into).to_vec();
-    Call { program: "/bin/sh".into(), args, env: vec![("WORD".into(), "from outside".into())], directory: None, pattern, what: "sh".into() }
+    Call {
+        program: "/bin/sh".into(),
+        args,
+        env: vec![("WORD".into(), "from outside".into())],
+        directory: None,
+        pattern,
+        guarded: false,
+        what: "sh".into(),
+    }
 }
 
 fn said(said: FromTrainer) -> TrainerEvent {
@@ -134,6 +147,29 @@ async fn a_kill_takes_what_it_has_started() {
     bench.trainer().kill();
     assert_eq!(bench.exit().await.signal, Some(9));
     dies(&grandchild).await;
+}
+
+#[tokio::test]
+async fn a_kill_takes_what_a_guarded_program_has_started_wherever_it_went() {
+    let guard = itself("program", "echo; setsid sleep 600 & echo; echo stray $!; wait", Some(std::process::id()));
+    let text = |word: &std::ffi::OsStr| word.to_str().unwrap().to_owned();
+    let env = guard.get_envs().filter_map(|(name, value)| Some((text(name), text(value?)))).collect();
+    let args = guard.get_args().map(Into::into).collect();
+    let call = Call { program: guard.get_program().into(), args, env, directory: None, pattern: None, guarded: true, what: "sh".into() };
+    let mut bench = masked(|| Bench::of(call));
+    let begun = Instant::now();
+    let stray = loop {
+        let log = bench.log();
+        if let Some(pid) = log.lines().find_map(|line| line.strip_prefix("stray ")) {
+            break pid.to_owned();
+        }
+        assert!(begun.elapsed() < WAIT, "{log}");
+        sleep(Duration::from_millis(10)).await;
+    };
+    assert!(runs(&stray));
+    bench.trainer().kill();
+    assert_eq!(bench.exit().await.signal, Some(9));
+    assert!(!runs(&stray), "its death was waited for");
 }
 
 #[tokio::test]

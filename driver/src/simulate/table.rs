@@ -1,0 +1,122 @@
+//! Sweeps side by side, over seeds.
+use std::fmt;
+
+use hpo_core::Goal;
+
+use super::outcome::seconds;
+use super::{Interval, Outcome};
+
+/// One row a sweep: medians over seeds, each with its 95 % bootstrap interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    name: String,
+    /// In the order of [`COLUMNS`]; None: there is no such figure.
+    cells: Vec<Option<Interval>>,
+}
+
+const COLUMNS: [&str; 8] = ["best", "test", "resource", "as good as the first", "virtual s", "utilisation", "trials", "failed"];
+
+impl Table {
+    /// The table of sweeps with their outcomes, one a seed. "As good as the first" is the resource after which the best
+    /// metric so far was that of the first sweep's median or better; `never` where that is so for half of the seeds.
+    #[must_use]
+    pub fn of<'a>(sweeps: impl IntoIterator<Item = (&'a str, Goal, &'a [Outcome])>) -> Self {
+        let mut mark = None;
+        let rows = sweeps.into_iter().map(|(name, goal, outcomes)| {
+            let all = |figure: &dyn Fn(&Outcome) -> Option<f64>| {
+                let values: Option<Vec<f64>> = outcomes.iter().map(figure).collect();
+                values.as_deref().and_then(Interval::of)
+            };
+            let best = all(&|outcome| outcome.best.as_ref().map(|best| best.metric));
+            let mark = *mark.get_or_insert_with(|| best.map(|best| best.median));
+            let cells = vec![
+                best,
+                all(&|outcome| outcome.test),
+                all(&|outcome| Some(outcome.resource as f64)),
+                mark.and_then(|mark| all(&|outcome| Some(outcome.reaches(mark, goal)))),
+                all(&|outcome| Some(seconds(outcome.ended.0))),
+                all(&|outcome| Some(outcome.utilisation())),
+                all(&|outcome| Some(f64::from(outcome.trials))),
+                all(&|outcome| Some(f64::from(outcome.failed))),
+            ];
+            Row { name: name.to_owned(), cells }
+        });
+        Self { rows: rows.collect() }
+    }
+
+    /// Columns that say something: figures that some row has, failures where something failed, and comparisons where
+    /// there is something to compare.
+    fn shown(&self) -> Vec<usize> {
+        let says = |&column: &usize| {
+            let mut cells = self.rows.iter().filter_map(|row| row.cells[column]);
+            match COLUMNS[column] {
+                "failed" => cells.any(|cell| cell.high > 0.0),
+                "as good as the first" => self.rows.len() > 1,
+                _ => cells.next().is_some(),
+            }
+        };
+        (0..COLUMNS.len()).filter(says).collect()
+    }
+}
+
+impl Outcome {
+    /// The resource after which the best metric so far is as good as `mark`; infinity if it never is.
+    fn reaches(&self, mark: f64, goal: Goal) -> f64 {
+        let reached = self.improvements.iter().find(|better| goal.loss(better.metric) <= goal.loss(mark));
+        reached.map_or(f64::INFINITY, |better| better.resource as f64)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.shown();
+        let header = std::iter::once("sweep".to_owned()).chain(shown.iter().map(|&column| COLUMNS[column].to_owned()));
+        let row = |row: &Row| {
+            let cells = shown.iter().map(|&column| row.cells[column].map_or("-".to_owned(), |cell| write_interval(&cell)));
+            std::iter::once(row.name.clone()).chain(cells).collect::<Vec<_>>()
+        };
+        let lines: Vec<Vec<String>> = std::iter::once(header.collect()).chain(self.rows.iter().map(row)).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..=shown.len()).map(width).collect();
+        for line in &lines {
+            let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+            writeln!(f, "{}", cells.join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// `0.262 [0.24, 0.28]`, or the value alone if the interval is that.
+fn write_interval(cell: &Interval) -> String {
+    let Interval { median, low, high } = *cell;
+    let (median, low, high) = (write(median), write(low), write(high));
+    if low == median && high == median { median } else { format!("{median} [{low}, {high}]") }
+}
+
+/// A number to about five digits.
+fn write(value: f64) -> String {
+    if value == f64::INFINITY {
+        return "never".to_owned();
+    }
+    let before = if value == 0.0 { 1 } else { value.abs().log10().floor() as i32 + 1 };
+    let decimals = (5 - before).clamp(0, 9) as usize;
+    let text = format!("{value:.decimals$}");
+    let short = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    short.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_about_five_digits() {
+        let all = [0.0, 442.538_91, 0.000_123_456, 1_234_567.8, 2600.0, -1.5, f64::INFINITY, 99.6583];
+        assert_eq!(all.map(write), ["0", "442.54", "0.00012346", "1234568", "2600", "-1.5", "never", "99.658"]);
+    }
+}
