@@ -31,6 +31,9 @@ const SEED: Seed = Seed(7);
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
+/// One of the times of a run.
+type Pick = fn(&Run) -> f64;
+
 /// What a run took, in seconds, and where it came to.
 #[derive(Clone, Default)]
 struct Run {
@@ -83,7 +86,7 @@ fn main() -> Fallible<()> {
             rounds.push((plain, engine));
         }
     }
-    let summary: [(&str, fn(&Run) -> f64); 3] = [("steps", |run| run.steps), ("all", |run| run.all), ("all, CPU", |run| run.cpu)];
+    let summary: [(&str, Pick); 3] = [("steps", |run| run.steps), ("all", |run| run.all), ("all, CPU", |run| run.cpu)];
     for (what, seconds) in summary {
         let median = |pick: fn(&(Run, Run)) -> &Run| quantile(rounds.iter().map(|round| steps / seconds(pick(round))).collect(), 0.5);
         let cost = |at| quantile(rounds.iter().map(|(plain, engine)| 100.0 * (1.0 - seconds(plain) / seconds(engine))).collect(), at);
