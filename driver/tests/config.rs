@@ -133,6 +133,19 @@ fn the_plan_shows_each_bracket() {
     insta::assert_snapshot!(format!("{plan}\n{}", plan.to_json()));
 }
 
+/// Who is stopped in mid-round depends on the curves.
+#[test]
+fn of_swift_the_plan_says_what_it_costs_at_most() {
+    let swift = quickstart_with(&[("asha-promote", "swift"), ("max_trials = 24", "max_trials = 9")]);
+    let plan = Plan::of(&swift.spec).to_string();
+    let end = plan.find("resource    ").map(|start| &plan[start..]);
+    insta::assert_snapshot!(end.unwrap(), @"
+    resource    21 at worst, at most 21 expected
+    checkpoints at most 10 kept at once
+    Expected: what the brackets need on one slot, if nothing fails and no other budget ends the sweep before. Trials that are stopped in mid-round cost less; how many depends on their curves.
+    ");
+}
+
 #[test]
 fn a_sweep_that_hardly_trains_a_trial_in_full_is_warned_of() {
     let warnings = |changes: &[(&str, &str)]| Plan::of(&quickstart_with(changes).spec).warnings;

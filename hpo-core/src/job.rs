@@ -50,6 +50,9 @@ pub struct BurnJob {
     pub max_resource: Resource,
 }
 
+/// The figure in a report that is the sweep's metric on data that no decision sees.
+pub const TEST: &str = "test";
+
 /// What a built-in network reports after every epoch, and which way is better.
 pub const BURN_METRICS: [(&str, Goal); 5] = [
     ("train_loss", Goal::Minimize),

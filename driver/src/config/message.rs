@@ -22,8 +22,8 @@ pub(super) enum Message {
     // --- its words
     #[error("{table} has no key `{key}`")]
     UnknownKey { table: String, key: String, known: Vec<&'static str> },
-    #[error("`{key}` is a key of {table} with kind = \"{its_kind}\", and this one has kind = \"{kind}\"")]
-    KeyOfOtherKind { table: String, key: String, its_kind: &'static str, kind: &'static str },
+    #[error("{table} with kind = \"{kind}\" has no key `{key}`")]
+    KeyOfOtherKind { table: String, key: String, its_kinds: Vec<&'static str>, kind: &'static str },
     #[error("not built yet in this version: {what}")]
     NotBuilt { what: String, available: Vec<&'static str> },
     #[error("{table} needs {what}: {doc}")]
@@ -137,7 +137,7 @@ impl Message {
                 let stop = if what.ends_with('?') { "" } else { ";" };
                 format!("{what}{stop} write `{{{{{name}}}}}` for `{{{name}}}` itself")
             }
-            Self::KeyOfOtherKind { its_kind, .. } => format!("remove it, or set kind = \"{its_kind}\""),
+            Self::KeyOfOtherKind { its_kinds, .. } => format!("remove it; it belongs to kind = \"{}\"", its_kinds.join("\", \"")),
             Self::NotBuilt { available, .. } if available.is_empty() => "remove it to run this version".to_owned(),
             Self::NotBuilt { available, .. } => format!("available now: {}", list(available)),
             Self::Duration { .. } => "write for example \"30s\", \"10m\", \"2h\" or \"01:30:00\"".to_owned(),

@@ -1,7 +1,7 @@
 //! What a sweep will cost before it runs: `hpo check`.
 use std::fmt;
 
-use hpo_core::schedule::{BracketPlan, Ladder, SchedulerSpec, Verdict, build};
+use hpo_core::schedule::{BracketPlan, Ladder, Pass, SchedulerSpec, Verdict, build};
 use hpo_core::{Loss, Params, Seed, Space, SweepSpec, TrialId};
 use hpo_searchers::Random;
 use rand::RngExt;
@@ -9,10 +9,16 @@ use serde_json::json;
 
 use super::dimension;
 
-/// Random orders that the expected figures are means over.
-const ORDERS: u64 = 32;
-/// Larger sweeps are extrapolated: the share of trials that go on no longer changes by then.
-const MOST_SIMULATED: u32 = 4096;
+/// Random orders that the expected figures are means over; fewer if they are longer than [`LEAST_SIMULATED`].
+const ORDERS: u32 = 32;
+/// Longer sweeps are extrapolated from orders of twice the trials that it takes for one to come to the top, but not from
+/// shorter ones than this: the share of trials that go on hardly changes by then.
+const LEAST_SIMULATED: u32 = 4096;
+/// Nor from longer ones: `hpo check` is to answer at once.
+const MOST_SIMULATED: u32 = 8 * LEAST_SIMULATED;
+
+/// Checkpoints besides those of paused trials: the running trial's and the best one's.
+const HELD: u64 = 2;
 
 /// If so many trials are expected to be trained in full, it is worth a warning: in every second sweep none is.
 const SELDOM: f64 = 0.5;
@@ -33,12 +39,56 @@ pub struct Plan {
     pub trials: Option<u32>,
     /// The most resource that any order of results can cost: see [`SchedulerSpec::worst_arrivals`]. None without `trials`.
     pub worst_case_resource: Option<u64>,
-    /// The mean resource for results in random order on one slot. None without `trials`.
+    /// The resource that is expected on one slot. None without `trials`.
     pub expected_resource: Option<u64>,
-    /// The mean over the same orders of the most checkpoints that are kept at once. None without `trials`.
+    /// The most checkpoints that are expected to be kept at once on one slot. None without `trials`.
     pub expected_checkpoints: Option<u64>,
+    /// What the expected figures are.
+    pub basis: Basis,
     /// See [`warnings`].
     pub warnings: Vec<String>,
+}
+
+/// Where expected figures come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Means over random orders of results.
+    Orders,
+    /// The populations of the brackets: no order of results changes them.
+    Brackets,
+    /// The same, of which the rule saves a part by stopping trials in mid-round.
+    AtMostBrackets,
+}
+
+impl Basis {
+    fn of(scheduler: &SchedulerSpec) -> Self {
+        match scheduler {
+            SchedulerSpec::Swift { .. } => Self::AtMostBrackets,
+            _ if scheduler.pass(None).is_some() => Self::Brackets,
+            _ => Self::Orders,
+        }
+    }
+
+    /// How sure an expected figure is, before it.
+    fn about(self) -> &'static str {
+        match self {
+            Self::Orders | Self::Brackets => "about",
+            Self::AtMostBrackets => "at most",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Orders => {
+                "Expected: mean over random orders of results on one slot, if nothing fails and no other budget ends the sweep before."
+            }
+            Self::Brackets => "Expected: what the brackets need on one slot, if nothing fails and no other budget ends the sweep before.",
+            Self::AtMostBrackets => {
+                "Expected: what the brackets need on one slot, if nothing fails and no other budget ends the sweep before. Trials that are \
+                 stopped in mid-round cost less; how many depends on their curves."
+            }
+        }
+    }
 }
 
 /// One rung, in figures.
@@ -48,7 +98,7 @@ pub struct Rung {
     pub resource: u32,
     /// Trials that come here, at worst.
     pub worst_trials: Option<u64>,
-    /// Trials that come here, on average.
+    /// Trials that are expected here.
     pub expected_trials: Option<f64>,
 }
 
@@ -78,6 +128,7 @@ impl Plan {
                     as u64
             }),
             expected_checkpoints: expected.map(|expected| expected.checkpoints.round() as u64),
+            basis: Basis::of(&spec.scheduler),
             warnings: warnings(spec),
         }
     }
@@ -105,8 +156,8 @@ impl Plan {
     }
 }
 
-/// A sweep ends when each point of a small space was tried once.
-fn most_trials(spec: &SweepSpec) -> Option<u32> {
+/// The most trials that can start: a sweep ends when each point of a small space was tried once.
+pub(crate) fn most_trials(spec: &SweepSpec) -> Option<u32> {
     let points = spec.space.size().and_then(|points| u32::try_from(points).ok());
     points.filter(|&points| points as usize <= Random::COUNTABLE).into_iter().chain(spec.budget.max_trials).min()
 }
@@ -145,7 +196,7 @@ fn increments(ladder: &Ladder) -> impl Iterator<Item = u32> {
     ladder.rungs().iter().zip(below).map(|(rung, below)| rung.0 - below)
 }
 
-/// Means over random orders of results.
+/// What is expected on one slot; see [`Basis`].
 struct Expected {
     /// Trials that come to each rung.
     arrivals: Vec<f64>,
@@ -154,17 +205,41 @@ struct Expected {
 }
 
 impl Expected {
-    /// Runs the scheduler itself: one slot, and a trial has the same rank among others on every rung.
     fn of(scheduler: &SchedulerSpec, space: &Space, trials: u32) -> Self {
-        let simulated = trials.min(MOST_SIMULATED);
-        let mut arrivals = vec![0_u64; scheduler.ladder().rungs().len()];
+        match scheduler.pass(Some(trials)) {
+            Some(pass) => Self::of_brackets(&pass, trials),
+            None => Self::of_orders(scheduler, space, trials),
+        }
+    }
+
+    /// Where a rung waits for all of its members, their order changes nothing. On one slot a bracket comes to its end before
+    /// the next begins, and keeps the most when the last member trains to its first rung: the states of all the others.
+    fn of_brackets(pass: &Pass, trials: u32) -> Self {
+        let once = u32::try_from(pass.trials()).unwrap_or(u32::MAX);
+        let waiting = |bracket: BracketPlan| match bracket.populations[..] {
+            [members, _, ..] => u64::from(members) - 1,
+            _ => 0,
+        };
+        let kept = pass.plans(trials.min(once)).map(waiting).max().unwrap_or(0);
+        let arrivals = pass.worst_arrivals(trials);
+        Self { arrivals: arrivals.into_iter().map(|count| count as f64).collect(), checkpoints: (kept + HELD) as f64 }
+    }
+
+    /// Means over random orders, by running the scheduler itself: one slot, and a trial has the same rank among others on
+    /// every rung.
+    fn of_orders(scheduler: &SchedulerSpec, space: &Space, trials: u32) -> Self {
+        let ladder = scheduler.ladder();
+        let few_at_the_top = ladder.eta().saturating_pow(ladder.top() as u32).saturating_mul(2);
+        let simulated = trials.min(few_at_the_top.clamp(LEAST_SIMULATED, MOST_SIMULATED));
+        let orders = ORDERS.min(ORDERS * LEAST_SIMULATED / simulated);
+        let mut arrivals = vec![0_u64; ladder.rungs().len()];
         let mut checkpoints = 0;
-        for order in 0..ORDERS {
+        for order in 0..u64::from(orders) {
             let mut climb = Climb { arrivals: &mut arrivals, kept: 0, most_kept: 0 };
             climb.run(scheduler, space, simulated, Seed(0).derive("plan", order));
             checkpoints += climb.most_kept;
         }
-        let scale = f64::from(trials) / f64::from(simulated) / ORDERS as f64;
+        let scale = f64::from(trials) / f64::from(simulated) / f64::from(orders);
         Self { arrivals: arrivals.into_iter().map(|count| count as f64 * scale).collect(), checkpoints: checkpoints as f64 * scale }
     }
 }
@@ -174,7 +249,7 @@ struct Climb<'a> {
     arrivals: &'a mut [u64],
     /// Paused trials that may still go on, each with its checkpoint.
     kept: u64,
-    /// The most of them at once, with the running trial's and the best one's.
+    /// The most of them at once, and those that are [`HELD`].
     most_kept: u64,
 }
 
@@ -205,7 +280,7 @@ impl Climb<'_> {
                 scheduler.reported(trial, spec.ladder().resource(rung), loss) == Verdict::Continue
             };
             let ends = rungs.into_iter().all(&mut came);
-            self.most_kept = self.most_kept.max(self.kept + 2);
+            self.most_kept = self.most_kept.max(self.kept + HELD);
             if ends && top + 1 < self.arrivals.len() {
                 scheduler.reached(top, trial, loss);
                 self.kept += 1;
@@ -237,11 +312,10 @@ impl fmt::Display for Plan {
         if let (Some(worst), Some(expected), Some(checkpoints)) =
             (self.worst_case_resource, self.expected_resource, self.expected_checkpoints)
         {
-            writeln!(f, "resource    {worst} at worst, about {expected} expected")?;
-            writeln!(f, "checkpoints about {checkpoints} kept at once")?;
-            f.write_str(
-                "Expected: mean over random orders of results on one slot, if nothing fails and no other budget ends the sweep before.",
-            )?;
+            let about = self.basis.about();
+            writeln!(f, "resource    {worst} at worst, {about} {expected} expected")?;
+            writeln!(f, "checkpoints {about} {checkpoints} kept at once")?;
+            f.write_str(self.basis.sentence())?;
         } else {
             f.write_str("No `max_trials`: what the sweep costs depends on the other budgets.")?;
         }

@@ -154,9 +154,10 @@ impl<'t> Section<'t> {
 
     fn unknown(&self, table: &'static Table, name: &str, known: &[&'static dyn Entry]) -> Message {
         let kinds = table.kinds.iter().flat_map(|choice| choice.kinds);
-        let owner = kinds.into_iter().find(|kind| kind.keys.is_some_and(|keys| keys.iter().any(|entry| entry.name() == name)));
-        if let (Some(owner), Some(kind)) = (owner, self.kind) {
-            return Message::KeyOfOtherKind { table: self.title.clone(), key: name.to_owned(), its_kind: owner.word, kind };
+        let owners = kinds.filter(|kind| kind.keys.is_some_and(|keys| keys.iter().any(|entry| entry.name() == name)));
+        let its_kinds: Vec<&str> = owners.map(|kind| kind.word).collect();
+        if let Some(kind) = self.kind.filter(|_| !its_kinds.is_empty()) {
+            return Message::KeyOfOtherKind { table: self.title.clone(), key: name.to_owned(), its_kinds, kind };
         }
         let known = known.iter().filter(|entry| entry.need() != Need::Later).map(|entry| entry.name()).collect();
         Message::UnknownKey { table: self.title.clone(), key: name.to_owned(), known }

@@ -83,7 +83,10 @@ impl Report {
     }
 
     fn test_fact(&self) -> Option<Fact> {
-        let card = self.card.as_ref()?;
+        let Some(card) = &self.card else {
+            let test = self.best_line()?.test?;
+            return Some(Fact::new("On the test split", words::metric(test), "as the best trial reported it beside its best metric"));
+        };
         let examples =
             card.test.iter().find(|(name, _)| name == "examples").map_or(String::new(), |(_, count)| format!("{count} examples, "));
         Some(Fact::new("On the test split", card.test_scores()?, format!("{examples}never seen by the search")))

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hpo_core::job::TEST;
 use hpo_core::sweep::State;
 use hpo_core::{Event, Loss, Stamp, Sweep, TrialId};
 
@@ -29,6 +30,8 @@ pub struct History {
     pub curve: Vec<Point>,
     /// What was reserved when each trial was at its best, in milli-slot-milliseconds.
     pub peaks: BTreeMap<TrialId, u64>,
+    /// The figure `test` of each trial's best report, where its trainer reports one.
+    pub tests: BTreeMap<TrialId, f64>,
     /// When the first trainer took its first step.
     pub first_step: Option<Stamp>,
     /// The first trial that was trained to max_resource and has a finite metric.
@@ -64,9 +67,12 @@ impl History {
             Event::Started { .. } => {
                 self.first_step.get_or_insert(at);
             }
-            Event::Reported { trial, resource, .. } => {
+            Event::Reported { trial, resource, metrics, .. } => {
                 let peak = sweep.trial(*trial).and_then(|trial| trial.best);
                 if let Some((loss, _)) = peak.filter(|(_, at)| at == resource) {
+                    if let Some(test) = metrics.get(TEST) {
+                        self.tests.insert(*trial, test);
+                    }
                     self.peaked(at, *trial, loss, sweep);
                 }
             }

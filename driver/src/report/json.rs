@@ -181,7 +181,8 @@ impl Report {
 
     pub(super) fn best_line(&self) -> Option<BestLine> {
         let best = self.view.best.as_ref()?;
-        let test = self.card.as_ref().and_then(|card| card.test_of(self.metric_name()));
+        let exported = self.card.as_ref().and_then(|card| card.test_of(self.metric_name()));
+        let test = exported.or_else(|| self.history.tests.get(&best.trial).copied());
         Some(BestLine { trial: best.trial, metric: best.metric, test, params: best.params.clone(), at: best.resource })
     }
 

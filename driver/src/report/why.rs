@@ -188,6 +188,14 @@ impl Why {
             Goal::Maximize => ">=",
         }
     }
+
+    /// `<` if small is good.
+    fn beats(&self) -> &'static str {
+        match self.goal() {
+            Goal::Minimize => "<",
+            Goal::Maximize => ">",
+        }
+    }
 }
 
 /// Time since the sweep was created.

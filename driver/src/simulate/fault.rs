@@ -31,6 +31,12 @@ pub enum Fault {
         /// Its name.
         name: &'static str,
     },
+    /// A sweep that may go on forever.
+    #[error(
+        "only `target` ends this sweep, and it may never be reached; give --until-resource, or set `max_trials`, `wall` or \
+         `gpu_hours` in [sweep]"
+    )]
+    NoEnd,
     /// Trial after trial comes to nothing.
     #[error("{trials} trials in a row trained nothing; `failure_rate`, `mtbf` and `restart` leave no room for training")]
     Barren {

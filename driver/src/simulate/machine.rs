@@ -96,9 +96,11 @@ impl Run {
         self.seq
     }
 
-    /// How long the unit after `done` takes. Rounded so that a whole training takes what its curve says.
+    /// How long the unit after `done` takes. Rounded so that a whole training takes what its curve says, but a millisecond at
+    /// least: the clock is to reach the end of a sweep that only time ends.
     pub(super) fn unit(&self, slowness: f64) -> Millis {
-        let at = |resource: u32| (self.curve.seconds(Resource(resource)) * 1e3 * slowness).round() as Millis;
+        let exact = |resource: u32| self.curve.seconds(Resource(resource)) * 1e3 * slowness;
+        let at = |resource: u32| if resource == 0 { 0 } else { (exact(resource).round() as Millis).max(1) };
         at(self.done.0 + 1).saturating_sub(at(self.done.0))
     }
 }

@@ -8,9 +8,11 @@
 //!
 //! - **Time** is in whole milliseconds. Of what falls on one moment, what was set in motion first comes first.
 //! - **A unit of resource** takes what its curve says (a second where the curve knows no time), times
-//!   [`Conditions::straggler_factor`] on a straggler.
+//!   [`Conditions::straggler_factor`] on a straggler. The first one of a training takes a millisecond or more, so that time
+//!   goes on.
 //! - **Resource** counts each unit that was trained once. With `until`, a simulation is over at the very report that makes
 //!   it full: units that are under way then are counted nowhere.
+//! - **Best** is the best report of any trial, whether or not the trial failed later: what `improvements` ends with.
 //! - **Busy** is slot time under a lease, with start-up, restoring, writing and what was trained in vain; **idle** is slot
 //!   time without one. Both come from the sweep's own ledger. A worker that is being restarted is neither.
 mod conditions;

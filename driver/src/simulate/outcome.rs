@@ -13,9 +13,9 @@ pub struct Outcome {
     pub trials: u32,
     /// Units that were trained, each counted once.
     pub resource: u64,
-    /// The best trial by any report, among those that did not fail.
+    /// The best report of all and its trial, even if that failed later: the last of `improvements`.
     pub best: Option<Best>,
-    /// The test metric of the best trial at its best resource, where its curve has one.
+    /// The test metric at that report, where its curve has one.
     pub test: Option<f64>,
     /// When it ended.
     pub ended: Stamp,

@@ -7,7 +7,7 @@ use hpo_curves::Curves;
 use hpo_searchers::Kind;
 
 use super::{Conditions, Fault};
-use crate::config::Checked;
+use crate::config::{Checked, plan::most_trials};
 
 /// One sweep to be played with any seed.
 #[derive(Clone)]
@@ -33,6 +33,9 @@ pub fn open(files: &[Checked], workers: Option<u32>, until: Option<u64>) -> Resu
     let mut setups = vec![];
     for (place, file) in files.iter().enumerate() {
         let job = simulated(&file.job.trainable).map_err(|fault| (place, fault))?;
+        if until.is_none() && may_be_endless(&file.spec) {
+            return Err((place, Fault::NoEnd));
+        }
         let (metric, goal) = (file.job.metric.as_str(), file.job.goal);
         let known = opened.iter().find(|(other, named, turned, _)| *other == job && *named == metric && *turned == goal);
         let curves = match known {
@@ -54,6 +57,11 @@ pub fn open(files: &[Checked], workers: Option<u32>, until: Option<u64>) -> Resu
         setups.push(Setup { spec: file.spec.clone(), searcher, curves, conditions, until });
     }
     Ok(setups)
+}
+
+/// Whether it depends on the curves alone that the sweep ends.
+fn may_be_endless(spec: &SweepSpec) -> bool {
+    spec.budget.wall.is_none() && spec.budget.reserved.is_none() && most_trials(spec).is_none()
 }
 
 fn simulated(trainable: &Trainable) -> Result<&CurvesJob, Fault> {

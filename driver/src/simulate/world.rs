@@ -2,7 +2,8 @@
 use std::collections::VecDeque;
 
 use hpo_core::sweep::event::FailureKind;
-use hpo_core::sweep::{Checkpoint, End, Held, Slot};
+use hpo_core::sweep::view::Best;
+use hpo_core::sweep::{Checkpoint, End, Held, Slot, Trial};
 use hpo_core::{Action, Event, Lease, Loss, Metrics, Resource, Seed, Stamp, Sweep, TrialId};
 use hpo_curves::{Point, Stop};
 use hpo_searchers::Searcher;
@@ -31,7 +32,7 @@ pub fn play(setup: &Setup, seed: Seed) -> Result<Outcome, Fault> {
         world.meet(what)?;
         world.watch_the_time();
     }
-    world.outcome(seed)
+    Ok(world.outcome(seed))
 }
 
 struct World<'a> {
@@ -51,7 +52,8 @@ struct World<'a> {
     /// The moment of the next tick that is in the queue.
     tick: Option<Stamp>,
     resource: u64,
-    best: Option<Loss>,
+    /// The best report so far, whatever becomes of its trial.
+    best: Option<(Loss, Best)>,
     improvements: Vec<Improvement>,
     decisions: u64,
     begun: u32,
@@ -253,7 +255,8 @@ impl<'a> World<'a> {
         let loss = self.setup.spec.goal.loss(point.metric);
         // The sweep judges by the loss alone.
         let metrics = Metrics::default();
-        let event = Event::Reported { trial: run.trial, attempt: run.attempt, seq: run.word(), resource, loss, metrics };
+        let trial = run.trial;
+        let event = Event::Reported { trial, attempt: run.attempt, seq: run.word(), resource, loss, metrics };
         run.done = resource;
         let wait = if resource == run.until {
             run.next = Step::Reached;
@@ -261,14 +264,13 @@ impl<'a> World<'a> {
         } else {
             run.unit(machine.slowness)
         };
-        let before = self.sweep.trial(run.trial).map_or(resource, |trial| trial.trained);
         self.come_back(index, self.now.plus(wait));
-        if resource > before {
-            self.resource += u64::from(resource.0 - before.0);
+        if let Some(Trial { trained, params, .. }) = self.sweep.trial(trial).filter(|trial| resource > trial.trained) {
+            self.resource += u64::from(resource.0 - trained.0);
             self.fruitful = self.begun;
-            if loss.is_finite() && self.best.is_none_or(|best| loss < best) {
-                self.best = Some(loss);
+            if loss.is_finite() && self.best.as_ref().is_none_or(|(best, _)| loss < *best) {
                 let Point { metric, test, .. } = point;
+                self.best = Some((loss, Best { trial, metric, resource, params: params.clone() }));
                 self.improvements.push(Improvement { at: self.now, resource: self.resource, metric, test });
             }
         }
@@ -291,31 +293,24 @@ impl<'a> World<'a> {
         self.say(&event)
     }
 
-    fn outcome(self, seed: Seed) -> Result<Outcome, Fault> {
+    fn outcome(self, seed: Seed) -> Outcome {
         let view = self.sweep.view_at(self.now);
         debug_assert_eq!(view.resource, self.resource);
-        let test = match &view.best {
-            Some(best) => {
-                let curve = self.setup.curves.curve(&best.params, self.sweep.spec().seed.derive("train", best.trial.0.into()))?;
-                curve.at(best.resource).ok().and_then(|point| point.test)
-            }
-            None => None,
-        };
         // Virtual slots count as whole ones: a thousand units of the ledger are a slot-millisecond.
         let idle = (view.uses.idle + view.uses.drain) / 1000;
-        Ok(Outcome {
+        Outcome {
             seed: seed.0,
             trials: self.begun,
             resource: self.resource,
-            best: view.best,
-            test,
+            best: self.best.map(|(_, best)| best),
+            test: self.improvements.last().and_then(|better| better.test),
             ended: self.now,
             busy: view.uses.reserved / 1000 - idle,
             idle,
             failed: view.trials.failed,
             decisions: self.decisions,
             improvements: self.improvements,
-        })
+        }
     }
 }
 

@@ -42,6 +42,13 @@ impl AshaStop {
         vec![trials.into(); ladder.rungs().len()]
     }
 
+    /// What `trial` is judged by among `rivals`: the 1 / `eta` quantile of all others. None if there are none.
+    pub(crate) fn cutoff_among(rivals: &[Place], trial: TrialId, eta: u32) -> Option<Loss> {
+        let mut others = Quantile::new(eta);
+        rivals.iter().filter(|other| other.1 != trial).for_each(|&(loss, _)| others.insert(loss));
+        others.get()
+    }
+
     /// The rung that `trial` passes by a report at `resource`, if it is one that was not passed before, and below the top.
     fn pass(&mut self, trial: TrialId, resource: Resource) -> Option<Rung> {
         let passed = self.passed.entry(trial);
@@ -86,10 +93,9 @@ impl Scheduler for AshaStop {
     fn standing(&self, rung: Rung, trial: TrialId) -> Option<Standing> {
         let Floor { records, .. } = self.floors.get(rung)?;
         let place = records.iter().find(|place| place.1 == trial)?;
-        let mut others = Quantile::new(self.ladder.eta());
-        records.iter().filter(|other| other.1 != trial).for_each(|&(loss, _)| others.insert(loss));
+        let cutoff = Self::cutoff_among(records, trial, self.ladder.eta());
         let rank = records.iter().filter(|other| *other < place).count();
-        Some(Standing { bracket: 0, rank, population: records.len(), quota: None, cutoff: others.get() })
+        Some(Standing { bracket: 0, rank, population: records.len(), quota: None, cutoff })
     }
 
     fn rivals(&self, rung: Rung, trial: TrialId) -> Vec<Place> {

@@ -1,4 +1,6 @@
 //! The resource levels at which trials are compared.
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::Rung;
@@ -96,14 +98,15 @@ impl Ladder {
         if eta < 2 {
             return Err(LadderFault::Eta);
         }
-        let powers = std::iter::successors(Some(min_resource.0), |rung| rung.checked_mul(eta));
+        let (least, most) = (min_resource.0, max_resource.0);
+        let powers = |from: u32| std::iter::successors(Some(from), |power| power.checked_mul(eta));
         let rungs = match anchor {
-            Anchor::Bottom => powers.take_while(|&rung| rung < max_resource.0).map(Resource).chain([max_resource]).collect(),
+            Anchor::Bottom => powers(least).take_while(|&rung| rung < most).map(Resource).chain([max_resource]).collect(),
             Anchor::Top => {
-                let steps = powers.take_while(|&rung| rung <= max_resource.0).count() as i32;
-                let level = |below: i32| f64::from(max_resource.0) * f64::from(eta).powi(-below);
-                // Two levels are at least 1 apart before rounding, so they stay apart.
-                (0..steps).rev().map(|below| Resource(level(below).round_ties_even() as u32)).collect()
+                let levels = powers(1).take_while(|&power| power <= most / least).map(|power| Resource(nearest(most, power)));
+                let mut rungs: Vec<Resource> = levels.collect();
+                rungs.reverse();
+                rungs
             }
         };
         Ok(Self { rungs, numbers: Numbers { min_resource, max_resource, eta, anchor } })
@@ -148,6 +151,19 @@ impl Ladder {
     }
 }
 
+/// `most` / `power`, rounded to the nearest whole number, halves to the even one. Without floats, in which eta^-k is not exact
+/// and a half no half. Two levels are at least 1 apart before rounding, so they stay apart.
+fn nearest(most: u32, power: u32) -> u32 {
+    let (below, rest) = (most / power, most % power);
+    // Which half of `power` the rest is in; 2 rest may not fit.
+    let up = match rest.cmp(&(power - rest)) {
+        Ordering::Less => false,
+        Ordering::Equal => below % 2 == 1,
+        Ordering::Greater => true,
+    };
+    below + u32::from(up)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +196,9 @@ mod tests {
         assert_eq!(rungs(3, 52, 3), [6, 17, 52]);
         assert_eq!(rungs(5, 5, 2), [5]);
         assert_eq!(rungs(1, u32::MAX, 2).len(), 32);
+        assert_eq!(rungs(1, u32::MAX, u32::MAX), [1, u32::MAX]);
+        // 10734768 / 6^5 is 1380.5 exactly; by way of 6^-5 as a float it is a little more.
+        assert_eq!(rungs(1380, 10_734_768, 6), [1380, 8283, 49698, 298_188, 1_789_128, 10_734_768]);
     }
 
     #[test]

@@ -86,6 +86,35 @@ pub struct Barrier {
     pub to_come: u32,
 }
 
+/// What a rule that looks ahead said of a trial on its way to a rung: it is stopped if `predicted - leeway >= cutoff`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judgement {
+    /// Resource of the report by which it was judged.
+    pub resource: Resource,
+    /// The rung where its round ends.
+    pub rung: Rung,
+    /// The loss predicted there; infinite if it had diverged.
+    pub predicted: f64,
+    /// By how much the prediction was taken to be too high, in favour of the trial.
+    pub leeway: f64,
+    /// What the last of the best `quota` had on `rung`.
+    pub cutoff: f64,
+    /// How many would have gone on then.
+    pub quota: usize,
+    /// How many had come to `rung`.
+    pub came: usize,
+    /// How many had come there or were out.
+    pub population: usize,
+}
+
+impl Judgement {
+    /// Whether the trial is not worth the rest of its round. Of a figure that is not a number nothing follows.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        self.predicted - self.leeway >= self.cutoff
+    }
+}
+
 /// The rule by which trials go on. Knows no clock and no slots; equal calls give equal answers.
 ///
 /// The sweep calls it in this order for each trial: `enter`; then, for the first time that the trial has consumed some
@@ -114,6 +143,11 @@ pub trait Scheduler: std::fmt::Debug + Send {
     fn standing(&self, rung: Rung, trial: TrialId) -> Option<Standing>;
     /// Everyone that `trial` is compared with on `rung`, itself among them, best first. For people, as `standing`.
     fn rivals(&self, rung: Rung, trial: TrialId) -> Vec<Place>;
+    /// What was predicted of `trial` when it was stopped in mid-lease, or let go on in the lease that it has. None for a rule
+    /// that does not look ahead, or where it could not. For people, as `standing`.
+    fn judgement(&self, _trial: TrialId) -> Option<Judgement> {
+        None
+    }
     /// Rungs that wait for the last of their members; none for a rule without barriers. For people, as `standing`.
     fn barriers(&self) -> Vec<Barrier> {
         vec![]

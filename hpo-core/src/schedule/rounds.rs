@@ -215,13 +215,20 @@ impl Scheduler for Rounds {
         std::mem::take(&mut self.hopeless)
     }
 
-    /// Among those who are on the rung or out of the race; while some are on their way this may change.
+    /// Among those who are on the rung or out of the race. While others are on their way, the quota is that of all who
+    /// take part, and the cutoff what it would be if they all came to be worse.
     fn standing(&self, rung: Rung, trial: TrialId) -> Option<Standing> {
         let (bracket, round) = self.round(rung, trial)?;
         let rank = round.settled.iter().position(|&(_, other)| other == trial)?;
-        let best: Vec<Place> = round.best(self.pass.eta).collect();
-        let cutoff = best.last().map(|&(loss, _)| loss);
-        Some(Standing { bracket, rank, population: round.settled.len(), quota: Some(best.len()), cutoff })
+        let still_to_enter = if rung == self.brackets[bracket].entry { self.brackets[bracket].room as usize } else { 0 };
+        let members = round.settled.len() + round.coming + still_to_enter;
+        let places = members / self.pass.eta as usize;
+        let best = round.settled.iter().take(places).take_while(|(loss, _)| loss.is_finite());
+        let (finite, cutoff) = best.fold((0, None), |(count, _), &(loss, _)| (count + 1, Some(loss)));
+        let quota = if round.closed { finite } else { places };
+        // Fewer are here than may go on: anybody would.
+        let cutoff = cutoff.filter(|_| round.closed || finite == places);
+        Some(Standing { bracket, rank, population: round.settled.len(), quota: Some(quota), cutoff })
     }
 
     fn rivals(&self, rung: Rung, trial: TrialId) -> Vec<Place> {

@@ -29,7 +29,7 @@
 //! `decide_at` above 0.5 leaves short rounds undecided.
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Barrier, Ladder, Place, Promotion, Rounds, Rung, Scheduler, Standing, Verdict, hyperband};
+use super::{Barrier, Judgement, Ladder, Place, Promotion, Rounds, Rung, Scheduler, Standing, Verdict, hyperband};
 use crate::{Loss, Params, Resource, Space, TrialId};
 use ridge::Ridge;
 
@@ -57,6 +57,8 @@ pub struct Swift {
     courses: BTreeMap<TrialId, Course>,
     /// For each rung below the top, the newest that came there with a finite curve.
     examples: Vec<VecDeque<Course>>,
+    /// Of those stopped, and of those let go on until their round ends; for people.
+    judgements: BTreeMap<TrialId, Judgement>,
 }
 
 /// How a trial has gone so far.
@@ -92,6 +94,7 @@ impl Swift {
             marks,
             courses: BTreeMap::new(),
             examples: vec![VecDeque::new(); ladder.top()],
+            judgements: BTreeMap::new(),
         }
     }
 
@@ -100,39 +103,52 @@ impl Swift {
         self.marks.partition_point(|&mark| mark <= resource)
     }
 
-    /// Whether `trial`, whose newest loss is `loss`, is not worth the rest of its round, which ends on `rung`; `known` of its
-    /// marks lie up to the decision point.
-    fn would_stay_behind(&self, trial: TrialId, rung: Rung, known: usize, loss: Loss) -> bool {
-        let Some(cutoff) = self.cutoff(trial) else { return false };
-        if !loss.is_finite() {
-            return true;
-        }
-        let (Some(course), examples) = (self.courses.get(&trial), &self.examples[rung]) else { return false };
+    /// What is to be said of `trial`, on its way to `rung`, by its report of `loss` at `resource`; `known` of its marks lie up
+    /// to the decision point. None as long as there is no cutoff, or no prediction.
+    fn judge(&self, trial: TrialId, rung: Rung, known: usize, (resource, loss): (Resource, Loss)) -> Option<Judgement> {
+        let Cutoff { loss: cutoff, quota, came, population } = self.cutoff(trial)?;
+        let (predicted, leeway) = if loss.is_finite() { self.predict(trial, rung, known)? } else { (f64::INFINITY, 0.0) };
+        Some(Judgement { resource, rung, predicted, leeway, cutoff, quota, came, population })
+    }
+
+    /// The loss of `trial` at the end of its round, on `rung`, from the first `known` figures of its curve; and by how much
+    /// that may be too high. None with too few examples, or if their figures are too large.
+    fn predict(&self, trial: TrialId, rung: Rung, known: usize) -> Option<(f64, f64)> {
+        let (course, examples) = (self.courses.get(&trial)?, &self.examples[rung]);
         if examples.len() < EXAMPLES_LEAST {
-            return false;
+            return None;
         }
         let end = self.marks_until(self.ladder.resource(rung)) - 1;
         let (inputs, targets): (Vec<_>, Vec<_>) =
             examples.iter().map(|example| (example.input(known), example.curve[end] - example.curve[known - 1])).unzip();
-        let Some(fit) = Ridge::fit(inputs, known.min(TAIL), &targets) else { return false };
-        // Of a figure that is not a number nothing follows.
-        course.curve[known - 1] + fit.predict(course.input(known)) - self.margin * fit.error() >= cutoff
+        let fit = Ridge::fit(inputs, known.min(TAIL), &targets)?;
+        Some((course.curve[known - 1] + fit.predict(course.input(known)), self.margin * fit.error()))
     }
 
     /// What a member of `trial`'s round must be below to go on. None if that cannot be said yet, or nobody goes on from there.
     ///
     /// Who is out counts, so that q are always left who can go on: while m < q there is a cutoff only if k <= m, hence
     /// o <= (eta - 1) m, and one more out still leaves n - o - 1 >= eta q - (eta - 1) (q - 1) - 1 >= q.
-    fn cutoff(&self, trial: TrialId) -> Option<f64> {
+    fn cutoff(&self, trial: TrialId) -> Option<Cutoff> {
         let eta = self.ladder.eta() as usize;
         let (settled, members) = self.rounds.field(trial)?;
-        let quota = members / eta;
+        let most = members / eta;
         let out = settled.iter().rev().take_while(|(loss, _)| !loss.is_finite()).count();
-        let came = settled.len() - out;
-        let place = settled.len().div_ceil(eta).min(quota);
-        let may_be_judged = (1..=came).contains(&place) && 2 * came >= quota;
-        settled.iter().nth(place.checked_sub(1)?).filter(|_| may_be_judged).map(|(loss, _)| loss.get())
+        let (population, came) = (settled.len(), settled.len() - out);
+        let quota = population.div_ceil(eta).min(most);
+        let may_be_judged = (1..=came).contains(&quota) && 2 * came >= most;
+        let (loss, _) = settled.iter().nth(quota.checked_sub(1)?).filter(|_| may_be_judged)?;
+        Some(Cutoff { loss: loss.get(), quota, came, population })
     }
+}
+
+/// What it takes to go on from a round: the loss of the last of the best `quota` among `population` who are through with it,
+/// of whom `came` have come to its end.
+struct Cutoff {
+    loss: f64,
+    quota: usize,
+    came: usize,
+    population: usize,
 }
 
 /// Where a round from `from` to `end` is decided, if that is before its end.
@@ -180,7 +196,9 @@ impl Scheduler for Swift {
         let point = decision_point(course.from, end, self.decide_at).filter(|&point| !course.decided && (point..end).contains(&resource));
         let Some(point) = point else { return Verdict::Continue };
         course.decided = true;
-        if !self.would_stay_behind(trial, rung, self.marks_until(point), loss) {
+        let Some(judgement) = self.judge(trial, rung, self.marks_until(point), (resource, loss)) else { return Verdict::Continue };
+        self.judgements.insert(trial, judgement);
+        if !judgement.stops() {
             return Verdict::Continue;
         }
         self.courses.remove(&trial);
@@ -191,6 +209,7 @@ impl Scheduler for Swift {
     fn reached(&mut self, rung: Rung, trial: TrialId, loss: Loss) -> Verdict {
         let end = self.ladder.resource(rung);
         let passed = self.marks_until(end);
+        self.judgements.remove(&trial);
         if let Some(course) = self.courses.get_mut(&trial) {
             course.curve.resize(passed, loss.get());
             (course.from, course.decided) = (end, false);
@@ -211,6 +230,7 @@ impl Scheduler for Swift {
 
     fn gave_up(&mut self, trial: TrialId) {
         self.courses.remove(&trial);
+        self.judgements.remove(&trial);
         self.rounds.gave_up(trial);
     }
 
@@ -220,6 +240,10 @@ impl Scheduler for Swift {
             self.courses.remove(trial);
         }
         hopeless
+    }
+
+    fn judgement(&self, trial: TrialId) -> Option<Judgement> {
+        self.judgements.get(&trial).copied()
     }
 
     fn barriers(&self) -> Vec<Barrier> {
@@ -239,6 +263,9 @@ impl Scheduler for Swift {
         for (trial, course) in &self.courses {
             assert!(self.rounds.seat(*trial).is_some(), "trial {trial} has a curve and no seat");
             assert!(course.curve.len() <= self.marks.len() && self.ladder.rungs().iter().all(|end| self.marks.contains(end)));
+        }
+        for (trial, judgement) in &self.judgements {
+            assert_ne!(judgement.stops(), self.courses.contains_key(trial), "trial {trial} goes on if it was let go on");
         }
         for (rung, examples) in self.examples.iter().enumerate() {
             let known = self.marks_until(self.ladder.resource(rung));

@@ -1,5 +1,7 @@
 //! The points of a space without a continuum, numbered.
-use super::{Params, Space, is_active};
+use std::collections::BTreeSet;
+
+use super::{Parameter, Params, Space, is_active};
 
 impl Space {
     /// At most so many different points there are, or `None` if there is no end to them (or 2^53 and more). Exact unless
@@ -63,44 +65,65 @@ impl Space {
         if let Some(pool) = self.pool() {
             return (pool.rows() <= most).then(|| (0..pool.rows() as u128).collect());
         }
-        let mut weights = vec![1_u128; self.parameters().len()];
         let mut weight = 1_u128;
-        for (index, parameter) in self.parameters().iter().enumerate().rev() {
-            weights[index] = weight;
-            weight = weight.checked_mul(parameter.domain.size()?.into())?;
+        let mut steps: Vec<Option<Step>> = vec![None; self.parameters().len()];
+        let parents: BTreeSet<&String> = self.parameters().iter().flat_map(|parameter| parameter.when.keys()).collect();
+        for (step, parameter) in steps.iter_mut().zip(self.parameters()).rev() {
+            let size = parameter.domain.size()?;
+            // What has one value makes no other points, unless its being there lets others be.
+            *step = (size > 1 || parents.contains(&parameter.name)).then_some(Step { parameter, size, weight });
+            weight = weight.checked_mul(size.into())?;
         }
-        let mut walk = Walk { space: self, weights, most, found: vec![] };
-        walk.on(0, &mut Params::new(), 0)?;
-        walk.found.sort_unstable();
-        Some(walk.found)
+        let steps: Vec<Step> = self.parents_first.iter().filter_map(|&index| steps[index]).collect();
+        let mut points = walk(&steps, most)?;
+        points.sort_unstable();
+        Some(points)
     }
 }
 
-/// A walk over all points, parents before children, so that what is inactive is not branched on.
-struct Walk<'a> {
-    space: &'a Space,
-    /// What a digit counts, by parameter.
-    weights: Vec<u128>,
-    most: usize,
-    found: Vec<u128>,
+/// A parameter on the way to a point.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    parameter: &'a Parameter,
+    /// How many values it has.
+    size: u64,
+    /// What a digit counts.
+    weight: u128,
 }
 
-impl Walk<'_> {
-    /// Goes on at a place in the order of parents, below the values chosen so far. `None` if there are too many points.
-    fn on(&mut self, place: usize, chosen: &mut Params, number: u128) -> Option<()> {
-        let Some(&index) = self.space.parents_first.get(place) else {
-            self.found.push(number);
-            return (self.found.len() <= self.most).then_some(());
-        };
-        let parameter = &self.space.parameters[index];
-        if !is_active(parameter, chosen) {
-            return self.on(place + 1, chosen, number);
+/// The numbers of all points, parents chosen before children, so that what is inactive is not branched on; `None` if they
+/// are more than `most`. A loop and no recursion: there may be more parameters than a stack has room for.
+fn walk(steps: &[Step], most: usize) -> Option<Vec<u128>> {
+    let mut found = vec![];
+    let mut chosen = Params::new();
+    let mut number = 0;
+    // One for each step taken; `None` where it is inactive.
+    let mut digits: Vec<Option<u64>> = vec![];
+    loop {
+        for Step { parameter, .. } in &steps[digits.len()..] {
+            let active = is_active(parameter, &chosen);
+            if active {
+                chosen.insert(parameter.name.clone(), parameter.domain.nth(0)?);
+            }
+            digits.push(active.then_some(0));
         }
-        for digit in 0..parameter.domain.size()? {
-            chosen.insert(parameter.name.clone(), parameter.domain.nth(digit)?);
-            self.on(place + 1, chosen, number + u128::from(digit) * self.weights[index])?;
+        found.push(number);
+        if found.len() > most {
+            return None;
         }
-        chosen.remove(&parameter.name);
-        Some(())
+        // Back to the last step that has another value.
+        loop {
+            let Some(last) = digits.pop() else { return Some(found) };
+            let Some(digit) = last else { continue };
+            let Step { parameter, size, weight } = steps[digits.len()];
+            if digit + 1 < size {
+                chosen.insert(parameter.name.clone(), parameter.domain.nth(digit + 1)?);
+                digits.push(Some(digit + 1));
+                number += weight;
+                break;
+            }
+            chosen.remove(&parameter.name);
+            number -= u128::from(digit) * weight;
+        }
     }
 }

@@ -72,15 +72,6 @@ pub enum Outcome {
     Infeasible,
 }
 
-/// A trial whose outcome is not known yet.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pending {
-    /// Which trial.
-    pub trial: TrialId,
-    /// Its values.
-    pub params: Params,
-}
-
 /// The right to train one trial over a range of resource, on one slot, once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lease {

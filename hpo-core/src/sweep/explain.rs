@@ -4,9 +4,11 @@
 //! [`Sweep::barriers`]), so it explains every rule. An event that cannot concern the trial costs O(1), one on a
 //! rung while the trial is paused O(its rivals).
 mod moment;
+mod outlook;
 mod stand;
 
 pub use moment::{Moment, Rival, Start, What};
+pub use outlook::Outlook;
 pub use stand::{Alternative, Stand};
 
 use super::Sweep;
@@ -32,6 +34,8 @@ struct Before {
     reported: Option<(Resource, Loss)>,
     /// The highest rung where it was compared.
     compared: Option<Resource>,
+    /// The rung that it was last let go on to by what was predicted there.
+    predicted: Option<Resource>,
     /// The rung where it waits for a promotion, and whether it is among those that go on.
     paused: Option<(Resource, bool)>,
     hopeless: bool,
@@ -125,6 +129,7 @@ impl Story<'_> {
                     self.stopped(*resource, *loss);
                 } else {
                     self.compared();
+                    self.predicted(*resource);
                 }
             }
             Event::Reached { resource, checkpoint, .. } => self.reached(*resource, checkpoint.as_ref()),
@@ -185,6 +190,15 @@ impl Story<'_> {
         }
     }
 
+    /// If its newest report was enough to look ahead from, what was seen. An attempt that repeats the report is not judged again.
+    fn predicted(&mut self, resource: Resource) {
+        let outlook = Outlook::of(self.sweep, self.trial.id, resource);
+        if let Some(outlook) = outlook.filter(|outlook| self.before.predicted != Some(outlook.to)) {
+            self.before.predicted = Some(outlook.to);
+            self.say(What::Predicted { resource, outlook });
+        }
+    }
+
     fn stopped(&mut self, resource: Resource, loss: Loss) {
         let stand = Stand::of(self.sweep, self.trial.id, resource);
         if let Some(stand) = &stand {
@@ -192,7 +206,8 @@ impl Story<'_> {
         }
         // A place with which it would go on is not why it was stopped.
         let stand = stand.filter(|stand| !stand.goes_on);
-        self.say(What::Stopped { resource, metric: self.metric(loss), stand });
+        let outlook = Outlook::of(self.sweep, self.trial.id, resource);
+        self.say(What::Stopped { resource, metric: self.metric(loss), stand, outlook });
     }
 
     fn saved(&mut self, checkpoint: Option<&Checkpoint>) {
@@ -216,7 +231,7 @@ impl Story<'_> {
 
     /// Others came to the rung where it waits, or went.
     fn rivals_moved(&mut self, event: &Event) {
-        let Some((rung, inside)) = self.before.paused.filter(|_| may_move(event)) else { return };
+        let Some((rung, inside)) = self.before.paused.filter(|_| self.may_move(event)) else { return };
         let Some(now) = Stand::goes_on_at(self.sweep, self.trial.id, rung).filter(|now| *now != inside) else { return };
         let Some(stand) = Stand::of(self.sweep, self.trial.id, rung) else { return };
         self.before.paused = Some((rung, now));
@@ -225,6 +240,16 @@ impl Story<'_> {
             _ => None,
         };
         self.say(if now { What::CameIn { by, stand } } else { What::PushedOut { by, stand } });
+    }
+
+    /// Whether `event` may change who goes on from some rung: someone came to that one, or to one on which it depends; or
+    /// someone is out, by a stop in mid-round, too, or will not come.
+    fn may_move(&self, event: &Event) -> bool {
+        match event {
+            Event::Reached { .. } | Event::Ended { .. } | Event::WorkerLost { .. } | Event::Exhausted { .. } => true,
+            Event::Reported { trial, .. } => self.sweep.trial(*trial).is_some_and(|trial| trial.state == State::Stopped),
+            _ => false,
+        }
     }
 
     fn hope(&mut self) {
@@ -279,10 +304,4 @@ impl Story<'_> {
             by => What::LostLead { by },
         });
     }
-}
-
-/// Whether `event` may change who goes on from some rung: someone came to that one, or to one on which it depends; or
-/// someone is out or will not come, and a barrier has fallen.
-fn may_move(event: &Event) -> bool {
-    matches!(event, Event::Reached { .. } | Event::Ended { .. } | Event::WorkerLost { .. } | Event::Exhausted { .. })
 }

@@ -18,7 +18,7 @@ pub mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 
-pub use action::{Action, EndReason, Lease, Observation, Outcome, Pending};
+pub use action::{Action, EndReason, Lease, Observation, Outcome};
 pub use event::{Checkpoint, End, Event, FailureKind, Held, Slot};
 pub use rejection::Rejection;
 pub use spec::{Budget, Patience, SweepSpec};
@@ -139,15 +139,6 @@ impl Sweep {
         self.trials.iter().flat_map(Trial::observations)
     }
 
-    /// Trials whose outcome is not known yet, in order. O(their number), not of all trials.
-    #[must_use]
-    pub fn pending(&self) -> Vec<Pending> {
-        let waiting = self.interrupted.iter().chain(&self.fresh).copied();
-        let open: BTreeSet<TrialId> = waiting.chain(self.fleet.busy().map(|(_, trial)| trial)).collect();
-        let trials = open.iter().filter_map(|id| self.trials.get(*id));
-        trials.map(|trial| Pending { trial: trial.id, params: trial.params.clone() }).collect()
-    }
-
     /// The specification.
     #[must_use]
     pub fn spec(&self) -> &SweepSpec {
@@ -202,13 +193,6 @@ impl Sweep {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
-    }
-
-    /// Where a trial stands on the rung of its newest result, and that rung's resource.
-    #[must_use]
-    pub fn standing(&self, id: TrialId) -> Option<(Resource, Standing)> {
-        let &(resource, _) = self.trials.get(id)?.results.last()?;
-        self.standing_at(id, resource).map(|standing| (resource, standing))
     }
 
     /// Where a trial stands on the rung at `resource`.

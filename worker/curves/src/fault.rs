@@ -121,6 +121,16 @@ pub enum TableFault {
 #[cfg(feature = "surrogate")]
 #[derive(Debug, thiserror::Error)]
 pub enum SurrogateFault {
+    /// More units than can be predicted at once.
+    #[error(
+        "max_resource = {longest} is more than a surrogate can predict at once: at most {most}; count in larger units (`fidelity_step`)"
+    )]
+    TooLong {
+        /// The one given.
+        longest: hpo_core::Resource,
+        /// The most.
+        most: hpo_core::Resource,
+    },
     /// A file cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Unreadable {

@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hpo_core::job::CurvesJob;
+use hpo_core::job::{CurvesJob, TEST};
 use hpo_core::sweep::event::FailureKind;
 use hpo_core::{Goal, Params, Resource, Seed};
-use hpo_curves::{Curve, CurveFault, Curves, Stop};
+use hpo_curves::{Curve, CurveFault, Curves, Point, Stop};
 use serde::{Deserialize, Serialize};
 
 use super::Epoch;
@@ -96,11 +96,14 @@ impl Bench {
                 _ => break,
             }
         }
-        let metrics = self.curves.metrics(&trial.curve, unit).map_err(|stop| match stop {
+        let mut metrics = self.curves.metrics(&trial.curve, unit).map_err(|stop| match stop {
             Stop::Fails { unit, kind: FailureKind::NotFinite } => CurvesFault::Diverged { unit },
             Stop::Fails { unit, kind } => CurvesFault::Fails { unit, kind },
             Stop::Ends { longest } => CurvesFault::Ended { longest },
         })?;
+        if let Ok(Point { test: Some(test), .. }) = trial.curve.at(unit) {
+            metrics.0.entry(TEST.to_owned()).or_insert(test);
+        }
         trial.state.resource = unit;
         Ok(Epoch::Done(metrics))
     }

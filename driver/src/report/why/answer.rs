@@ -90,11 +90,14 @@ impl Why {
     pub(super) fn stopped(&self) -> String {
         let id = self.of.trial;
         let last = self.of.moments.iter().rev().find_map(|moment| match &moment.what {
-            What::Stopped { resource, metric, stand } => Some((*resource, *metric, stand.as_ref())),
+            What::Stopped { resource, metric, stand, outlook } => Some((*resource, *metric, stand.as_ref(), outlook.as_ref())),
             _ => None,
         });
-        let Some((resource, metric, stand)) = last else { return format!("Trial {id} was stopped") };
+        let Some((resource, metric, stand, outlook)) = last else { return format!("Trial {id} was stopped") };
         let head = format!("Trial {id} was stopped at resource {resource}");
+        if let Some(outlook) = outlook {
+            return format!("{head}, on the way to {}: {}", outlook.to, self.predicted(outlook));
+        }
         let scheduler = self.sweep.spec().scheduler.name();
         let Some(stand) = stand else { return format!("{head} by the scheduler `{scheduler}`, with {}", self.measured(metric)) };
         let stood = format!("it stood {} of {}", ordinal(stand.rank), stand.population);

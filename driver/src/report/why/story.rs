@@ -2,11 +2,11 @@
 use std::fmt::Write as _;
 
 use hpo_core::sweep::FailureKind;
-use hpo_core::sweep::explain::{Stand, Start, What};
+use hpo_core::sweep::explain::{Outlook, Stand, Start, What};
 
 use super::super::words;
 use super::answer::{from, place_of};
-use super::{Why, ordinal, time};
+use super::{Why, apart, ordinal, time};
 
 impl Why {
     pub(super) fn story_text(&self) -> String {
@@ -52,7 +52,18 @@ impl Why {
                 let place = stand.as_ref().filter(|_| !known).map_or(String::new(), |stand| format!(", being {}", self.among(stand)));
                 format!("promoted to resource {to}{place}")
             }
-            What::Stopped { resource, metric, stand } => {
+            What::Predicted { resource, outlook } => {
+                format!("let go on at resource {resource} to {}: {}", outlook.to, self.predicted(outlook))
+            }
+            What::Stopped { resource, metric, outlook: Some(outlook), .. } => {
+                format!(
+                    "stopped at resource {resource}, {}, on the way to {}: {}",
+                    self.measured(*metric),
+                    outlook.to,
+                    self.predicted(outlook)
+                )
+            }
+            What::Stopped { resource, metric, stand, .. } => {
                 let place = stand.as_ref().map_or(String::new(), |stand| format!(", {}", self.among(stand)));
                 format!("stopped at resource {resource}: {}{place}", self.measured(*metric))
             }
@@ -65,6 +76,23 @@ impl Why {
             What::LostLead { by: None } => "no longer counts as the best of the sweep".to_owned(),
             other => outside(other),
         }
+    }
+
+    /// `val_loss 0.61000 was predicted there, 0.58000 at best; it needed val_loss < 0.55000, what the 3rd best of 12 had (10
+    /// there, 2 out)`.
+    pub(super) fn predicted(&self, of: &Outlook) -> String {
+        let (at_best, cutoff) = apart(of.at_best, of.cutoff);
+        let seen = match (of.predicted.is_finite(), of.predicted == of.at_best) {
+            (false, _) => format!("its {} was not finite", self.metric_name()),
+            (_, true) => format!("{} {at_best} was predicted there", self.metric_name()),
+            (_, false) => format!("{} was predicted there, {at_best} at best", self.measured(of.predicted)),
+        };
+        let place = if of.quota == 1 { "best".to_owned() } else { format!("{} best", ordinal(of.quota)) };
+        let out = match of.population - of.came {
+            0 => String::new(),
+            out => format!(" ({} there, {out} out)", of.came),
+        };
+        format!("{seen}; it needed {} {} {cutoff}, what the {place} of {} had{out}", self.metric_name(), self.beats(), of.population)
     }
 
     /// `12th of 31, of whom the best 10 go on (val_loss <= 0.41370)`.

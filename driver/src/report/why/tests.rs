@@ -1,6 +1,7 @@
 //! Told of small sweeps with a known history.
+use hpo_core::schedule::{Anchor, Ladder, SchedulerSpec};
 use hpo_core::sweep::Budget;
-use hpo_core::sweep::explain::{Alternative, Moment};
+use hpo_core::sweep::explain::{Alternative, Moment, Outlook};
 use hpo_core::sweep::idle::RungBarrier;
 use hpo_core::{Event, Goal, SweepSpec};
 use insta::assert_snapshot;
@@ -91,7 +92,7 @@ fn stopped_by_a_cutoff_and_held_up_by_a_barrier() {
     let with = |eta, cutoff: f64| Alternative { eta, quota: None, cutoff: Some(cutoff), goes_on: stand.metric <= cutoff };
     let etas = vec![with(2, 0.95), with(3, 0.8), with(4, 0.7)];
     let stand = Stand { quota: None, cutoff: Some(0.8), barrier: None, bracket: 0, goes_on: false, etas, ..stand };
-    let stopped = What::Stopped { resource: Resource(1), metric: stand.metric, stand: Some(stand) };
+    let stopped = What::Stopped { resource: Resource(1), metric: stand.metric, stand: Some(stand), outlook: None };
     why.of.moments = vec![Moment { at: Stamp(4_500), what: stopped }];
     assert_eq!(why.stopped(), "Trial 1 was stopped at resource 1: it stood 2nd of 4; it needed val_loss <= 0.80000 and had 0.90000");
     assert_eq!(why.story_text(), "  4s 500ms  stopped at resource 1: val_loss 0.90000, 2nd of 4; to go on takes val_loss <= 0.80000\n");
@@ -105,6 +106,37 @@ What another eta would have decided on that rung, at that moment, with these riv
 A sweep with another eta would have had other rungs, trials and rivals: this is not what it would have found.
 "
     );
+}
+
+/// One slot and one bracket of 14 of a rule that looks ahead: trials are judged at 2 and at 10.
+fn ahead(goal: Goal) -> World {
+    let ladder = Ladder::anchored(Anchor::Top, Resource(4), Resource(64), 4).unwrap();
+    let scheduler = SchedulerSpec::Swift { ladder, decide_at: 0.5, margin: 1.0 };
+    let mut world = World::new(SweepSpec { goal, scheduler, budget: Budget { max_trials: Some(14), ..Budget::default() }, ..spec() });
+    world.will_join(1_000, 1, "node1-100");
+    world.run(u64::MAX)
+}
+
+/// Whoever a rule stops that looks ahead is told what it predicted, and whoever it lets go on, too.
+#[test]
+fn stopped_by_what_was_predicted() {
+    let mut told = vec![];
+    for goal in [Goal::Minimize, Goal::Maximize] {
+        let world = ahead(goal);
+        let all: Vec<Why> = (0..14).map(|trial| why(&world, trial, false).unwrap()).collect();
+        let stopped: Vec<&Why> = all.iter().filter(|why| why.trial().state == State::Stopped).collect();
+        assert!(stopped.len() > 2, "{goal:?}: {}", stopped.len());
+        let let_on = all.iter().find(|why| why.of.moments.iter().any(|moment| matches!(moment.what, What::Predicted { .. })));
+        told.push(format!("{goal:?}"));
+        told.extend(stopped.iter().map(|why| why.answer()));
+        told.extend([let_on.unwrap().text(), stopped[0].text()]);
+    }
+    let mut diverged = why(&ahead(Goal::Maximize), 8, false).unwrap();
+    let Some(Moment { what: What::Stopped { outlook: Some(outlook), .. }, .. }) = diverged.of.moments.last_mut() else { unreachable!() };
+    *outlook = Outlook { predicted: f64::NEG_INFINITY, at_best: f64::NEG_INFINITY, quota: 1, ..*outlook };
+    let answer = "Trial 8 was stopped at resource 2, on the way to 4: its val_loss was not finite; it needed val_loss > 1.00000, what the best of 8 had";
+    assert_eq!(diverged.stopped(), answer);
+    assert_snapshot!("ahead", told.join("\n"));
 }
 
 #[test]

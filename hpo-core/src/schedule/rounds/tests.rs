@@ -35,7 +35,7 @@ fn a_rung_closes_when_all_are_in_and_ties_go_to_the_older_trial() {
     assert_eq!((rounds.promoted(), rounds.lost()), (vec![], vec![]), "one may still enter");
     rounds.take_in(3..4);
     let before = rounds.standing(0, TrialId(0)).unwrap();
-    assert_eq!((before.population, before.quota, before.cutoff), (3, Some(1), Some(Loss::new(1.0))));
+    assert_eq!((before.population, before.quota, before.cutoff), (3, Some(2), Some(Loss::new(1.0))), "of four, two go on");
     assert_eq!(rounds.standing(0, TrialId(3)), None, "not there yet");
     rounds.report(0, &[(3, 2.0)]);
     assert_eq!((rounds.promoted(), rounds.lost()), (vec![(0, 1), (1, 1)], vec![2, 3]));

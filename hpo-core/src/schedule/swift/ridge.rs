@@ -222,9 +222,13 @@ mod tests {
         let flat = Ridge::fit(vec![vec![1.0]; 4], 1, &[2.0; 4]).unwrap();
         assert_eq!((flat.predict(vec![1.0]), flat.predict(vec![7.0]), flat.error()), (2.0, 2.0, 0.0));
         assert!(Ridge::fit(vec![], 0, &[]).is_none());
-        for huge in [1e308, 1e200] {
-            let fit = Ridge::fit(vec![vec![huge], vec![-huge], vec![huge]], 1, &[huge, -huge, 0.0]);
-            assert!(fit.is_none_or(|fit| fit.error().is_finite()));
+        let fit = |x: f64, y: f64| Ridge::fit(vec![vec![x], vec![-x], vec![x]], 1, &[y, -y, 0.0]);
+        assert!(fit(1e308, 1.0).is_none(), "the inputs lie farther apart than a float can say");
+        assert!(fit(1.0, 1.7e308).is_none(), "and so do the targets");
+        let (large, small) = (fit(1e200, 1e200).unwrap(), fit(1.0, 1.0).unwrap());
+        assert!(near(large.error() / 1e200, small.error()) && small.error() > 0.5, "{} {}", large.error(), small.error());
+        for x in [-1.0, 0.5, 1.0] {
+            assert!(near(large.predict(vec![x * 1e200]) / 1e200, small.predict(vec![x])));
         }
     }
 

@@ -187,3 +187,16 @@ fn a_circle_is_found_beside_other_faults_and_named_by_a_parameter_on_it() {
     assert!(faults.iter().any(|fault| fault.parameter == "lost" && matches!(fault.kind, SpaceFaultKind::NoParent { .. })));
     assert_eq!(faults.len(), 2);
 }
+
+#[test]
+fn forty_thousand_constants_make_no_points_and_need_no_stack() {
+    let mut all: Vec<Parameter> = (0..40_000).map(|name| parameter(&name.to_string(), Domain::Constant(0.into()))).collect();
+    all[20_000].domain = Domain::Bool;
+    // A constant that is there with one value only, and on which another hangs.
+    all[30_000].when.insert("20000".to_owned(), vec![true.into()]);
+    all[39_999].domain = Domain::Int { low: 1, high: 3, fold: Fold::Linear, step: 1 };
+    all[39_999].when.insert("30000".to_owned(), vec![0.into()]);
+    let space = Space::new(all).unwrap();
+    assert_eq!(space.points(4), Some(vec![0, 3, 4, 5]));
+    assert_eq!(space.points(3), None);
+}

@@ -1,7 +1,7 @@
 //! What can happen to a trial. Metrics are in the user's direction.
 use serde::{Serialize, Serializer};
 
-use super::Stand;
+use super::{Outlook, Stand};
 use crate::sweep::{EndReason, FailureKind, Lease, Sweep};
 use crate::{Attempt, Resource, SlotId, Stamp, TrialId};
 
@@ -45,6 +45,13 @@ pub enum What {
         /// Where it stood there.
         stand: Stand,
     },
+    /// On its way to a rung it was judged by what it would come to there, and let go on.
+    Predicted {
+        /// Where it was.
+        resource: Resource,
+        /// What was predicted.
+        outlook: Outlook,
+    },
     /// It waited among those that go on, and is not among them any more.
     PushedOut {
         /// Whose result did that, if one did.
@@ -74,6 +81,9 @@ pub enum What {
         metric: f64,
         /// Where it stood among those that it was compared with.
         stand: Option<Stand>,
+        /// What was predicted for it, if that is why.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outlook: Option<Outlook>,
     },
     /// No future promotes it any more.
     HopeLost {

@@ -2,7 +2,7 @@
 use serde::Serialize;
 
 use super::Rival;
-use crate::schedule::{Place, Standing};
+use crate::schedule::{AshaStop, Place, SchedulerSpec, Standing};
 use crate::sweep::Sweep;
 use crate::sweep::idle::RungBarrier;
 use crate::{Goal, Loss, Resource, TrialId};
@@ -99,21 +99,22 @@ fn goes_on(standing: &Standing, loss: Loss) -> bool {
 #[derive(Clone, Copy)]
 struct Rule {
     eta: u32,
-    /// It compares with a percentile; else it counts places, or does not ask for eta at all.
-    percentile: bool,
+    /// It compares with a quantile; else it counts places, or does not ask for eta at all.
+    quantile: bool,
     goal: Goal,
 }
 
 impl Rule {
     fn of(sweep: &Sweep) -> Self {
         let spec = sweep.spec();
-        Self { eta: spec.scheduler.ladder().eta(), percentile: spec.scheduler.name() == "asha-stop", goal: spec.goal }
+        let quantile = matches!(spec.scheduler, SchedulerSpec::AshaStop { .. });
+        Self { eta: spec.scheduler.ladder().eta(), quantile, goal: spec.goal }
     }
 
     /// What each eta would decide on `own`, the sweep's own as it did.
     fn alternatives(self, standing: &Standing, rivals: &[Place], own: Place) -> Vec<Alternative> {
         // Where nobody goes on though enough stand there, something else than eta holds them back.
-        let asks = standing.quota.map_or(self.percentile, |quota| quota > 0 || standing.population < self.eta as usize);
+        let asks = standing.quota.map_or(self.quantile, |quota| quota > 0 || standing.population < self.eta as usize);
         if !asks {
             return vec![];
         }
@@ -133,34 +134,25 @@ impl Rule {
             let last = quota.checked_sub(1).and_then(|last| rivals.get(last));
             (Some(quota), last.map(|&(loss, _)| loss), standing.rank < quota)
         } else {
-            let cutoff = percentile(rivals, own, eta);
+            let cutoff = AshaStop::cutoff_among(rivals, own.1, eta);
             (None, cutoff, cutoff.is_none_or(|cutoff| own.0 <= cutoff))
         };
         Alternative { eta, quota, cutoff: cutoff.map(|loss| self.goal.metric(loss)), goes_on }
     }
 }
 
-/// What ASHA by stopping compares with: the 1/eta quantile, by linear interpolation, of the losses that came before
-/// `own`. None for the first.
-fn percentile(rivals: &[Place], own: Place, eta: u32) -> Option<Loss> {
-    let before: Vec<Loss> = rivals.iter().filter(|rival| **rival != own).map(|&(loss, _)| loss).collect();
-    let last = before.len().checked_sub(1)?;
-    let (at, rest) = (last / eta as usize, last % eta as usize);
-    let low = before[at];
-    // Whatever is not finite ranks last, and so does what lies between it and a finite loss.
-    let between = |high: Loss| Loss::new(low.get() + rest as f64 / f64::from(eta) * (high.get() - low.get()));
-    Some(if rest == 0 { low } else { between(before[at + 1]) })
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::schedule::{Ladder, Scheduler};
 
     fn places(losses: &[f64]) -> Vec<Place> {
         losses.iter().enumerate().map(|(id, &loss)| (Loss::new(loss), TrialId(id as u32))).collect()
     }
 
-    const RULE: Rule = Rule { eta: 3, percentile: false, goal: Goal::Maximize };
+    const RULE: Rule = Rule { eta: 3, quantile: false, goal: Goal::Maximize };
 
     #[test]
     fn places_are_counted_with_each_eta_among_those_that_have_not_diverged() {
@@ -183,22 +175,34 @@ mod tests {
         assert_eq!(RULE.alternatives(&too_few, &rivals[..2], rivals[0]).len(), 4);
         let median = Standing { quota: None, cutoff: Some(Loss::new(2.0)), ..held_back };
         assert!(RULE.alternatives(&median, &rivals, rivals[0]).is_empty());
-        let stops = Rule { percentile: true, ..RULE }.alternatives(&median, &rivals, rivals[2]);
+        let stops = Rule { quantile: true, ..RULE }.alternatives(&median, &rivals, rivals[2]);
         assert_eq!(stops.iter().map(|with| (with.eta, with.goes_on)).collect::<Vec<_>>(), [(2, false), (3, false), (4, false), (5, false)]);
         assert_eq!(stops[0].cutoff, Some(-1.5));
     }
 
-    #[test]
-    fn a_percentile_is_interpolated_among_those_before() {
-        let places =
-            |losses: &[f64]| -> Vec<Place> { losses.iter().enumerate().map(|(id, &loss)| (Loss::new(loss), TrialId(id as u32))).collect() };
-        let rivals = places(&[1.0, 2.0, 4.0, 9.0]);
-        let of = |own: usize, eta| percentile(&rivals, rivals[own], eta).map(Loss::get);
-        // Without the last: 1, 2, 4, whose median is 2 and whose lower quartile 1.5.
-        assert_eq!((of(3, 2), of(3, 4)), (Some(2.0), Some(1.5)));
-        assert_eq!(of(0, 2), Some(4.0));
-        assert_eq!(percentile(&rivals[..1], rivals[0], 2), None, "the first passes");
-        let diverged = places(&[1.0, f64::INFINITY, 3.0]);
-        assert!(!percentile(&diverged, diverged[2], 2).unwrap().is_finite());
+    proptest! {
+        /// What a scheduler with that eta says of the same records, bit for bit.
+        #[test]
+        fn a_quantile_with_another_eta_is_that_of_a_scheduler_with_it(
+            losses in prop::collection::vec(prop_oneof![8 => -3.0..3.0, 1 => Just(f64::NAN), 1 => Just(0.5)], 1..40),
+            pick in any::<prop::sample::Index>(),
+        ) {
+            let at = Resource(1);
+            let own = TrialId(pick.index(losses.len()) as u32);
+            let told = |eta| {
+                let mut rule = AshaStop::new(&Ladder::new(at, Resource(1000), eta).unwrap());
+                for (&loss, id) in losses.iter().zip(0..) {
+                    rule.reported(TrialId(id), at, Loss::new(loss));
+                }
+                (rule.standing(0, own).unwrap(), rule.rivals(0, own))
+            };
+            let (standing, rivals) = told(3);
+            let place = rivals[standing.rank];
+            for with in (Rule { quantile: true, ..RULE }).alternatives(&standing, &rivals, place) {
+                let cutoff = told(with.eta).0.cutoff;
+                prop_assert_eq!(with.cutoff.map(f64::to_bits), cutoff.map(|loss| RULE.goal.metric(loss).to_bits()));
+                prop_assert_eq!(with.goes_on, cutoff.is_none_or(|cutoff| place.0 <= cutoff));
+            }
+        }
     }
 }

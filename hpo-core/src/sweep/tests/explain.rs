@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::schedule::{Barrier, Promotion, Rung, Scheduler, Verdict};
-use crate::sweep::explain::{Explain, Explanation, Rival, Stand, What};
+use crate::sweep::explain::{Explain, Explanation, Outlook, Rival, Stand, What};
 
 /// The histories of some trials, from a sweep that begins as `sweep` did.
 fn replayed(world: &World, mut sweep: Sweep, trials: impl IntoIterator<Item = u32>) -> Vec<Explanation> {
@@ -29,6 +29,12 @@ fn place(stand: &Stand) -> String {
     format!("{} is {}/{} at {}, quota {quota} cutoff {cutoff}: {goes_on}", stand.metric, stand.rank, stand.population, stand.resource)
 }
 
+/// `5.000..5.500 at 4, best 2 of 8 (7 came) cutoff 3`: metric with and without leeway, rung, quota, population.
+fn predicted(of: &Outlook) -> String {
+    let Outlook { to, predicted, at_best, cutoff, quota, came, population } = of;
+    format!("{at_best:.3}..{predicted:.3} at {to}, best {quota} of {population} ({came} came) cutoff {cutoff}")
+}
+
 /// The moments in a few words each, without states that come and go.
 fn story(of: &Explanation) -> Vec<String> {
     let by = |by: &Option<Rival>| by.map_or("nobody".to_owned(), |by| format!("{} with {}", by.trial, by.metric));
@@ -42,7 +48,11 @@ fn story(of: &Explanation) -> Vec<String> {
             What::PushedOut { by: rival, stand } => format!("out by {}: {}", by(rival), place(stand)),
             What::CameIn { by: rival, stand } => format!("in by {}: {}", by(rival), place(stand)),
             What::Promoted { to, stand } => format!("promoted to {to}: {}", place(stand.as_ref()?)),
-            What::Stopped { resource, metric, stand } => {
+            What::Predicted { resource, outlook } => format!("judged at {resource}: {}", predicted(outlook)),
+            What::Stopped { resource, metric, outlook: Some(outlook), .. } => {
+                format!("stopped at {resource} with {metric}: {}", predicted(outlook))
+            }
+            What::Stopped { resource, metric, stand, .. } => {
                 format!("stopped at {resource} with {metric}: {}", stand.as_ref().map_or("-".to_owned(), place))
             }
             What::HopeLost { stand } => format!("no hope: {}", place(stand.as_ref()?)),
@@ -272,6 +282,60 @@ fn stopped_in_mid_lease_and_waiting_with_a_rung() {
     world.report(3, 2, 1.0);
     let by_another_rule = ["lease 1: 0..3 Fresh", "compared: 7 is 1/4 at 1, quota - cutoff 7: in", "stopped at 2 with -1: -"];
     assert_eq!(story(&replayed(&world, Double::sweep(spec), [3])[0]), by_another_rule);
+}
+
+/// Swift, margin 1, as `goal` has it: a first bracket of 16 to 4, then to 16, decided at 2 and at 10.
+fn swift(goal: Goal) -> SweepSpec {
+    let ladder = Ladder::anchored(crate::schedule::Anchor::Top, Resource(4), Resource(64), 4).unwrap();
+    SweepSpec { goal, scheduler: SchedulerSpec::Swift { ladder, decide_at: 0.5, margin: 1.0 }, ..spec(16) }
+}
+
+/// On one slot trials that fall from `loss` + 0.5 or so at 2 to `loss` at 4; whoever is stopped at 2 comes no further.
+fn fall(world: &mut World, first: u32, losses: &[f64]) {
+    for (trial, loss) in (first..).zip(losses) {
+        world.suggest_all();
+        world.report(trial, 2, loss + 0.5 + 0.01 * f64::from(trial % 3));
+        if world.state(trial) != State::Stopped {
+            world.report(trial, 4, *loss);
+            let reached = |trial: TrialId, attempt, seq| {
+                let checkpoint = Some(checkpoint(trial.0, 4));
+                Event::Reached { trial, attempt, seq, resource: Resource(4), checkpoint }
+            };
+            world.word(trial, reached);
+        }
+    }
+}
+
+#[test]
+fn who_is_stopped_in_mid_round_is_told_what_was_predicted() {
+    let mut world = World::new(swift(Goal::Maximize));
+    world.join(ONE, 1, vec![]);
+    fall(&mut world, 0, &[0.0, -1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0, -8.0, -3.0, f64::NAN]);
+    let of = |trial| story(&explained(&world, trial));
+    let eighth = [
+        "lease 1: 0..4 Fresh",
+        "judged at 2: 7.999..7.988 at 4, best 2 of 8 (8 came) cutoff 6",
+        "compared: 8 is 1/9 at 4, quota 4 cutoff 5: in",
+    ];
+    assert_eq!(of(8), eighth);
+    assert_eq!(of(9)[1..], ["stopped at 2 with 2.5: 3.022..3.010 at 4, best 3 of 9 (9 came) cutoff 6"]);
+    assert_eq!(of(10)[1..], ["stopped at 2 with NaN: -inf..-inf at 4, best 3 of 10 (9 came) cutoff 6"]);
+}
+
+/// A rung that waits for all counts those on their way in, so who is stopped there makes no place for others.
+#[test]
+fn a_stop_in_mid_round_moves_nobody_and_who_pushes_out_is_named() {
+    let mut world = World::new(swift(Goal::Minimize));
+    world.join(ONE, 1, vec![]);
+    fall(&mut world, 0, &[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0, 99.0]);
+    let told = [
+        "lease 1: 0..4 Fresh",
+        "judged at 2: 2.001..2.012 at 4, best 2 of 8 (8 came) cutoff 4",
+        "compared: 2 is 1/9 at 4, quota 4 cutoff 5: in",
+    ];
+    assert_eq!(story(&explained(&world, 8)), told);
+    fall(&mut world, 12, &[-1.0, -2.0]);
+    assert_eq!(story(&explained(&world, 8)).last().unwrap(), "out by 13 with -2: 2 is 5/14 at 4, quota 4 cutoff 1: out");
 }
 
 proptest! {

@@ -320,8 +320,8 @@ fn who_is_worse_than_the_cutoff_is_stopped_in_mid_lease_and_its_slot_is_free_at_
         metrics: Metrics::default(),
     };
     assert_eq!(world.sweep.admit(&stale), Err(Rejection::StaleAttempt));
-    let (resource, standing) = world.sweep.standing(TrialId(1)).unwrap();
-    assert_eq!((resource, standing.rank, standing.population, standing.cutoff), (Resource(1), 1, 2, Some(Loss::new(1.0))));
+    let standing = world.sweep.standing_at(TrialId(1), Resource(1)).unwrap();
+    assert_eq!((standing.rank, standing.population, standing.cutoff), (1, 2, Some(Loss::new(1.0))));
     world.suggest_all();
     assert_eq!(world.report(2, 1, 1.0), Vec::<String>::new(), "no worse than the best third");
     // From the first rung straight to the end: the rungs between are not looked at.

@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::encode::Input;
 use crate::curve::Recording;
 
-/// Curves that are kept; 52 units of six figures are 2.5 kB, so these are 40 MB of them.
-const KEPT: usize = 16_384;
+/// Figures that are kept: 40 MB of them, 16,000 curves of 52 units and six outputs.
+const KEPT: usize = 5_000_000;
 
 /// The curves of the latest inputs.
-#[derive(Default)]
-pub(super) struct Cache(Mutex<Known>);
+pub(super) struct Cache {
+    known: Mutex<Known>,
+    /// At most so many curves.
+    most: usize,
+}
 
 #[derive(Default)]
 struct Known {
@@ -20,23 +23,24 @@ struct Known {
 }
 
 impl Cache {
+    /// For curves of so many figures each.
+    pub(super) fn of_curves(figures: usize) -> Self {
+        Self { known: Mutex::default(), most: (KEPT / figures.max(1)).max(1) }
+    }
+
     pub(super) fn get(&self, input: &Input) -> Option<Arc<Recording>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).curves.get(input).cloned()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).curves.get(input).cloned()
     }
 
     pub(super) fn put(&self, input: Input, recording: Arc<Recording>) {
-        self.put_among(KEPT, input, recording);
-    }
-
-    fn put_among(&self, most: usize, input: Input, recording: Arc<Recording>) {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = &mut *guard;
         let input = Arc::new(input);
         // Two threads may have predicted the same.
         if known.curves.insert(Arc::clone(&input), recording).is_none() {
             known.order.push_back(input);
         }
-        while known.order.len() > most {
+        while known.order.len() > self.most {
             known.order.pop_front().and_then(|oldest| known.curves.remove(&oldest));
         }
     }
@@ -52,9 +56,9 @@ mod tests {
         let names = Arc::new(Names { columns: vec!["a".to_owned()], metric: 0, test: None, alias: "a".to_owned() });
         let recording = || Arc::new(Recording::new(Arc::clone(&names), Box::new([1.0]), 1.0));
         let input = |number: i32| Input { categorical: vec![number], continuous: vec![] };
-        let cache = Cache::default();
+        let cache = Cache::of_curves(KEPT / 2);
         for number in [1, 2, 2, 3] {
-            cache.put_among(2, input(number), recording());
+            cache.put(input(number), recording());
         }
         assert_eq!([1, 2, 3].map(|number| cache.get(&input(number)).is_some()), [false, true, true]);
     }

@@ -24,6 +24,9 @@ use model::Model;
 /// Seconds that the longest training takes at least: a clock that stands still tells nothing.
 pub const LEAST_SECONDS: f64 = 1e-3;
 
+/// Longest training that is predicted: each costs as many rows of input.
+pub const LONGEST: Resource = Resource(100_000);
+
 /// Curves of one model.
 pub struct Surrogate {
     encoder: Encoder,
@@ -40,6 +43,9 @@ impl Surrogate {
     /// # Errors
     /// If a file cannot be used, or the job names what is not there.
     pub fn open(job: &SurrogateJob, longest: Resource, metric: &str) -> Result<Self, SurrogateFault> {
+        if longest > LONGEST {
+            return Err(SurrogateFault::TooLong { longest, most: LONGEST });
+        }
         let output = |name: &String| {
             let place = job.outputs.iter().position(|output| output == name);
             place.ok_or_else(|| SurrogateFault::NoOutput { name: name.clone(), outputs: job.outputs.clone() })
@@ -53,7 +59,8 @@ impl Surrogate {
         let cost = job.cost.as_ref().map(output).transpose()?;
         let encoder = Encoder::open(job)?;
         let model = Model::open(job)?;
-        Ok(Self { encoder, model, names: Arc::new(names), cost, longest, cache: Cache::default() })
+        let cache = Cache::of_curves(longest.0 as usize * names.columns.len());
+        Ok(Self { encoder, model, names: Arc::new(names), cost, longest, cache })
     }
 
     fn predict(&self, params: &Params) -> Result<Arc<Recording>, SurrogateFault> {

@@ -218,3 +218,10 @@ fn parameters_that_are_no_input_are_explained() {
     ];
     assert_eq!(said, expected);
 }
+
+#[test]
+fn a_training_without_end_is_refused_before_it_is_predicted() {
+    let Some(job) = lcbench("3945") else { return };
+    let said = Surrogate::open(&job, Resource(LONGEST.0 + 1), "loss").err().unwrap().to_string();
+    assert!(said.contains("more than a surrogate can predict at once: at most 100000"), "{said}");
+}
