@@ -147,6 +147,13 @@ fn of_swift_the_plan_says_what_it_costs_at_most() {
 }
 
 #[test]
+fn of_pasha_the_plan_says_what_it_costs_at_least() {
+    let pasha = quickstart_with(&[("asha-promote", "pasha")]);
+    let plan = Plan::of(&pasha.spec).to_string();
+    assert!(plan.contains("at least") && plan.contains("Where curves cross it costs more"), "{plan}");
+}
+
+#[test]
 fn a_sweep_that_hardly_trains_a_trial_in_full_is_warned_of() {
     let warnings = |changes: &[(&str, &str)]| Plan::of(&quickstart_with(changes).spec).warnings;
     assert_eq!(warnings(&[]), [""; 0]);

@@ -54,6 +54,8 @@ pub struct Plan {
 pub enum Basis {
     /// Means over random orders of results.
     Orders,
+    /// The same for a rule that asks how curves cross, which these do not.
+    AtLeastOrders,
     /// The populations of the brackets: no order of results changes them.
     Brackets,
     /// The same, of which the rule saves a part by stopping trials in mid-round.
@@ -64,6 +66,7 @@ impl Basis {
     fn of(scheduler: &SchedulerSpec) -> Self {
         match scheduler {
             SchedulerSpec::Swift { .. } => Self::AtMostBrackets,
+            SchedulerSpec::Pasha { .. } | SchedulerSpec::Median { .. } => Self::AtLeastOrders,
             _ if scheduler.pass(None).is_some() => Self::Brackets,
             _ => Self::Orders,
         }
@@ -74,6 +77,7 @@ impl Basis {
         match self {
             Self::Orders | Self::Brackets => "about",
             Self::AtMostBrackets => "at most",
+            Self::AtLeastOrders => "at least",
         }
     }
 
@@ -81,6 +85,10 @@ impl Basis {
         match self {
             Self::Orders => {
                 "Expected: mean over random orders of results on one slot, if nothing fails and no other budget ends the sweep before."
+            }
+            Self::AtLeastOrders => {
+                "Expected: mean over random orders of results on one slot, each trial with the same rank on every rung, if nothing fails and \
+                 no other budget ends the sweep before. Where curves cross it costs more: twice as much is common. `hpo simulate` tells."
             }
             Self::Brackets => "Expected: what the brackets need on one slot, if nothing fails and no other budget ends the sweep before.",
             Self::AtMostBrackets => {
