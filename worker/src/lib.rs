@@ -3,8 +3,11 @@
 pub mod agent;
 pub mod checkpoint;
 pub mod connect;
+#[cfg(feature = "burn")]
 pub mod data;
+#[cfg(feature = "burn")]
 pub mod models;
+#[cfg(feature = "burn")]
 pub mod onnx;
 pub mod resources;
 pub mod session;

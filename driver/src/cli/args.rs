@@ -283,7 +283,7 @@ pub(super) enum Bench {
         workers: u32,
     },
     /// Training steps a second of a sweep file's model, with the trainer that sweeps use
-    #[cfg(feature = "worker")]
+    #[cfg(feature = "burn")]
     Train(BenchTrain),
 }
 

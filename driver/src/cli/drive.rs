@@ -69,7 +69,13 @@ fn frozen(run: &RunDir) -> Result<Checked, Failure> {
 #[cfg(feature = "worker")]
 fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
     let count = asked.or(checked.workers.local.map(|count| u16::try_from(count).unwrap_or(u16::MAX)));
-    super::work::check_device(&checked.job).or_exit(Exit::BadInput)?;
+    #[cfg(not(feature = "burn"))]
+    if matches!(checked.job.trainable, hpo_core::job::Trainable::Burn(_)) {
+        let why = anyhow::anyhow!("this hpo was built without the feature `burn`: its workers run programs and recorded curves, no models");
+        return Err(why).or_exit(Exit::BadInput);
+    }
+    #[cfg(feature = "burn")]
+    super::builtin::check_device(&checked.job).or_exit(Exit::BadInput)?;
     let places = super::work::places(count, &checked.job);
     LocalOptions::of_this_program(places, checked.job.grace_ms).context("cannot find this program to start workers").or_exit(Exit::BadInput)
 }

@@ -12,8 +12,8 @@ pub(super) fn load(file: &SweepFile) -> anyhow::Result<Checked> {
         checked = checked.with_seed(Seed(seed));
     }
     config::curves::probe(&checked)?;
-    #[cfg(feature = "worker")]
-    super::work::check_job(&checked)?;
+    #[cfg(feature = "burn")]
+    super::builtin::check_job(&checked)?;
     Ok(checked)
 }
 

@@ -7,6 +7,8 @@ macro_rules! say {
 
 mod args;
 mod bench;
+#[cfg(feature = "burn")]
+mod builtin;
 mod drive;
 mod exit;
 mod files;

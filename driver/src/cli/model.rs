@@ -1,10 +1,10 @@
 //! `export` and `predict`: the best trial as a verified ONNX model.
-#[cfg(feature = "worker")]
+#[cfg(feature = "burn")]
 pub(super) use with::*;
-#[cfg(not(feature = "worker"))]
+#[cfg(not(feature = "burn"))]
 pub(super) use without::*;
 
-#[cfg(feature = "worker")]
+#[cfg(feature = "burn")]
 mod with {
     use anyhow::{Context, anyhow};
     use hpo_core::job::{Job, Trainable};
@@ -174,17 +174,20 @@ mod with {
     }
 }
 
-#[cfg(not(feature = "worker"))]
+#[cfg(not(feature = "burn"))]
 mod without {
     use hpo_driver::config::Checked;
     use hpo_driver::rundir::RunDir;
 
     use crate::cli::args::{Export, Manners, Predict};
     use crate::cli::exit::{Exit, OrExit, Outcome};
-    use crate::cli::work::no_worker;
+
+    fn no_models() -> anyhow::Error {
+        anyhow::anyhow!("this hpo was built without the feature `burn`: it can neither export nor run models")
+    }
 
     pub(in crate::cli) fn export(_args: &Export, _manners: Manners) -> Outcome {
-        Err(no_worker()).or_exit(Exit::BadInput)
+        Err(no_models()).or_exit(Exit::BadInput)
     }
 
     /// Where no model can be read none is exported; a machine with the worker's half can do it later.
@@ -196,6 +199,6 @@ mod without {
     }
 
     pub(in crate::cli) fn predict(_args: &Predict, _manners: Manners) -> Outcome {
-        Err(no_worker()).or_exit(Exit::BadInput)
+        Err(no_models()).or_exit(Exit::BadInput)
     }
 }

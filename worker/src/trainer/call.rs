@@ -61,10 +61,14 @@ impl Call {
         };
         call.env.extend(gpu.map(|gpu| ("CUDA_VISIBLE_DEVICES".to_owned(), gpu.to_owned())));
         match &job.trainable {
+            #[cfg(feature = "burn")]
             Trainable::Burn(burn) => {
                 call.args.extend(["--job".into(), job_file.into()]);
                 call.env.extend(burn_environment(burn.device, gpu));
             }
+            // Without models of ours the trainer says so.
+            #[cfg(not(feature = "burn"))]
+            Trainable::Burn(_) => call.args.extend(["--job".into(), job_file.into()]),
             Trainable::Curves(_) => call.args.extend(["--job".into(), job_file.into()]),
             Trainable::Command(command) => {
                 let words = expand(&command.command, start)?;
@@ -83,6 +87,7 @@ impl Call {
     }
 }
 
+#[cfg(feature = "burn")]
 fn burn_environment(device: hpo_core::job::Device, gpu: Option<&str>) -> Vec<(String, String)> {
     use hpo_core::job::Device;
     // A slot without a GPU of its own does not take somebody else's.

@@ -1,7 +1,7 @@
 //! `hpo bench`: what the engine costs on this machine. Never a timed test: machines differ.
 mod apply;
 mod grpc;
-#[cfg(feature = "worker")]
+#[cfg(feature = "burn")]
 mod train;
 
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub(super) fn run(bench: &Bench, manners: Manners) -> Outcome {
             let rate = grpc::measure(*reports, *workers).or_exit(Exit::NoResult)?;
             say(&rate, manners).or_exit(Exit::NoResult)?;
         }
-        #[cfg(feature = "worker")]
+        #[cfg(feature = "burn")]
         Bench::Train(args) => {
             let rate = train::measure(args).or_exit(Exit::BadInput)?;
             say(&rate, manners).or_exit(Exit::NoResult)?;
