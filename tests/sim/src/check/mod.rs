@@ -1,0 +1,158 @@
+//! Judges of a simulated cluster, written apart from the code that they judge: they see the durable journal and what the
+//! world really did, and share no rule with hpo-core but its words.
+use hpo_core::sweep::event::Held;
+use hpo_core::{Resource, Seq, Stamp, SweepSpec, TrialId, WorkerId};
+use hpo_driver::journal::Record;
+
+/// Something that really happened, whoever was told of it. `at` is the true time, which no driver's clock need agree with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A worker process began, with so many slots.
+    WorkerBorn {
+        /// Who.
+        worker: WorkerId,
+        /// Thousandths of a GPU of each slot.
+        slots: Vec<u32>,
+    },
+    /// A worker process is dead, and its trainers with it.
+    WorkerDied {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// A driver process began; it has replayed the journal.
+    DriverBorn {
+        /// Its epoch.
+        epoch: u32,
+    },
+    /// A driver process is dead.
+    DriverDied {
+        /// Its epoch.
+        epoch: u32,
+    },
+    /// A driver sent a lease, after its record was durable (or so it must be).
+    LeaseSent {
+        /// To whom.
+        worker: WorkerId,
+        /// Which attempt.
+        held: Held,
+        /// Where it begins.
+        from: Resource,
+        /// Where it ends.
+        until: Resource,
+    },
+    /// A driver told a worker that a word is safe.
+    Acknowledged {
+        /// Whom.
+        worker: WorkerId,
+        /// Of which attempt.
+        held: Held,
+        /// Up to which word.
+        seq: Seq,
+    },
+    /// A trainer process began to work on an attempt.
+    TrainingBegan {
+        /// On which worker.
+        worker: WorkerId,
+        /// Which attempt.
+        held: Held,
+        /// From where.
+        from: Resource,
+        /// The state that it read, by content; none from the start or in place.
+        checkpoint: Option<String>,
+    },
+    /// A trainer process works on an attempt no more: it ended its part, was told to, failed or died.
+    TrainingEnded {
+        /// On which worker.
+        worker: WorkerId,
+        /// Which attempt.
+        held: Held,
+    },
+    /// A trainer has trained one more unit.
+    Trained {
+        /// On which worker.
+        worker: WorkerId,
+        /// Which attempt.
+        held: Held,
+        /// Units behind it now.
+        resource: Resource,
+    },
+    /// A state is in the store.
+    Stored {
+        /// By content.
+        id: String,
+        /// Of which trial.
+        trial: TrialId,
+        /// After so many units.
+        resource: Resource,
+    },
+    /// A state was deleted from the store.
+    Removed {
+        /// By content.
+        id: String,
+    },
+    /// A state was damaged by the world, not by us.
+    Damaged {
+        /// By content.
+        id: String,
+    },
+}
+
+/// What a world was made of.
+#[derive(Clone, Debug)]
+pub struct Premises {
+    /// The sweep.
+    pub spec: SweepSpec,
+    /// Whether no fault was switched on.
+    pub faultless: bool,
+    /// Workers that there are at one time.
+    pub workers: usize,
+}
+
+/// How a world ended, after it was healed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Last {
+    /// The true time.
+    pub at: Stamp,
+    /// States in the store.
+    pub store: Vec<String>,
+}
+
+/// What a judge has found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{judge}: {what}")]
+pub struct Violation {
+    /// Which judge.
+    pub judge: &'static str,
+    /// What it has found, with trial, attempt, line.
+    pub what: String,
+}
+
+/// Looks at one promise.
+pub trait Judge {
+    /// A record has become durable. Each is seen once, in order, over all drivers.
+    ///
+    /// # Errors
+    /// If it breaks the promise.
+    fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        let _ = record;
+        Ok(())
+    }
+
+    /// Something happened.
+    ///
+    /// # Errors
+    /// If it breaks the promise.
+    fn fact(&mut self, at: Stamp, fact: &Fact) -> Result<(), Violation> {
+        let _ = (at, fact);
+        Ok(())
+    }
+
+    /// The sweep has ended and everyone has left.
+    ///
+    /// # Errors
+    /// If the end breaks the promise.
+    fn end(&mut self, last: &Last) -> Result<(), Violation> {
+        let _ = last;
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Plays whole clusters with faults on one thread: the production sweep, engine, journal and worker sessions under a virtual
+//! clock, network and disk. A seed says everything that happens, so that a failure is one line to replay.
+pub mod check;
