@@ -86,14 +86,29 @@ fn react(action: &Action, spec: &SweepSpec, events: &mut VecDeque<Event>) {
                 let value = figure(trial.0, resource);
                 let metrics: Metrics = [("val_loss".to_owned(), value)].into_iter().collect();
                 let resource = Resource(resource);
-                events.push_back(Event::Reported { trial, attempt, seq: next(), resource, loss: Loss::new(value), metrics });
+                events.push_back(Event::Reported {
+                    trial,
+                    attempt,
+                    seq: next(),
+                    after_ms: None,
+                    resource,
+                    loss: Loss::new(value),
+                    metrics,
+                });
             }
             let resource = lease.until;
-            events.push_back(Event::Reached { trial, attempt, seq: next(), resource, checkpoint: Some(checkpoint(trial.0, resource.0)) });
+            events.push_back(Event::Reached {
+                trial,
+                attempt,
+                seq: next(),
+                after_ms: None,
+                resource,
+                checkpoint: Some(checkpoint(trial.0, resource.0)),
+            });
         }
         Action::CallBack { held, .. } => {
             let how = End::Preempted { checkpoint: None };
-            events.push_back(Event::Ended { trial: held.trial, attempt: held.attempt, seq: Seq(u32::MAX), how });
+            events.push_back(Event::Ended { trial: held.trial, attempt: held.attempt, seq: Seq(u32::MAX), after_ms: None, how });
         }
         Action::Stop { .. } | Action::Forget { .. } | Action::Tell(_) | Action::Finish { .. } => {}
     }

@@ -170,7 +170,8 @@ impl Ledger {
     pub(crate) fn end(&mut self, slot: SlotId, at: Stamp, split: Split) {
         let Some(mut account) = self.open.get(&slot).copied() else { return };
         let Some(trial) = account.busy.take() else { return };
-        let at = account.until(at);
+        // Not before the last entry: what a worker measured may reach back behind it.
+        let at = account.until(at).max(account.since);
         let parts = Parts::of(account.since, at, split);
         let weight = account.weight;
         self.fixed.startup += weight * parts.startup;

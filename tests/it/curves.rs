@@ -1,4 +1,8 @@
 //! Trainings without a GPU, served by real workers.
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
 use crate::world::World;
 
 const SWEEP: &str = r#"
@@ -78,4 +82,26 @@ fn curves_that_do_not_fit_their_space_are_refused_before_anything_starts() {
         assert!(said.contains("branin takes two numbers") && said.contains("sweep.toml:13:2"), "{said}");
     }
     assert!(!world.run_dir().exists());
+}
+
+#[test]
+fn who_waits_for_a_dead_driver_is_idle_and_bills_no_trial() {
+    // Every unit takes half a second, so the books can be held against the reports.
+    let space = "x = { uniform = [-5.0, 10.0] }\ny = { uniform = [0.0, 15.0] }";
+    let world = world(space, "kind = 'synthetic'\nfunction = 'branin'\npace = 0.5");
+    let mut driver = world.start();
+    world.wait_for("training", |records| records.iter().filter(|record| record["event"] == "reported").count() >= 2);
+    driver.signal(Signal::SIGKILL);
+    driver.code();
+    // Both leases end meanwhile, and both workers wait.
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(world.done(&["resume", "run"]).status.code(), Some(0), "{}", world.said());
+    let report = world.audit();
+    let hours = &report["hours"];
+    let trained: f64 = ["winner", "explored", "stopped"].iter().filter_map(|use_of| hours[*use_of].as_f64()).sum::<f64>() * 3600.0;
+    let units = world.events("reported").len() as f64;
+    let (least, most) = (units * 0.5, units * 0.5 * 1.2 + 1.0);
+    assert!((least..most).contains(&trained), "{units} units of half a second were trained, and {trained:.1} s are booked: {hours}");
+    let idle = hours["idle"].as_f64().unwrap() * 3600.0;
+    assert!(idle > 8.0, "two workers waited for six seconds, but {idle:.1} s are idle: {hours}");
 }

@@ -75,7 +75,7 @@ impl Engine {
             warn!("trial {trial} attempt {attempt}: {message}");
             self.counters.nonsense += 1;
             let how = End::Failed { kind: FailureKind::Protocol, message };
-            let _ = self.offer(now, Event::Ended { trial, attempt, seq, how });
+            let _ = self.offer(now, Event::Ended { trial, attempt, seq, after_ms: None, how });
             self.answers.push((worker, FromDriver::Stop(Held { trial, attempt, slot })));
         }
         self.acknowledge(worker, Acknowledged { trial, attempt, seq });

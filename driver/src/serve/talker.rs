@@ -76,7 +76,7 @@ async fn say_all(out: mpsc::Sender<pb::FromWorker>, lease: Lease, metric: String
     let mut seq = Seq(0);
     let mut word = |about| {
         seq.0 += 1;
-        FromWorker::Word(Word { trial: lease.trial, attempt: lease.attempt, seq, about }).into()
+        FromWorker::Word(Word { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, about }).into()
     };
     for resource in (lease.from.0 + 1..=lease.until.0).map(Resource) {
         let metrics = [(metric.clone(), 1.0 / f64::from(resource.0))].into_iter().collect();

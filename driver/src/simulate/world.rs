@@ -235,14 +235,21 @@ impl<'a> World<'a> {
             }
             Step::Reached => {
                 let checkpoint = Some(state(run, self.setup.conditions.checkpoint));
-                let event = Event::Reached { trial: run.trial, attempt: run.attempt, seq: run.word(), resource: run.until, checkpoint };
+                let event = Event::Reached {
+                    trial: run.trial,
+                    attempt: run.attempt,
+                    seq: run.word(),
+                    after_ms: None,
+                    resource: run.until,
+                    checkpoint,
+                };
                 machine.end();
                 self.say(&event)
             }
             Step::Left => {
                 let checkpoint = (run.done > run.from).then(|| state(run, self.setup.conditions.checkpoint));
                 let how = End::Preempted { checkpoint };
-                let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), how };
+                let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), after_ms: None, how };
                 machine.end();
                 self.say(&event)
             }
@@ -256,7 +263,7 @@ impl<'a> World<'a> {
         // The sweep judges by the loss alone.
         let metrics = Metrics::default();
         let trial = run.trial;
-        let event = Event::Reported { trial, attempt: run.attempt, seq: run.word(), resource, loss, metrics };
+        let event = Event::Reported { trial, attempt: run.attempt, seq: run.word(), after_ms: None, resource, loss, metrics };
         run.done = resource;
         let wait = if resource == run.until {
             run.next = Step::Reached;
@@ -288,7 +295,7 @@ impl<'a> World<'a> {
             Stop::Ends { .. } => FailureKind::Setup,
         };
         let how = End::Failed { kind, message: stop.to_string() };
-        let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), how };
+        let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), after_ms: None, how };
         machine.end();
         self.say(&event)
     }

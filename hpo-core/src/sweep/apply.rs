@@ -72,20 +72,24 @@ impl Sweep {
         let now = self.now;
         let Some(trial) = self.trials.get_mut(id) else { return };
         trial.run.seq = seq;
+        let when = word.after().map_or(now, |after| trial.run.began.plus(after).min(now));
+        if word.is_last() {
+            trial.run.over = Some(when);
+        }
         match word {
             Event::Started { startup_ms, restore_ms, .. } => {
                 trial.run.startup_ms = *startup_ms;
                 trial.run.restore_ms = *restore_ms;
             }
             Event::Reported { resource, loss, .. } => {
-                trial.run.last = Some((*resource, *loss, now));
+                trial.run.last = Some((*resource, *loss, when));
                 if *resource > trial.trained {
                     self.tally.resource += u64::from(resource.0 - trial.trained.0);
                     trial.trained = *resource;
                     trial.lost = 0;
                     self.progressed(id, slot, *resource, *loss, out);
                 } else {
-                    trial.run.repeated = Some(now);
+                    trial.run.repeated = Some(when);
                 }
             }
             Event::Reached { resource, checkpoint, .. } => {
@@ -261,7 +265,8 @@ impl Sweep {
         trial.state = state;
         trial.lost_on = None;
         self.fleet.vacate(slot, in_memory);
-        self.ledger.end(slot, self.now, Split { startup: run.startup_ms, restore: run.restore_ms, repeated_until: run.repeated, ..split });
+        let end = run.over.unwrap_or(self.now);
+        self.ledger.end(slot, end, Split { startup: run.startup_ms, restore: run.restore_ms, repeated_until: run.repeated, ..split });
     }
 
     /// A new safe state; the one before it stays until the next, in case this one turns out damaged.

@@ -71,6 +71,10 @@ pub enum Event {
         /// Position among the messages of this attempt.
         #[serde(rename = "word")]
         seq: Seq,
+        /// Milliseconds from the lease's arrival to what is told here, by the worker's clock. The word may come late, because the
+        /// driver was away; the ledger counts what the worker did. `None` where nobody measured it: then it is now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_ms: Option<Millis>,
         /// What the trial has consumed so far, over all attempts.
         resource: Resource,
         /// The sweep's metric as a loss.
@@ -87,6 +91,9 @@ pub enum Event {
         /// Position among the messages of this attempt.
         #[serde(rename = "word")]
         seq: Seq,
+        /// As in [`Event::Reported`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_ms: Option<Millis>,
         /// The end of the lease.
         resource: Resource,
         /// Where the state is; `None` for a trainable that keeps none.
@@ -101,6 +108,9 @@ pub enum Event {
         /// Position among the messages of this attempt.
         #[serde(rename = "word")]
         seq: Seq,
+        /// As in [`Event::Reported`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_ms: Option<Millis>,
         /// How.
         how: End,
     },
@@ -214,5 +224,18 @@ impl Event {
             | Self::Ended { trial, attempt, seq, .. } => Some((trial, attempt, seq)),
             _ => None,
         }
+    }
+
+    /// Milliseconds from the arrival of the lease that it is about to what it tells, if the worker measured them.
+    pub(crate) fn after(&self) -> Option<Millis> {
+        match *self {
+            Self::Reported { after_ms, .. } | Self::Reached { after_ms, .. } | Self::Ended { after_ms, .. } => after_ms,
+            _ => None,
+        }
+    }
+
+    /// Whether nothing follows it about its attempt.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self, Self::Reached { .. } | Self::Ended { .. })
     }
 }

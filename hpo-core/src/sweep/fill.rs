@@ -52,7 +52,7 @@ impl Sweep {
             trial.attempt = Attempt(trial.attempt.0 + 1);
             trial.state = State::Leased { slot };
             trial.lost_on = None;
-            trial.run = Run { from: trial.resumes_at(), until: ladder.resource(trial.target), ..Run::default() };
+            trial.run = Run { began: self.now, from: trial.resumes_at(), until: ladder.resource(trial.target), ..Run::default() };
         }
         self.fleet.occupy(slot, id);
         self.ledger.begin(slot, id, self.now);

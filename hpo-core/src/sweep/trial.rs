@@ -69,6 +69,8 @@ pub struct Trial {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Run {
     pub(super) seq: Seq,
+    /// When it was given its slot.
+    pub(super) began: Stamp,
     pub(super) from: Resource,
     pub(super) until: Resource,
     /// The last report of this attempt.
@@ -77,6 +79,8 @@ pub(super) struct Run {
     pub(super) restore_ms: u64,
     /// When it last reported a resource that an attempt before it had reached, too.
     pub(super) repeated: Option<Stamp>,
+    /// When it ended, by its worker's clock: perhaps long before its word came.
+    pub(super) over: Option<Stamp>,
     /// It was told to leave.
     pub(super) called_back: bool,
 }

@@ -46,6 +46,8 @@ pub struct Word {
     pub attempt: Attempt,
     /// Position among the messages of this attempt, from 1.
     pub seq: Seq,
+    /// Milliseconds from the lease's arrival to what is told here, by the worker's clock: the word may reach the driver late.
+    pub after_ms: Option<Millis>,
     /// What.
     pub about: About,
 }
@@ -81,12 +83,14 @@ pub enum About {
 impl Word {
     /// The event that this word is, for a sweep that judges figures by `loss`.
     pub fn into_event(self, loss: impl FnOnce(&Metrics) -> Loss) -> Event {
-        let Self { trial, attempt, seq, about } = self;
+        let Self { trial, attempt, seq, after_ms, about } = self;
         match about {
             About::Started { startup_ms, restore_ms } => Event::Started { trial, attempt, seq, startup_ms, restore_ms },
-            About::Reported { resource, metrics } => Event::Reported { trial, attempt, seq, resource, loss: loss(&metrics), metrics },
-            About::Reached { resource, checkpoint } => Event::Reached { trial, attempt, seq, resource, checkpoint },
-            About::Ended(how) => Event::Ended { trial, attempt, seq, how },
+            About::Reported { resource, metrics } => {
+                Event::Reported { trial, attempt, seq, after_ms, resource, loss: loss(&metrics), metrics }
+            }
+            About::Reached { resource, checkpoint } => Event::Reached { trial, attempt, seq, after_ms, resource, checkpoint },
+            About::Ended(how) => Event::Ended { trial, attempt, seq, after_ms, how },
         }
     }
 }

@@ -73,6 +73,9 @@ pub struct Word {
     pub attempt: u32,
     #[prost(uint32, tag = "3")]
     pub seq: u32,
+    /// from the lease's arrival to what is told here, by the worker's clock: the word may come late
+    #[prost(uint64, optional, tag = "8")]
+    pub after_ms: ::core::option::Option<u64>,
     #[prost(oneof = "word::About", tags = "4, 5, 6, 7")]
     pub about: ::core::option::Option<word::About>,
 }

@@ -51,7 +51,7 @@ impl Bench {
 
     async fn word(&mut self) -> (u32, About) {
         match self.driver.next().await {
-            FromWorker::Word(Word { trial: TrialId(4), attempt: Attempt(1), seq, about }) => (seq.0, about),
+            FromWorker::Word(Word { trial: TrialId(4), attempt: Attempt(1), seq, about, .. }) => (seq.0, about),
             other => panic!("{other:?}"),
         }
     }

@@ -21,9 +21,9 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Keeps a word and sends it if the driver is there.
-    pub(super) fn say(&mut self, held: Held, about: About) {
-        let word = self.outbox.push(held, about);
+    /// Keeps a word about an attempt whose lease came at `arrived`, and sends it if the driver is there.
+    pub(super) fn say(&mut self, held: Held, arrived: Millis, about: About) {
+        let word = self.outbox.push(held, self.now.saturating_sub(arrived), about);
         if self.up {
             self.out.push(Output::Send(FromWorker::Word(word)));
         }

@@ -197,7 +197,7 @@ impl Session {
         let Some((_, job)) = &self.joined else { return };
         let mut desk = Desk { now, job, scratch: &self.config.scratch, outbox: &mut self.outbox, up, out };
         if let Some(end) = refused {
-            return desk.say(held(&lease), About::Ended(end));
+            return desk.say(held(&lease), now, About::Ended(end));
         }
         for slot in &mut self.slots {
             slot.supersede(lease.trial, &mut desk);

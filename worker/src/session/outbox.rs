@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hpo_core::sweep::event::Held;
-use hpo_core::{Attempt, Seq, TrialId};
+use hpo_core::{Attempt, Millis, Seq, TrialId};
 use hpo_wire::{About, Acknowledged, Word};
 
 /// Unacknowledged words by attempt, and how many words each attempt has said.
@@ -25,13 +25,13 @@ struct Letters {
 
 impl Outbox {
     /// Numbers a word and keeps it.
-    pub(super) fn push(&mut self, held: Held, about: About) -> Word {
+    pub(super) fn push(&mut self, held: Held, after_ms: Millis, about: About) -> Word {
         let Held { trial, attempt, slot } = held;
         let fresh = || Letters { slot, seq: 0, over: false, waiting: VecDeque::new() };
         let letters = self.attempts.entry((trial, attempt)).or_insert_with(fresh);
         letters.seq += 1;
         letters.over = matches!(about, About::Reached { .. } | About::Ended(_));
-        let word = Word { trial, attempt, seq: Seq(letters.seq), about };
+        let word = Word { trial, attempt, seq: Seq(letters.seq), after_ms: Some(after_ms), about };
         letters.waiting.push_back((self.said, word.clone()));
         self.said += 1;
         self.kept += 1;

@@ -11,7 +11,7 @@ use crate::trainer::protocol::Start;
 pub(super) struct Run {
     pub(super) lease: Lease,
     /// When the lease came.
-    arrived: Millis,
+    pub(super) arrived: Millis,
     /// Time spent on verifying the checkpoint.
     restore_ms: Millis,
     /// The last resource that was reported; at first what the trial has behind it.

@@ -54,8 +54,8 @@ impl Slot {
 
     /// A new attempt for this slot. If the driver thinks the slot free while something runs, that is of no use to it.
     pub(super) fn lease(&mut self, lease: Lease, desk: &mut Desk) {
-        if let Some((replaced, _)) = self.next.replace((lease, desk.now)) {
-            desk.say(held(&replaced), About::Ended(End::Stopped));
+        if let Some((replaced, arrived)) = self.next.replace((lease, desk.now)) {
+            desk.say(held(&replaced), arrived, About::Ended(End::Stopped));
         }
         self.give_up(desk);
         self.go_on(desk);
@@ -63,8 +63,8 @@ impl Slot {
 
     /// A newer attempt of this trial exists: nobody believes an older one.
     pub(super) fn supersede(&mut self, trial: TrialId, desk: &mut Desk) {
-        if let Some((old, _)) = self.next.take_if(|(lease, _)| lease.trial == trial) {
-            desk.say(held(&old), About::Ended(End::Stopped));
+        if let Some((old, arrived)) = self.next.take_if(|(lease, _)| lease.trial == trial) {
+            desk.say(held(&old), arrived, About::Ended(End::Stopped));
         }
         if self.run.as_ref().is_some_and(|run| run.lease.trial == trial) {
             self.give_up(desk);
@@ -73,8 +73,8 @@ impl Slot {
 
     /// Stops an attempt, or calls it back.
     pub(super) fn ask(&mut self, attempt: Held, what: Ask, desk: &mut Desk) {
-        if let Some((lease, _)) = self.next.take_if(|(lease, _)| held(lease) == attempt) {
-            desk.say(held(&lease), About::Ended(what.end()));
+        if let Some((lease, arrived)) = self.next.take_if(|(lease, _)| held(lease) == attempt) {
+            desk.say(held(&lease), arrived, About::Ended(what.end()));
         }
         let Some(run) = self.run.as_mut().filter(|run| run.held() == attempt) else { return };
         match run.stage {
@@ -200,7 +200,7 @@ impl Slot {
             (FromTrainer::Failed { .. }, Some(Ask::Stop)) => self.die(End::Stopped, desk),
             (FromTrainer::Started { restore_ms, .. }, _) => {
                 let (startup_ms, restore_ms) = run.beginnings(desk.now, restore_ms);
-                desk.say(run.held(), About::Started { startup_ms, restore_ms });
+                desk.say(run.held(), run.arrived, About::Started { startup_ms, restore_ms });
             }
             (FromTrainer::Report { resource, metrics }, _) => {
                 let resource = Resource(resource);
@@ -208,7 +208,7 @@ impl Slot {
                     return self.fail(FailureKind::Protocol, why, desk);
                 }
                 run.reported = resource;
-                desk.say(run.held(), About::Reported { resource, metrics });
+                desk.say(run.held(), run.arrived, About::Reported { resource, metrics });
             }
             (FromTrainer::Reached { resource, checkpoint, wrote_ms }, _) => {
                 let fault = run.fault_of_reached(Resource(resource)).or_else(|| run.fault_of_file(checkpoint.as_ref()));
@@ -249,7 +249,7 @@ impl Slot {
         if checkpoint.is_none() {
             desk.out.push(Output::Discard { file: run.file.clone() });
         }
-        desk.say(run.held(), About::Reached { resource, checkpoint });
+        desk.say(run.held(), run.arrived, About::Reached { resource, checkpoint });
         self.go_on(desk);
     }
 
@@ -385,7 +385,7 @@ impl Slot {
         if !matches!(end, End::Preempted { checkpoint: Some(_) }) {
             desk.out.push(Output::Discard { file: run.file.clone() });
         }
-        desk.say(run.held(), About::Ended(end));
+        desk.say(run.held(), run.arrived, About::Ended(end));
         self.go_on(desk);
     }
 }

@@ -87,8 +87,16 @@ impl World {
         for resource in lease.from.0 + 1..=lease.until.0 {
             let value = (x - 0.3).abs() + 1.0 / f64::from(resource);
             let metrics: Metrics = [("loss".to_owned(), value)].into_iter().collect();
-            self.say(&Event::Reported { trial, attempt, seq: next(), resource: Resource(resource), loss: Loss::new(value), metrics });
+            self.say(&Event::Reported {
+                trial,
+                attempt,
+                seq: next(),
+                after_ms: None,
+                resource: Resource(resource),
+                loss: Loss::new(value),
+                metrics,
+            });
         }
-        self.say(&Event::Reached { trial, attempt, seq: next(), resource: lease.until, checkpoint: None });
+        self.say(&Event::Reached { trial, attempt, seq: next(), after_ms: None, resource: lease.until, checkpoint: None });
     }
 }

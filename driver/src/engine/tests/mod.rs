@@ -97,7 +97,7 @@ fn held(lease: &Lease) -> Held {
 }
 
 fn word(lease: &Lease, seq: u32, about: About) -> FromWorker {
-    FromWorker::Word(Word { trial: lease.trial, attempt: lease.attempt, seq: Seq(seq), about })
+    FromWorker::Word(Word { trial: lease.trial, attempt: lease.attempt, seq: Seq(seq), after_ms: None, about })
 }
 
 fn report(lease: &Lease, seq: u32, resource: u32) -> FromWorker {

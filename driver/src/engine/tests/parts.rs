@@ -96,6 +96,7 @@ fn a_shared_checkpoint_goes_with_its_last_holder() {
         trial: TrialId(trial),
         attempt: Attempt(1),
         seq: Seq(1),
+        after_ms: None,
         resource: Resource(1),
         checkpoint: Some(shared.clone()),
     };

@@ -134,17 +134,17 @@ impl World {
             let metric = if self.broken.contains(&trial.0) { f64::NAN } else { fine };
             let (resource, loss) = (Resource(unit), self.sweep.spec().goal.loss(metric));
             let metrics: Metrics = [("val_loss".to_owned(), metric)].into_iter().collect();
-            self.will(at, Event::Reported { trial, attempt, seq, resource, loss, metrics });
+            self.will(at, Event::Reported { trial, attempt, seq, after_ms: None, resource, loss, metrics });
             if metric.is_nan() {
                 let how = End::Failed { kind: FailureKind::NotFinite, message: "the loss is not a number\u{1b}[31m <b>".to_owned() };
                 seq.0 += 1;
-                self.will(at + 1, Event::Ended { trial, attempt, seq, how });
+                self.will(at + 1, Event::Ended { trial, attempt, seq, after_ms: None, how });
                 return;
             }
         }
         seq.0 += 1;
         let checkpoint = Some(checkpoint(trial, lease.until));
-        self.will(at + 40, Event::Reached { trial, attempt, seq, resource: lease.until, checkpoint });
+        self.will(at + 40, Event::Reached { trial, attempt, seq, after_ms: None, resource: lease.until, checkpoint });
     }
 
     /// The attempt writes its state at its next report and leaves.
@@ -154,7 +154,7 @@ impl World {
         let Some((&when, &Event::Reported { trial, attempt, seq, resource, .. })) = next else { return };
         self.plan.retain(|at, event| *at <= when || !of(event));
         let checkpoint = Some(checkpoint(trial, resource));
-        self.will(when.0 + 40, Event::Ended { trial, attempt, seq: Seq(seq.0 + 1), how: End::Preempted { checkpoint } });
+        self.will(when.0 + 40, Event::Ended { trial, attempt, seq: Seq(seq.0 + 1), after_ms: None, how: End::Preempted { checkpoint } });
     }
 
     pub(in crate::report) fn header(&self) -> Header {

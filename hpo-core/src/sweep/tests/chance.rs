@@ -70,10 +70,12 @@ fn resume(world: &mut World, trial: u32, loss: f64) {
         }
     }
     let checkpoint = Some(checkpoint(trial, lease.until.0));
-    world.word(trial, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: lease.until, checkpoint });
+    world.word(trial, |trial, attempt, seq| Event::Reached { trial, attempt, seq, after_ms: None, resource: lease.until, checkpoint });
 }
 
 pub(super) fn step(world: &mut World, die: u8) {
+    // Also what no worker can have measured: more than the lease has lasted.
+    world.after = (die % 3 == 0).then_some(u64::from(die));
     let live: Vec<TrialId> = world.sweep.fleet.busy().map(|(_, trial)| trial).collect();
     let worker = if die & 1 == 0 { ONE } else { TWO };
     let pick = live.get(usize::from(die) % live.len().max(1)).copied();
@@ -91,7 +93,7 @@ pub(super) fn step(world: &mut World, die: u8) {
                 } else {
                     End::Preempted { checkpoint: None }
                 };
-                world.word(id.0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how });
+                world.word(id.0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how });
             }
         }
         _ => {

@@ -8,7 +8,7 @@ fn doubtful() -> SweepSpec {
 
 fn fail(world: &mut World, trial: u32) -> Vec<String> {
     let how = End::Failed { kind: FailureKind::Setup, message: "no such file".to_owned() };
-    world.word(trial, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how })
+    world.word(trial, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how })
 }
 
 #[test]
@@ -40,7 +40,13 @@ fn those_that_still_run_are_waited_for_and_a_report_ends_the_doubt() {
             assert_eq!(world.sweep.finished(), None, "one has reported: the others fail for themselves");
         } else {
             // An interrupted trial has not failed, and is tried again.
-            world.word(2, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Preempted { checkpoint: None } });
+            world.word(2, |trial, attempt, seq| Event::Ended {
+                trial,
+                attempt,
+                seq,
+                after_ms: None,
+                how: End::Preempted { checkpoint: None },
+            });
             assert!(matches!(world.state(2), State::Leased { .. }));
             assert_eq!(fail(&mut world, 2), ["finish: every trial failed at its start"]);
         }

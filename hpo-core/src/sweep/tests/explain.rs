@@ -166,9 +166,10 @@ fn lost_returned_preempted_failed_and_given_up() {
     world.say(Event::DriverStarted { epoch: 2 });
     // The lease that it does not know of is sent again, which is no new lease.
     world.join(ONE, 1, vec![]);
-    world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Preempted { checkpoint: None } });
-    let failed =
-        |kind| move |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Failed { kind, message: "no".to_owned() } };
+    world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Preempted { checkpoint: None } });
+    let failed = |kind| {
+        move |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Failed { kind, message: "no".to_owned() } }
+    };
     world.word(0, failed(FailureKind::Crash));
     world.word(0, failed(FailureKind::OutOfMemory));
     assert_eq!(
@@ -188,7 +189,7 @@ fn lost_returned_preempted_failed_and_given_up() {
     assert!(explained(&world, 0).stand.is_none());
     world.suggest_all();
     for _ in 0..3 {
-        world.word(1, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Lost });
+        world.word(1, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Lost });
     }
     let end = story(&explained(&world, 1)).pop().unwrap();
     assert_eq!(end, "Failed { kind: None, message: \"lost 3 times in a row without progress\", for_good: true }");
@@ -299,7 +300,7 @@ fn fall(world: &mut World, first: u32, losses: &[f64]) {
             world.report(trial, 4, *loss);
             let reached = |trial: TrialId, attempt, seq| {
                 let checkpoint = Some(checkpoint(trial.0, 4));
-                Event::Reached { trial, attempt, seq, resource: Resource(4), checkpoint }
+                Event::Reached { trial, attempt, seq, after_ms: None, resource: Resource(4), checkpoint }
             };
             world.word(trial, reached);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::schedule::{Ladder, SchedulerSpec};
 use crate::space::{Domain, Fold, Parameter};
-use crate::{Attempt, Goal, Loss, Metrics, Params, Resource, Seed, Seq, Space, Value};
+use crate::{Attempt, Goal, Loss, Metrics, Millis, Params, Resource, Seed, Seq, Space, Value};
 
 mod chance;
 mod doubt;
@@ -45,12 +45,15 @@ struct World {
     history: Vec<(Stamp, Event)>,
     leases: BTreeMap<TrialId, (Lease, Seq)>,
     asked: Vec<TrialId>,
+    /// What workers say of how long after its lease the next word's matter was.
+    after: Option<Millis>,
     out: Vec<Action>,
 }
 
 impl World {
     fn new(spec: SweepSpec) -> Self {
-        let mut world = Self { sweep: Sweep::new(spec), at: 0, history: vec![], leases: BTreeMap::new(), asked: vec![], out: vec![] };
+        let mut world =
+            Self { sweep: Sweep::new(spec), at: 0, history: vec![], leases: BTreeMap::new(), asked: vec![], after: None, out: vec![] };
         world.say(Event::DriverStarted { epoch: 1 });
         world
     }
@@ -93,7 +96,10 @@ impl World {
         let id = TrialId(trial);
         let (lease, seq) = self.leases.get_mut(&id).unwrap();
         seq.0 += 1;
-        let event = make(id, lease.attempt, *seq);
+        let mut event = make(id, lease.attempt, *seq);
+        if let Event::Reported { after_ms, .. } | Event::Reached { after_ms, .. } | Event::Ended { after_ms, .. } = &mut event {
+            *after_ms = self.after;
+        }
         self.say(event)
     }
 
@@ -103,6 +109,7 @@ impl World {
             trial,
             attempt,
             seq,
+            after_ms: None,
             resource: Resource(resource),
             loss: Loss::new(loss),
             metrics,
@@ -115,7 +122,14 @@ impl World {
             self.report(trial, resource, loss);
         }
         let checkpoint = Some(checkpoint(trial, lease.until.0));
-        let said = self.word(trial, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: lease.until, checkpoint });
+        let said = self.word(trial, |trial, attempt, seq| Event::Reached {
+            trial,
+            attempt,
+            seq,
+            after_ms: None,
+            resource: lease.until,
+            checkpoint,
+        });
         if self.leases[&TrialId(trial)].0 == lease {
             self.leases.remove(&TrialId(trial));
         }

@@ -30,7 +30,7 @@ fn play(scheduler: SchedulerSpec, max_trials: u32, slots: u16) -> (Sweep, u32) {
         let loss = f64::from(trial.0.wrapping_mul(2_654_435_761).wrapping_add(until.0 * 97) % 50);
         world.report(trial.0, until.0, loss);
         let checkpoint = Some(checkpoint(trial.0, until.0));
-        world.word(trial.0, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: until, checkpoint });
+        world.word(trial.0, |trial, attempt, seq| Event::Reached { trial, attempt, seq, after_ms: None, resource: until, checkpoint });
     }
     (world.sweep, idle)
 }
@@ -93,7 +93,7 @@ fn a_member_that_fails_does_not_stall_its_rung() {
         world.finish_lease(trial, f64::from(trial));
     }
     let how = End::Failed { kind: FailureKind::Crash, message: "no".to_owned() };
-    world.word(2, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how });
+    world.word(2, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how });
     let said = world.say(Event::WorkerLost { worker: ONE });
     assert_eq!(said, Vec::<String>::new(), "the last one is lost for good; nobody is there to go on");
     assert_eq!((world.state(2), world.state(3)), (State::Failed, State::Failed));

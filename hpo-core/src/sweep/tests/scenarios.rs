@@ -57,12 +57,14 @@ fn a_word_is_applied_once_and_only_the_newest_attempt_is_believed() {
     assert_eq!(world.state(0), State::Waiting);
     world.join(TWO, 1, vec![]);
     assert_eq!(world.leases[&TrialId(0)].0.attempt, Attempt(2));
-    let late = Event::Reached { trial: TrialId(0), attempt: old.0.attempt, seq: Seq(2), resource: Resource(1), checkpoint: None };
+    let late =
+        Event::Reached { trial: TrialId(0), attempt: old.0.attempt, seq: Seq(2), after_ms: None, resource: Resource(1), checkpoint: None };
     assert_eq!(world.sweep.admit(&late), Err(Rejection::StaleAttempt));
     let beyond = Event::Reported {
         trial: TrialId(0),
         attempt: Attempt(2),
         seq: Seq(1),
+        after_ms: None,
         resource: Resource(2),
         loss: Loss::new(0.0),
         metrics: Metrics::default(),
@@ -84,7 +86,7 @@ fn a_worker_thought_lost_that_comes_back_in_time_keeps_its_lease() {
     let held = Held { trial: TrialId(0), attempt: Attempt(1), slot: 0 };
     assert_eq!(world.join(ONE, 1, vec![held]), Vec::<String>::new());
     assert!(matches!(world.state(0), State::Leased { .. }));
-    world.word(0, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: Resource(1), checkpoint: None });
+    world.word(0, |trial, attempt, seq| Event::Reached { trial, attempt, seq, after_ms: None, resource: Resource(1), checkpoint: None });
     assert_eq!(world.state(0), State::Paused);
 }
 
@@ -104,9 +106,11 @@ fn preemption_costs_no_retry_and_failure_does() {
     world.join(ONE, 1, vec![]);
     world.suggest_all();
     for _ in 0..10 {
-        world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Preempted { checkpoint: None } });
+        world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Preempted { checkpoint: None } });
     }
-    let crash = |kind| move |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Failed { kind, message: "no".to_owned() } };
+    let crash = |kind| {
+        move |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Failed { kind, message: "no".to_owned() } }
+    };
     world.word(0, crash(FailureKind::Crash));
     assert!(matches!(world.state(0), State::Leased { .. }));
     let said = world.word(0, crash(FailureKind::Crash));
@@ -128,7 +132,7 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
     assert_eq!(world.leases[&TrialId(2)].0.from, Resource(1));
     let message = "checkpoint damaged".to_owned();
     let how = End::Failed { kind: FailureKind::Checkpoint, message };
-    let said = world.word(2, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how });
+    let said = world.word(2, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how });
     assert_eq!(said, ["lease 2.3 0..3 on 00000001/0"], "the fault may lie with the reader: nothing is deleted yet");
     let said = world.finish_lease(2, 0.5);
     assert!(said.contains(&"forget 2@1 0002-001".to_owned()), "{said:?}");
@@ -137,7 +141,7 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
 #[test]
 fn losses_in_a_row_end_a_trial_but_progress_forgives_them() {
     let mut world = World::new(spec(1));
-    let lose = |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Lost };
+    let lose = |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Lost };
     world.join(ONE, 1, vec![]);
     world.suggest_all();
     world.word(0, lose);
@@ -169,8 +173,14 @@ fn budgets_call_back_what_runs_and_then_end() {
             world.say(Event::Ticked)
         };
         assert_eq!(said, ["call back 0.1 on 00000001/0", "call back 1.1 on 00000001/1"]);
-        world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Preempted { checkpoint: None } });
-        let said = world.word(1, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Preempted { checkpoint: None } });
+        world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Preempted { checkpoint: None } });
+        let said = world.word(1, |trial, attempt, seq| Event::Ended {
+            trial,
+            attempt,
+            seq,
+            after_ms: None,
+            how: End::Preempted { checkpoint: None },
+        });
         assert_eq!(said.last().unwrap(), &format!("finish: {why}"));
         world.say(Event::WorkerLeft { worker: ONE });
     }
@@ -183,7 +193,7 @@ fn a_drained_sweep_goes_on_where_it_was() {
     world.suggest_all();
     assert_eq!(world.say(Event::DrainAsked), ["call back 0.1 on 00000001/0"]);
     assert!(!world.sweep.drained());
-    world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Preempted { checkpoint: None } });
+    world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Preempted { checkpoint: None } });
     assert!(world.sweep.drained());
     world.say(Event::WorkerLeft { worker: ONE });
     world.say(Event::DriverStarted { epoch: 2 });
@@ -198,7 +208,7 @@ fn the_ledger_books_each_millisecond_once_and_in_its_place() {
     world.word(0, |trial, attempt, seq| Event::Started { trial, attempt, seq, startup_ms: 4, restore_ms: 2 });
     world.finish_lease(0, 1.0); // 40 started, 50 report, 60 reached: 30 = 4 startup + 2 restore + 1 checkpoint + 23 training
     world.suggest_all(); // lease at 70: 10 idle
-    world.word(1, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how: End::Lost }); // 10 redone; leased again
+    world.word(1, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Lost }); // 10 redone; leased again
     world.finish_lease(1, 2.0); // 80 to 100: 1 checkpoint, 19 training; the sweep ends
     world.say(Event::WorkerLeft { worker: ONE }); // 10 drain
     let uses = world.sweep.view().uses;
@@ -258,7 +268,7 @@ fn a_trial_that_fails_after_its_best_report_is_not_the_winner() {
     world.suggest_all();
     world.report(2, 1, 0.5);
     let how = End::Failed { kind: FailureKind::NotFinite, message: "nan".to_owned() };
-    world.word(2, |trial, attempt, seq| Event::Ended { trial, attempt, seq, how });
+    world.word(2, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how });
     assert_eq!(world.sweep.view().best.unwrap().trial, TrialId(1));
 }
 
@@ -277,7 +287,7 @@ fn a_checkpoint_at_or_beyond_the_end_of_the_lease_is_refused() {
     world.join(ONE, 1, vec![]);
     world.suggest_all();
     let how = End::Preempted { checkpoint: Some(checkpoint(0, 1)) };
-    let event = Event::Ended { trial: TrialId(0), attempt: Attempt(1), seq: Seq(1), how };
+    let event = Event::Ended { trial: TrialId(0), attempt: Attempt(1), seq: Seq(1), after_ms: None, how };
     assert_eq!(world.sweep.admit(&event), Err(Rejection::OutsideLease));
 }
 
@@ -288,7 +298,14 @@ fn training_that_an_earlier_attempt_had_done_is_booked_as_redone() {
     for trial in 0..3 {
         world.suggest_all();
         world.report(trial, 1, 1.0 + f64::from(trial));
-        let last = world.word(trial, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: Resource(1), checkpoint: None });
+        let last = world.word(trial, |trial, attempt, seq| Event::Reached {
+            trial,
+            attempt,
+            seq,
+            after_ms: None,
+            resource: Resource(1),
+            checkpoint: None,
+        });
         // A program that keeps no state begins anew when it is promoted.
         assert_eq!(last.iter().any(|act| act == "lease 0.2 0..3 on 00000001/0"), trial == 2);
     }
@@ -296,7 +313,7 @@ fn training_that_an_earlier_attempt_had_done_is_booked_as_redone() {
     world.report(0, 1, 1.0);
     world.report(0, 2, 1.0);
     world.report(0, 3, 1.0);
-    world.word(0, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: Resource(3), checkpoint: None });
+    world.word(0, |trial, attempt, seq| Event::Reached { trial, attempt, seq, after_ms: None, resource: Resource(3), checkpoint: None });
     let after = world.sweep.view().uses;
     assert_eq!(after.redone - before.redone, 10 * 1000, "the first of three reports, ten milliseconds");
 }
@@ -315,6 +332,7 @@ fn who_is_worse_than_the_cutoff_is_stopped_in_mid_lease_and_its_slot_is_free_at_
         trial: TrialId(1),
         attempt: Attempt(1),
         seq: Seq(9),
+        after_ms: None,
         resource: Resource(2),
         loss: Loss::new(0.0),
         metrics: Metrics::default(),
@@ -326,8 +344,57 @@ fn who_is_worse_than_the_cutoff_is_stopped_in_mid_lease_and_its_slot_is_free_at_
     assert_eq!(world.report(2, 1, 1.0), Vec::<String>::new(), "no worse than the best third");
     // From the first rung straight to the end: the rungs between are not looked at.
     world.report(2, 9, 5.0);
-    world.word(2, |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: Resource(9), checkpoint: None });
+    world.word(2, |trial, attempt, seq| Event::Reached { trial, attempt, seq, after_ms: None, resource: Resource(9), checkpoint: None });
     assert_eq!(world.sweep.finished(), Some(EndReason::Complete));
     let view = world.sweep.view();
     assert_eq!((view.trials.stopped, view.trials.finished, view.trials.paused, view.resource), (1, 2, 0, 9 + 1 + 9));
+}
+
+#[test]
+fn a_worker_that_waits_for_a_dead_driver_is_idle_and_its_trial_is_not_billed() {
+    let mut world = World::new(spec(2));
+    world.join(ONE, 1, vec![]); // at 20
+    world.suggest_all(); // leased at 30
+    let held = Held { trial: TrialId(0), attempt: Attempt(1), slot: 0 };
+    // The driver dies and comes back 1 s later; the worker had done its part 15 ms after the lease.
+    world.at += 1000;
+    world.say(Event::DriverStarted { epoch: 2 }); // at 1040
+    world.join(ONE, 1, vec![held]); // at 1050
+    world.after = Some(12);
+    world.report(0, 1, 0.5);
+    world.after = Some(15);
+    world.word(0, |trial, attempt, seq| Event::Reached {
+        trial,
+        attempt,
+        seq,
+        after_ms: None,
+        resource: Resource(1),
+        checkpoint: Some(Checkpoint { wrote_ms: 2, ..checkpoint(0, 1) }),
+    });
+    let uses = world.sweep.view().uses;
+    let milli = |ms: u64| ms * 1000;
+    assert_eq!(uses.reserved, milli(1070 - 20));
+    assert_eq!((uses.winner, uses.checkpoint), (milli(13), milli(2)), "fifteen milliseconds were worked");
+    assert_eq!(uses.idle, uses.reserved - milli(15), "and the rest waited");
+    assert_eq!(world.sweep.ledger.trained(TrialId(0)), milli(13));
+}
+
+#[test]
+fn training_that_was_lost_is_counted_by_the_workers_clock() {
+    let ladder = Ladder::new(Resource(3), Resource(9), 3).unwrap();
+    let mut world = World::new(SweepSpec { scheduler: SchedulerSpec::AshaPromote { ladder }, ..spec(2) });
+    world.join(ONE, 1, vec![]);
+    world.suggest_all(); // leased at 30
+    world.after = Some(4);
+    world.report(0, 1, 0.5); // at 40
+    let held = Held { trial: TrialId(0), attempt: Attempt(1), slot: 0 };
+    world.at += 500;
+    world.say(Event::DriverStarted { epoch: 2 });
+    world.join(ONE, 1, vec![held]);
+    world.after = Some(9);
+    let checkpoint = Some(checkpoint(0, 1));
+    world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Preempted { checkpoint } });
+    let uses = world.sweep.view().uses;
+    // From the report that the state holds to the end, without the writing.
+    assert_eq!(uses.redone, 4 * 1000, "{uses:?}");
 }

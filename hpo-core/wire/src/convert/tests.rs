@@ -63,10 +63,11 @@ fn from_a_worker() -> impl Strategy<Value = FromWorker> {
             version,
         },
     );
-    let word = (any::<(u32, u32, u32)>(), about()).prop_map(|((trial, attempt, seq), about)| Word {
+    let word = (any::<(u32, u32, u32, Option<u64>)>(), about()).prop_map(|((trial, attempt, seq, after_ms), about)| Word {
         trial: TrialId(trial),
         attempt: Attempt(attempt),
         seq: Seq(seq),
+        after_ms,
         about,
     });
     prop_oneof![
@@ -150,7 +151,7 @@ proptest! {
 fn figures_that_are_not_finite_travel() {
     let metrics: Metrics = [("loss".to_owned(), f64::NAN)].into_iter().collect();
     let about = About::Reported { resource: Resource(1), metrics };
-    let word = pb::Word::from(Word { trial: TrialId(0), attempt: Attempt(1), seq: Seq(1), about });
+    let word = pb::Word::from(Word { trial: TrialId(0), attempt: Attempt(1), seq: Seq(1), after_ms: None, about });
     let heard = Word::try_from(pb::Word::decode(&word.encode_to_vec()[..]).unwrap()).unwrap();
     let event = heard.into_event(|metrics| Loss::new(metrics.get("loss").unwrap()));
     assert!(matches!(event, hpo_core::Event::Reported { loss, .. } if loss.get().is_nan()), "{event:?}");
@@ -160,7 +161,7 @@ fn figures_that_are_not_finite_travel() {
 fn every_bad_input_has_its_fault() {
     let worker = |said| FromWorker::try_from(pb::FromWorker { said });
     let driver = |said| from_driver(pb::FromDriver { said }, WorkerId(1));
-    let word = |about| worker(Some(pb::from_worker::Said::Word(pb::Word { trial: 1, attempt: 1, seq: 1, about })));
+    let word = |about| worker(Some(pb::from_worker::Said::Word(pb::Word { trial: 1, attempt: 1, seq: 1, after_ms: None, about })));
     let ended = |how| word(Some(pb::word::About::Ended(pb::Ended { how })));
     let failed = |kind| ended(Some(pb::ended::How::Failed(pb::Failed { kind, message: String::new() })));
     let hello = |worker_id: &str| worker(Some(pb::from_worker::Said::Hello(pb::Hello { worker: worker_id.into(), ..Default::default() })));

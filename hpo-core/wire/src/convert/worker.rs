@@ -64,7 +64,7 @@ impl TryFrom<pb::Hello> for Hello {
 
 impl From<Word> for pb::Word {
     fn from(word: Word) -> Self {
-        let Word { trial, attempt, seq, about } = word;
+        let Word { trial, attempt, seq, after_ms, about } = word;
         let about = match about {
             About::Started { startup_ms, restore_ms } => word::About::Started(pb::Started { startup_ms, restore_ms }),
             About::Reported { resource, metrics } => word::About::Reported(pb::Reported { resource: resource.0, metrics: metrics.0 }),
@@ -73,7 +73,7 @@ impl From<Word> for pb::Word {
             }
             About::Ended(how) => word::About::Ended(how_it_ended(how)),
         };
-        Self { trial: trial.0, attempt: attempt.0, seq: seq.0, about: Some(about) }
+        Self { trial: trial.0, attempt: attempt.0, seq: seq.0, about: Some(about), after_ms }
     }
 }
 
@@ -90,7 +90,7 @@ fn how_it_ended(how: End) -> pb::Ended {
 impl TryFrom<pb::Word> for Word {
     type Error = ConvertFault;
     fn try_from(word: pb::Word) -> Result<Self, ConvertFault> {
-        let pb::Word { trial, attempt, seq, about } = word;
+        let pb::Word { trial, attempt, seq, about, after_ms } = word;
         let about = match required("Word.about", about)? {
             word::About::Started(pb::Started { startup_ms, restore_ms }) => About::Started { startup_ms, restore_ms },
             word::About::Reported(pb::Reported { resource, metrics }) => {
@@ -106,6 +106,6 @@ impl TryFrom<pb::Word> for Word {
                 How::Lost(pb::Lost {}) => End::Lost,
             }),
         };
-        Ok(Self { trial: TrialId(trial), attempt: Attempt(attempt), seq: Seq(seq), about })
+        Ok(Self { trial: TrialId(trial), attempt: Attempt(attempt), seq: Seq(seq), after_ms, about })
     }
 }

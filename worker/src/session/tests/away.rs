@@ -30,6 +30,21 @@ fn words_wait_for_the_driver_and_are_said_again_in_order_until_acknowledged() {
 }
 
 #[test]
+fn a_word_that_is_said_late_tells_when_it_became_true() {
+    let mut bench = Bench::burn(1);
+    bench.now = 1_000;
+    bench.training(0);
+    bench.now = 1_700;
+    bench.said(0, report(1));
+    assert_eq!(bench.after, Some(700));
+    bench.on(Input::Disconnected);
+    bench.now = 90_000;
+    bench.on(Input::Connected);
+    bench.on(welcome(&burn_job()));
+    assert_eq!(bench.after, Some(700), "however late");
+}
+
+#[test]
 fn an_attempt_is_held_until_its_last_word_is_acknowledged() {
     let mut bench = Bench::burn(1);
     let attempt = bench.training(0);

@@ -23,6 +23,8 @@ const STALL: Millis = 60_000;
 struct Bench {
     session: Session,
     now: Millis,
+    /// Of the last word that was sent; what is returned lacks it, for few tests are about it.
+    after: Option<Millis>,
 }
 
 impl Bench {
@@ -39,7 +41,7 @@ impl Bench {
             farewell_ms: 10_000,
             words_max: 10,
         };
-        let mut bench = Self { session: Session::new(config, Seed(1).rng()), now: 0 };
+        let mut bench = Self { session: Session::new(config, Seed(1).rng()), now: 0, after: None };
         let mut out = Vec::new();
         bench.session.begin(0, &mut out);
         assert_eq!(out, [Output::Connect { after_ms: 0 }]);
@@ -66,6 +68,11 @@ impl Bench {
     fn on(&mut self, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         self.session.step(self.now, input, &mut out);
+        for output in &mut out {
+            if let Output::Send(FromWorker::Word(word)) = output {
+                self.after = word.after_ms.take();
+            }
+        }
         out
     }
 
@@ -192,7 +199,7 @@ fn report(resource: u32) -> FromTrainer {
 }
 
 fn word(trial: u32, attempt: u32, seq: u32, about: About) -> Output {
-    Output::Send(FromWorker::Word(Word { trial: TrialId(trial), attempt: Attempt(attempt), seq: Seq(seq), about }))
+    Output::Send(FromWorker::Word(Word { trial: TrialId(trial), attempt: Attempt(attempt), seq: Seq(seq), after_ms: None, about }))
 }
 
 fn reported(trial: u32, attempt: u32, seq: u32, resource: u32) -> Output {
