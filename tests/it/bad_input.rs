@@ -23,6 +23,25 @@ fn a_sweep_file_with_faults_starts_nothing() {
 }
 
 #[test]
+fn a_program_that_is_not_here_starts_nothing_and_is_only_mentioned_by_check() {
+    let (head, _) = SWEEP.split_once("[trial]").unwrap();
+    let world = World::new(&format!("{head}[trial]\nkind = 'command'\ncommand = ['no-such-trainer', '{{lr}}']\n[workers]\nlocal = 1\n"));
+    let phrases = ["there is no program `no-such-trainer` on this machine", "sweep.toml:", "PATH"];
+    refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &phrases);
+    assert!(!world.run_dir().exists());
+    refused(&world, &["check", "sweep.toml"], 0, &phrases);
+}
+
+#[test]
+fn what_is_printed_to_a_full_disk_is_a_failure() {
+    let world = World::new(SWEEP);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = world.hpo(&["schema"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write to standard output"), "{output:?}");
+}
+
+#[test]
 fn what_is_not_a_run_folder_is_said_to_be_none() {
     let world = World::new(SWEEP);
     for command in ["resume", "status", "report", "verify", "export"] {

@@ -76,6 +76,7 @@ fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure>
     }
     #[cfg(feature = "burn")]
     super::builtin::check_device(&checked.job).or_exit(Exit::BadInput)?;
+    config::program::find(checked).or_exit(Exit::BadInput)?;
     let places = super::work::places(count, &checked.job);
     LocalOptions::of_this_program(places, checked.job.grace_ms).context("cannot find this program to start workers").or_exit(Exit::BadInput)
 }

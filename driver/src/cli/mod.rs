@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use args::{Command, Hpo, Manners};
 use clap::Parser;
-use exit::{Failure, Outcome};
+use exit::{Exit, Failure, Outcome};
 
 /// Reads the arguments, does as told, and says how it went in words and in the exit code.
 pub(crate) fn main() -> ExitCode {
@@ -69,6 +69,8 @@ fn print(text: &str) {
             std::process::exit(0);
         }
         eprintln!("error: cannot write to standard output: {fault}");
+        // Whoever wanted these words does not have them.
+        std::process::exit(Exit::NoResult as i32);
     }
 }
 

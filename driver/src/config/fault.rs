@@ -58,6 +58,15 @@ impl Faults {
         Self { file: checked.source.clone(), faults: vec![Fault::at(&text, span, message, None)], text: text.clone() }
     }
 
+    /// What was found wrong with one key.
+    pub(super) fn of_key(checked: &Checked, section: &str, key: &str, message: String, help: String) -> Self {
+        let text = checked.text.clone();
+        let (file, _) = DeTable::parse_recoverable(&text);
+        let section = file.get_ref().get(section).and_then(|section| section.get_ref().as_table());
+        let span = section.and_then(|section| section.iter().find(|(name, _)| name.get_ref() == key)).map_or(0..0, |(name, _)| name.span());
+        Self { file: checked.source.clone(), faults: vec![Fault::at(&text, span, message, Some(help))], text: text.clone() }
+    }
+
     /// What someone else found wrong with parameters of `[space]`: (name, what is wrong), each at the line of the
     /// parameter, or of the pool that has it as a column.
     #[must_use]

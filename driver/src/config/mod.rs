@@ -17,6 +17,7 @@ mod keys;
 mod message;
 pub mod plan;
 mod pool;
+pub mod program;
 mod raw;
 mod scheduler;
 pub mod schema;
