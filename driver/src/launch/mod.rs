@@ -1,4 +1,5 @@
 //! Starts workers and sees to it that they end.
 mod local;
+pub mod slurm;
 
 pub use local::{LaunchFault, Local, LocalOptions, Place};

@@ -1,0 +1,294 @@
+//! How many array tasks there should be. A pure machine: what Slurm answered and what the sweep can use come in, commands go
+//! out. It believes nothing at once: an answer may be old, garbled or lost, and a task that was not seen may still run.
+use std::collections::{BTreeMap, BTreeSet};
+
+use hpo_core::Millis;
+
+use super::limit::Limiter;
+use super::queue::{Queue, State, Task};
+
+/// The controller serves a whole cluster: it is asked at most so often.
+pub const LOOK_EVERY: Millis = 30_000;
+/// A task that was accepted and is not seen in the queue for so long is believed not to be there.
+const UNSEEN: Millis = 5 * 60_000;
+/// A task that was seen is gone when so many looks in a row did not show it.
+const LOOKS_MISSED: u8 = 2;
+/// After so many starts in a row that came to nothing, starting more is a waste of the allocation.
+const FAILED_STARTS: u32 = 4;
+/// After so many of them on one node, the node is set aside.
+const NODE_STRIKES: u32 = 2;
+
+/// One task of one array.
+pub type Place = (u32, u32);
+
+/// What may be used.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Our tasks have this name, and nobody else's: it holds the sweep's id.
+    pub name: String,
+    /// Most tasks that wait or run at one time.
+    pub max_tasks: u32,
+    /// Slots of each.
+    pub slots_per_task: u32,
+    /// Most tasks of one array.
+    pub array_max: u32,
+}
+
+/// What became known.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// The answer to [`Order::Look`].
+    Queue(Queue),
+    /// There was none.
+    NoQueue,
+    /// The answer to [`Order::Submit`]: so many tasks of this array.
+    Submitted {
+        /// Its number.
+        array: u32,
+        /// Its tasks.
+        tasks: u32,
+    },
+    /// Slurm refused it.
+    Refused,
+    /// There was no answer: perhaps it was accepted.
+    NoAnswer,
+    /// A worker of this task has joined the sweep.
+    Joined(Place),
+}
+
+/// What is to be done. At most one look and one submission are out at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Ask for the queue.
+    Look,
+    /// Submit an array.
+    Submit {
+        /// Of so many tasks.
+        tasks: u32,
+        /// On none of these nodes.
+        exclude: Vec<String>,
+    },
+    /// Cancel tasks that wait.
+    Cancel {
+        /// Which.
+        tasks: Vec<Place>,
+    },
+    /// Tell people, once: nothing is submitted any more, because starts fail.
+    GiveUp {
+        /// How many in a row.
+        failed: u32,
+        /// Where the last ones failed.
+        nodes: Vec<String>,
+    },
+}
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct Scaler {
+    policy: Policy,
+    limiter: Limiter,
+    known: BTreeMap<Place, Known>,
+    /// Whose worker has ever joined. Kept for good: an old answer makes a task seem to begin again.
+    served: BTreeSet<Place>,
+    /// Arrays that were ever heard of.
+    arrays: BTreeSet<u32>,
+    /// Accepted and not seen yet: how many tasks of which array (none: nobody said), since when.
+    unseen: Vec<(Option<u32>, u32, Millis)>,
+    next_look: Millis,
+    looking: bool,
+    submitting: Option<u32>,
+    /// Tasks too many at the last look. They go when there are too many at the next one, too.
+    surplus: u32,
+    failed_starts: u32,
+    strikes: BTreeMap<String, u32>,
+    gave_up: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    state: State,
+    node: String,
+    missed: u8,
+}
+
+impl Scaler {
+    /// Nothing was submitted yet, as far as is known.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        let limiter = Limiter::new(policy.array_max.min(policy.max_tasks));
+        Self {
+            policy,
+            limiter,
+            known: BTreeMap::new(),
+            served: BTreeSet::new(),
+            arrays: BTreeSet::new(),
+            unseen: vec![],
+            next_look: 0,
+            looking: false,
+            submitting: None,
+            surplus: 0,
+            failed_starts: 0,
+            strikes: BTreeMap::new(),
+            gave_up: false,
+        }
+    }
+
+    /// Tasks that wait or run, and those that may.
+    #[must_use]
+    pub fn tasks(&self) -> u32 {
+        let known = self.known.values().filter(|known| known.state.is_alive()).count() as u32;
+        let unseen: u32 = self.unseen.iter().map(|(_, tasks, _)| tasks).sum();
+        known + unseen + self.submitting.unwrap_or(0)
+    }
+
+    /// Nodes on which nothing starts.
+    #[must_use]
+    pub fn bad_nodes(&self) -> Vec<String> {
+        self.strikes.iter().filter(|(_, strikes)| **strikes >= NODE_STRIKES).map(|(node, _)| node.clone()).collect()
+    }
+
+    /// When [`Scaler::step`] has something to do by itself.
+    #[must_use]
+    pub fn next(&self) -> Millis {
+        self.next_look
+    }
+
+    /// Takes note of `news`.
+    pub fn hear(&mut self, now: Millis, news: &News) {
+        match news {
+            News::Queue(queue) => self.looked(now, queue),
+            News::NoQueue => self.looking = false,
+            News::Submitted { array, tasks } => {
+                self.submitting = None;
+                self.limiter.accepted();
+                self.arrays.insert(*array);
+                self.unseen.push((Some(*array), *tasks, now));
+            }
+            News::Refused => {
+                let asked = self.submitting.take().unwrap_or(1);
+                self.limiter.refused(now, asked);
+            }
+            News::NoAnswer => {
+                let asked = self.submitting.take().unwrap_or(1);
+                self.limiter.refused(now, asked);
+                self.unseen.push((None, asked, now));
+            }
+            News::Joined(place) => {
+                self.failed_starts = 0;
+                self.served.insert(*place);
+                let known = self.known.entry(*place).or_insert_with(|| Known::new(State::Running));
+                known.state = State::Running;
+                self.strikes.remove(&known.node);
+            }
+        }
+    }
+
+    /// What is to be done at `now`, when the sweep can use `slots` slots in all.
+    pub fn step(&mut self, now: Millis, slots: u32, out: &mut Vec<Order>) {
+        if !self.looking && now >= self.next_look {
+            self.looking = true;
+            self.next_look = now.saturating_add(LOOK_EVERY);
+            out.push(Order::Look);
+        }
+        let wanted = slots.div_ceil(self.policy.slots_per_task.max(1)).min(self.policy.max_tasks);
+        let tasks = self.tasks();
+        if tasks < wanted && self.submitting.is_none() && !self.gave_up {
+            // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
+            let in_doubt = self.unseen.iter().any(|(array, ..)| array.is_none());
+            let allowed = if in_doubt { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            if allowed > 0 {
+                self.submitting = Some(allowed);
+                out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
+            }
+        }
+        if self.failed_starts >= FAILED_STARTS && !self.gave_up {
+            self.gave_up = true;
+            out.push(Order::GiveUp { failed: self.failed_starts, nodes: self.strikes.keys().cloned().collect() });
+        }
+    }
+
+    /// Tasks that wait and that the sweep cannot use: called after each look.
+    pub fn trim(&mut self, slots: u32, out: &mut Vec<Order>) {
+        let wanted = slots.div_ceil(self.policy.slots_per_task.max(1)).min(self.policy.max_tasks);
+        let surplus = self.tasks().saturating_sub(wanted);
+        let twice = surplus.min(std::mem::replace(&mut self.surplus, surplus));
+        let waiting = self.known.iter().filter(|(_, known)| known.state == State::Pending);
+        // The last first: they have waited the least.
+        let tasks: Vec<Place> = waiting.map(|(&place, _)| place).rev().take(twice as usize).collect();
+        if !tasks.is_empty() {
+            out.push(Order::Cancel { tasks });
+        }
+    }
+
+    fn looked(&mut self, now: Millis, queue: &Queue) {
+        self.looking = false;
+        let ours: Vec<(Place, &Task)> = queue
+            .tasks
+            .iter()
+            .filter(|task| task.name == self.policy.name)
+            .map(|task| ((task.array, task.index.unwrap_or(0)), task))
+            .collect();
+        let present: BTreeSet<Place> = ours.iter().map(|(place, _)| *place).collect();
+        ours.into_iter().for_each(|(place, task)| self.saw(place, task));
+        let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
+        // One that nobody told us of is the answer to a submission that nobody answered.
+        let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
+        self.unseen.retain(|(array, _, since)| {
+            let seen = array.map_or(orphan, |array| arrays.contains(&array));
+            !seen && now.saturating_sub(*since) < UNSEEN
+        });
+        self.arrays.extend(arrays);
+        for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
+            self.missed(place);
+        }
+    }
+
+    fn saw(&mut self, place: Place, task: &Task) {
+        let known = self.known.entry(place).or_insert_with(|| Known::new(State::Pending));
+        let before = std::mem::replace(&mut known.state, task.state);
+        known.missed = 0;
+        if !task.node.is_empty() {
+            known.node.clone_from(&task.node);
+        }
+        let ran = !known.node.is_empty();
+        let is_over = task.state == State::Over && before != State::Over;
+        let waits_again = task.state == State::Pending && before == State::Running;
+        if ran && (is_over || waits_again) {
+            self.ended(place);
+        }
+    }
+
+    /// An answer may be older than the one before it, so once is not enough.
+    fn missed(&mut self, place: Place) {
+        let Some(known) = self.known.get_mut(&place) else { return };
+        known.missed = known.missed.saturating_add(1);
+        if known.missed < LOOKS_MISSED {
+            return;
+        }
+        if known.state == State::Running {
+            self.ended(place);
+        }
+        self.known.remove(&place);
+    }
+
+    /// A task that ran runs no more; perhaps it will again. Did it come to anything?
+    fn ended(&mut self, place: Place) {
+        let Some(known) = self.known.get_mut(&place) else { return };
+        let node = std::mem::take(&mut known.node);
+        if !self.served.contains(&place) {
+            self.failed_starts += 1;
+            if !node.is_empty() {
+                *self.strikes.entry(node).or_default() += 1;
+            }
+        }
+    }
+}
+
+impl Known {
+    fn new(state: State) -> Self {
+        Self { state, node: String::new(), missed: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

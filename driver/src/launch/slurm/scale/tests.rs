@@ -1,0 +1,227 @@
+//! By hand, and against a Slurm that answers late, wrongly or not at all.
+use hpo_core::Seed;
+use rand::Rng;
+
+use super::super::queue::{Queue, State, Task};
+use super::*;
+
+fn policy(max_tasks: u32) -> Policy {
+    Policy { name: "hpo-1f".to_owned(), max_tasks, slots_per_task: 2, array_max: 1001 }
+}
+
+fn task(array: u32, index: u32, state: State, node: &str) -> Task {
+    Task {
+        array,
+        index: Some(index),
+        job: array + index,
+        state,
+        reason: String::new(),
+        left: None,
+        node: node.to_owned(),
+        name: "hpo-1f".to_owned(),
+    }
+}
+
+fn queue(tasks: &[Task]) -> News {
+    News::Queue(Queue { tasks: tasks.to_vec(), strange: 0 })
+}
+
+fn step(scaler: &mut Scaler, now: Millis, slots: u32) -> Vec<Order> {
+    let mut out = vec![];
+    scaler.step(now, slots, &mut out);
+    out
+}
+
+fn submit(tasks: u32) -> Order {
+    Order::Submit { tasks, exclude: vec![] }
+}
+
+#[test]
+fn as_many_tasks_as_the_sweep_can_use_are_submitted_once() {
+    let mut scaler = Scaler::new(policy(8));
+    assert_eq!(step(&mut scaler, 0, 9), [Order::Look, submit(5)]);
+    assert_eq!(step(&mut scaler, 10, 9), [], "one at a time");
+    scaler.hear(20, &News::Submitted { array: 7, tasks: 5 });
+    scaler.hear(30, &queue(&[]));
+    assert_eq!(step(&mut scaler, 40, 9), [], "accepted, and only not shown yet");
+    assert_eq!(step(&mut scaler, 40, 100), [submit(3)], "more, up to the most there may be");
+    scaler.hear(50, &News::Submitted { array: 8, tasks: 3 });
+    assert_eq!(step(&mut scaler, LOOK_EVERY, 100), [Order::Look]);
+    let mut all: Vec<Task> = (0..5).map(|index| task(7, index, State::Pending, "")).collect();
+    scaler.hear(LOOK_EVERY, &queue(&all));
+    all.extend((0..3).map(|index| task(8, index, State::Running, "n1")));
+    scaler.hear(LOOK_EVERY, &queue(&all));
+    assert_eq!((scaler.tasks(), step(&mut scaler, LOOK_EVERY + 1, 100)), (8, vec![]));
+}
+
+#[test]
+fn tasks_that_wait_and_are_not_wanted_at_two_looks_are_cancelled_and_those_that_run_never() {
+    let mut scaler = Scaler::new(policy(8));
+    step(&mut scaler, 0, 8);
+    scaler.hear(1, &News::Submitted { array: 7, tasks: 4 });
+    let states = [State::Running, State::Running, State::Pending, State::Pending];
+    let tasks: Vec<Task> = (0..).zip(states).map(|(index, state)| task(7, index, state, "")).collect();
+    let mut out = vec![];
+    scaler.hear(2, &queue(&tasks));
+    scaler.trim(2, &mut out);
+    assert_eq!(out, [], "perhaps they are wanted again in a moment");
+    scaler.hear(3, &queue(&tasks));
+    scaler.trim(2, &mut out);
+    assert_eq!(out, [Order::Cancel { tasks: vec![(7, 3), (7, 2)] }], "three too many, of which two wait");
+}
+
+#[test]
+fn a_lost_answer_stops_submission_until_the_queue_shows_what_became_of_it() {
+    let mut scaler = Scaler::new(policy(8));
+    step(&mut scaler, 0, 8);
+    scaler.hear(9_000, &News::NoQueue);
+    scaler.hear(9_000, &News::NoAnswer);
+    assert_eq!(scaler.tasks(), 4, "it may have been a yes");
+    assert_eq!(step(&mut scaler, 40_000, 16), [Order::Look]);
+    scaler.hear(40_100, &queue(&[]));
+    assert_eq!(step(&mut scaler, 70_000, 16), [Order::Look], "that it is not shown yet proves nothing");
+    let orphans: Vec<Task> = (0..4).map(|index| task(9, index, State::Pending, "")).collect();
+    scaler.hear(70_100, &queue(&orphans));
+    assert_eq!(scaler.tasks(), 4, "they are ours by their name");
+    assert_eq!(step(&mut scaler, 80_000, 16), [submit(2)], "carefully");
+
+    let mut scaler = Scaler::new(policy(8));
+    step(&mut scaler, 0, 8);
+    scaler.hear(9_000, &News::NoQueue);
+    scaler.hear(9_000, &News::NoAnswer);
+    let later = 9_000 + UNSEEN;
+    step(&mut scaler, later, 8);
+    scaler.hear(later, &queue(&[]));
+    assert_eq!(step(&mut scaler, later, 8), [submit(2)], "it was a no");
+}
+
+#[test]
+fn a_node_on_which_nothing_starts_is_set_aside_and_a_site_where_nothing_does_is_given_up() {
+    let mut scaler = Scaler::new(policy(4));
+    step(&mut scaler, 0, 4);
+    scaler.hear(1, &News::Submitted { array: 7, tasks: 2 });
+    scaler.hear(2, &News::Joined((7, 0)));
+    for (index, node) in [(1, "bad"), (2, "bad")] {
+        scaler.hear(3, &queue(&[task(7, 0, State::Running, "good"), task(7, index, State::Running, node)]));
+        scaler.hear(4, &queue(&[task(7, 0, State::Running, "good"), task(7, index, State::Over, node)]));
+    }
+    assert_eq!(scaler.bad_nodes(), ["bad"]);
+    let orders = step(&mut scaler, 5, 4);
+    assert_eq!(orders, [Order::Submit { tasks: 1, exclude: vec!["bad".to_owned()] }]);
+    // One that came and went between two looks, and one that began again without ever joining.
+    scaler.hear(6, &queue(&[task(7, 3, State::Over, "n3")]));
+    scaler.hear(7, &queue(&[task(7, 4, State::Running, "n4")]));
+    scaler.hear(8, &queue(&[task(7, 4, State::Pending, "")]));
+    let orders = step(&mut scaler, 9, 4);
+    assert!(matches!(&orders[..], [Order::GiveUp { failed: 4, nodes }] if nodes.len() == 3), "{orders:?}");
+    assert_eq!(step(&mut scaler, 10, 4), [], "said once, and nothing is submitted");
+}
+
+#[test]
+fn what_is_cancelled_before_it_ran_or_has_served_is_no_failed_start() {
+    let mut scaler = Scaler::new(policy(4));
+    for index in 0..20 {
+        scaler.hear(1, &queue(&[task(7, index, State::Pending, "")]));
+        scaler.hear(2, &queue(&[task(7, index, State::Over, "")]));
+        scaler.hear(3, &queue(&[task(8, index, State::Running, "n1")]));
+        scaler.hear(4, &News::Joined((8, index)));
+        scaler.hear(5, &queue(&[task(8, index, State::Over, "n1")]));
+    }
+    assert_eq!(scaler.bad_nodes(), Vec::<String>::new());
+    assert!(step(&mut scaler, 100_000, 4).iter().all(|order| !matches!(order, Order::GiveUp { .. })));
+}
+
+/// A controller with everything that was seen to go wrong with one.
+struct Slurm {
+    rng: rand::rngs::ChaCha8Rng,
+    /// Truly alive.
+    tasks: BTreeMap<Place, State>,
+    arrays: u32,
+    /// What the queue looked like before.
+    past: Vec<Queue>,
+    healed: bool,
+}
+
+impl Slurm {
+    fn dice(&mut self, sides: u64) -> u64 {
+        self.rng.next_u64() % sides
+    }
+
+    fn submit(&mut self, tasks: u32) -> News {
+        let outcome = if self.healed { 9 } else { self.dice(10) };
+        if outcome < 2 {
+            return News::Refused;
+        }
+        if outcome > 2 {
+            self.arrays += 1;
+            self.tasks.extend((0..tasks).map(|index| ((self.arrays, index), State::Pending)));
+        }
+        // Two that were accepted and one that was not never say so.
+        if outcome < 5 { News::NoAnswer } else { News::Submitted { array: self.arrays, tasks } }
+    }
+
+    fn live(&mut self) {
+        for place in self.tasks.keys().copied().collect::<Vec<_>>() {
+            match (self.tasks[&place], self.dice(12)) {
+                (State::Pending, 0..3) => drop(self.tasks.insert(place, State::Running)),
+                (State::Running, 0) => drop(self.tasks.insert(place, State::Pending)),
+                (State::Running, 1) => drop(self.tasks.remove(&place)),
+                _ => {}
+            }
+        }
+    }
+
+    /// The queue as it is or as it was at the look before.
+    fn look(&mut self) -> News {
+        let tasks = self
+            .tasks
+            .iter()
+            .map(|(&(array, index), &state)| task(array, index, state, if state == State::Running { "n" } else { "" }))
+            .collect();
+        self.past.push(Queue { tasks, strange: 0 });
+        match self.dice(8) + if self.healed { 8 } else { 0 } {
+            0 => News::NoQueue,
+            1 | 2 => News::Queue(self.past[self.past.len().saturating_sub(2)].clone()),
+            _ => News::Queue(self.past[self.past.len() - 1].clone()),
+        }
+    }
+}
+
+#[test]
+fn under_any_answers_there_are_never_more_tasks_than_allowed_and_in_the_end_as_many_as_wanted() {
+    for seed in 0..300 {
+        let mut slurm = Slurm { rng: Seed(seed).rng(), tasks: BTreeMap::new(), arrays: 0, past: vec![], healed: false };
+        let mut scaler = Scaler::new(policy(6));
+        let mut most = 0;
+        for round in 0..700_u64 {
+            let now = round * 10_000;
+            slurm.healed = round >= 400;
+            let slots = if slurm.healed { 12 } else { (slurm.dice(8) * 2) as u32 };
+            let mut orders = step(&mut scaler, now, slots);
+            while let Some(order) = orders.pop() {
+                match order {
+                    Order::Submit { tasks, .. } => {
+                        let news = slurm.submit(tasks);
+                        scaler.hear(now, &news);
+                    }
+                    Order::Look => {
+                        let news = slurm.look();
+                        scaler.hear(now, &news);
+                        scaler.trim(slots, &mut orders);
+                    }
+                    Order::Cancel { tasks } => slurm.tasks.retain(|place, _| !tasks.contains(place)),
+                    Order::GiveUp { .. } => unreachable!("every task joins"),
+                }
+            }
+            assert!(slurm.tasks.len() <= 6, "seed {seed}, round {round}: {} tasks", slurm.tasks.len());
+            most = if slurm.healed { most.max(slurm.tasks.len()) } else { 0 };
+            slurm.live();
+            for (place, state) in slurm.tasks.clone() {
+                if state == State::Running {
+                    scaler.hear(now, &News::Joined(place));
+                }
+            }
+        }
+        assert_eq!(most, 6, "seed {seed}: it never came to as many as it might have");
+    }
+}
