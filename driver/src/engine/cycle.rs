@@ -8,6 +8,7 @@ use hpo_wire::FromDriver;
 use tokio::sync::watch;
 use tracing::warn;
 
+use super::answers::Answers;
 use super::clock::Clock;
 use super::detector::Detector;
 use super::fault::EngineFault;
@@ -69,7 +70,7 @@ pub(super) struct Engine {
     published: Stamp,
     /// Of the batch at hand: what is to be written, then said, then done.
     records: Vec<Record>,
-    pub(super) answers: Vec<(WorkerId, FromDriver)>,
+    pub(super) answers: Answers,
     actions: Vec<Action>,
 }
 
@@ -111,7 +112,7 @@ impl Engine {
             progress,
             published: Stamp(0),
             records: vec![],
-            answers: vec![],
+            answers: Answers::default(),
             actions: vec![],
         };
         Ok((engine, seen))
@@ -177,7 +178,7 @@ impl Engine {
 
     /// Does what was decided.
     fn perform(&mut self, now: Stamp) {
-        for (worker, answer) in std::mem::take(&mut self.answers) {
+        for (worker, answer) in self.answers.take() {
             self.fleet.say(worker, answer);
         }
         for action in std::mem::take(&mut self.actions) {

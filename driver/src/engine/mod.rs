@@ -2,6 +2,7 @@
 //!
 //! `Engine` is the loop alone; journal, clock, searcher, store and options are given to it, so tests run it in-process.
 //! [`Drive`] is all of it together: the run folder, the loop on a thread of its own, the gRPC door, the local workers.
+mod answers;
 mod clock;
 mod cycle;
 mod detector;
