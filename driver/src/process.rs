@@ -2,6 +2,7 @@
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,16 @@ impl Process {
 #[must_use]
 pub fn host() -> String {
     nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Lets this process open as many files as the system allows it at most: each worker is a connection, and the usual limit
+/// of 1,024 is for programs that are older than that. Children inherit it.
+pub fn raise_open_files() {
+    // Without it, the workers beyond the limit are not let in; they dial again until there is room.
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(why) = raised {
+        tracing::warn!("the limit of open files cannot be raised: {why}");
+    }
 }
 
 struct Stat {

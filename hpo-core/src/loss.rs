@@ -1,8 +1,10 @@
 //! What a report is judged by.
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Named figures of one report, as the trainer gave them. Not finite values are kept as such.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,69 +105,95 @@ impl Ord for Loss {
 }
 
 impl Serialize for Loss {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Figure::from(self.0).serialize(serializer)
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Figure(self.0).serialize(serializer)
     }
 }
 impl<'de> Deserialize<'de> for Loss {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::new(Figure::deserialize(deserializer)?.into()))
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(Figure::deserialize(deserializer)?.0))
     }
 }
 
 /// A number as JSON can hold it: JSON has no NaN and no infinity, so these are words.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Figure {
-    Finite(f64),
-    Odd(Odd),
-}
+struct Figure(f64);
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-enum Odd {
-    #[serde(rename = "nan")]
-    Nan,
-    #[serde(rename = "inf")]
-    Infinite,
-    #[serde(rename = "-inf")]
-    MinusInfinite,
-}
-
-impl From<f64> for Figure {
-    fn from(value: f64) -> Self {
-        if value.is_finite() {
-            Self::Finite(value)
-        } else if value.is_nan() {
-            Self::Odd(Odd::Nan)
-        } else if value > 0.0 {
-            Self::Odd(Odd::Infinite)
-        } else {
-            Self::Odd(Odd::MinusInfinite)
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            value if value.is_finite() => serializer.serialize_f64(value),
+            value if value.is_nan() => serializer.serialize_str("nan"),
+            f64::INFINITY => serializer.serialize_str("inf"),
+            _ => serializer.serialize_str("-inf"),
         }
     }
 }
 
-impl From<Figure> for f64 {
-    fn from(figure: Figure) -> Self {
-        match figure {
-            Figure::Finite(value) => value,
-            Figure::Odd(Odd::Nan) => Self::NAN,
-            Figure::Odd(Odd::Infinite) => Self::INFINITY,
-            Figure::Odd(Odd::MinusInfinite) => Self::NEG_INFINITY,
+impl<'de> Deserialize<'de> for Figure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReadFigure)
+    }
+}
+
+/// By hand, because a journal of a million events has many millions of them, and `untagged` copies each before it looks.
+struct ReadFigure;
+
+impl Visitor<'_> for ReadFigure {
+    type Value = Figure;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, \"nan\", \"inf\" or \"-inf\"")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Figure, E> {
+        Ok(Figure(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Figure, E> {
+        Ok(Figure(value as f64))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Figure, E> {
+        Ok(Figure(value as f64))
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Figure, E> {
+        match word {
+            "nan" => Ok(Figure(f64::NAN)),
+            "inf" => Ok(Figure(f64::INFINITY)),
+            "-inf" => Ok(Figure(f64::NEG_INFINITY)),
+            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
         }
     }
 }
 
 mod figures {
-    use super::{BTreeMap, Deserialize, Figure};
+    use super::{BTreeMap, Deserializer, Figure, MapAccess, Serializer, Visitor, fmt};
 
-    pub(super) fn serialize<S: serde::Serializer>(map: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(map.iter().map(|(name, &value)| (name, Figure::from(value))))
+    pub(super) fn serialize<S: Serializer>(map: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(name, &value)| (name, Figure(value))))
     }
 
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
-        let map = BTreeMap::<String, Figure>::deserialize(deserializer)?;
-        Ok(map.into_iter().map(|(name, figure)| (name, figure.into())).collect())
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+        deserializer.deserialize_map(ReadFigures)
+    }
+
+    struct ReadFigures;
+
+    impl<'de> Visitor<'de> for ReadFigures {
+        type Value = BTreeMap<String, f64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("figures by name")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let mut figures = BTreeMap::new();
+            while let Some((name, Figure(value))) = map.next_entry()? {
+                figures.insert(name, value);
+            }
+            Ok(figures)
+        }
     }
 }
 
@@ -189,6 +217,13 @@ mod tests {
         assert_eq!(text, r#"{"a":"nan","b":1.5}"#);
         let back: Metrics = serde_json::from_str(&text).unwrap();
         assert!(back.get("a").unwrap().is_nan());
+        // A whole number is a figure, too; another word is none, and the message says what is.
+        let whole: Metrics = serde_json::from_str(r#"{"a":3,"b":-2,"c":18446744073709551615}"#).unwrap();
+        assert_eq!(whole.0.values().copied().collect::<Vec<f64>>(), [3.0, -2.0, 18_446_744_073_709_551_615.0]);
+        for wrong in [r#"{"a":"NaN"}"#, r#"{"a":true}"#, r#"{"a":null}"#, r#"{"a":[1.0]}"#] {
+            let fault = serde_json::from_str::<Metrics>(wrong).unwrap_err().to_string();
+            assert!(fault.contains(r#"expected a number, "nan", "inf" or "-inf""#), "{fault}");
+        }
     }
 
     #[test]

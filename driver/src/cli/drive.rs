@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use hpo_core::SweepSpec;
 use hpo_driver::config::{self, Checked, plan};
-use hpo_driver::engine::{Begin, Drive, DriveFault, DriveOptions, Ended};
+use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended};
 use hpo_driver::launch::LocalOptions;
+use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
 
 use super::args::{Driver, Manners, Resume, Run};
@@ -87,6 +88,9 @@ fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failur
 }
 
 fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: SocketAddr, local: Option<LocalOptions>, manners: Manners) -> Outcome {
+    if local.is_none() {
+        raise_open_files();
+    }
     let options = DriveOptions { run: run.clone(), begin, file: checked.into(), listen, local, limits: checked.into() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)?;
     let ended = runtime.block_on(watched(options, &checked.spec, manners)).map_err(|fault| {
@@ -146,6 +150,8 @@ async fn watched(options: DriveOptions, spec: &SweepSpec, manners: Manners) -> R
         () = shown => return Err(DriveFault::EnginePanicked),
     };
     display.show(&outcome.view);
+    let Counters { events, syncs, .. } = outcome.counters;
+    tracing::info!(events, syncs, "this driver is done");
     Ok(outcome.ended)
 }
 

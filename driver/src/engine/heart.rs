@@ -6,6 +6,7 @@ use hpo_core::{Action, Event, Rejection, Stamp, Sweep, SweepView, WorkerId};
 use hpo_wire::FromDriver;
 use tracing::warn;
 
+use super::answers::Answers;
 use super::detector::Detector;
 use super::fault::EngineFault;
 use super::fleet::Fleet;
@@ -49,7 +50,7 @@ pub struct Heart {
     closing: Box<dyn FnMut() + Send>,
     /// Of the batch at hand: what is to be written, then said, then done.
     records: Vec<Record>,
-    pub(super) answers: Vec<(WorkerId, FromDriver)>,
+    pub(super) answers: Answers,
     actions: Vec<Action>,
 }
 
@@ -82,7 +83,7 @@ impl Heart {
             counters: Counters::default(),
             closing,
             records: vec![],
-            answers: vec![],
+            answers: Answers::default(),
             actions: vec![],
         };
         (heart, tasks)
@@ -134,7 +135,7 @@ impl Heart {
 
     /// Does what was decided.
     pub fn perform(&mut self, now: Stamp) {
-        for (worker, answer) in std::mem::take(&mut self.answers) {
+        for (worker, answer) in self.answers.take() {
             self.fleet.say(worker, answer);
         }
         for action in std::mem::take(&mut self.actions) {

@@ -3,6 +3,7 @@
 //! [`parts::Heart`] is a machine without waits: journal, searcher, store, time and inputs are given to it, so that the
 //! simulator plays it in a world of its own. `Engine` is the loop around it, with a real clock and a real inbox. [`Drive`]
 //! is all of it together: the run folder, the loop on a thread of its own, the gRPC door, the local workers.
+mod answers;
 mod clock;
 mod cycle;
 mod detector;

@@ -80,9 +80,9 @@ impl Heart {
             self.counters.nonsense += 1;
             let how = End::Failed { kind: FailureKind::Protocol, message };
             let _ = self.offer(now, Event::Ended { trial, attempt, seq, after_ms: None, how });
-            self.answers.push((worker, FromDriver::Stop(Held { trial, attempt, slot })));
+            self.answers.say(worker, FromDriver::Stop(Held { trial, attempt, slot }));
         }
-        self.acknowledge(worker, Acknowledged { trial, attempt, seq });
+        self.answers.acknowledge(worker, Acknowledged { trial, attempt, seq });
     }
 
     /// Offers the word to the sweep. Err if it makes no sense even for a live attempt.
@@ -101,19 +101,6 @@ impl Heart {
             Err(why @ Rejection::OutsideLease) => Err(format!("resource {resource} was reported or reached, but {why}")),
             Ok(()) | Err(_) => Ok(()),
         }
-    }
-
-    /// An acknowledgement covers all words before it, so one an attempt is enough for a batch.
-    fn acknowledge(&mut self, worker: WorkerId, new: Acknowledged) {
-        for (to, answer) in self.answers.iter_mut().rev() {
-            if let FromDriver::Acknowledged(old) = answer
-                && (*to, old.trial, old.attempt) == (worker, new.trial, new.attempt)
-            {
-                old.seq = old.seq.max(new.seq);
-                return;
-            }
-        }
-        self.answers.push((worker, FromDriver::Acknowledged(new)));
     }
 
     fn suggested(&mut self, now: Stamp, trial: TrialId, answer: Result<Params, SuggestFault>, cost_us: u64) -> Result<(), EngineFault> {

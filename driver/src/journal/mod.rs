@@ -5,6 +5,7 @@
 mod fault;
 mod fence;
 mod line;
+mod parse;
 mod reader;
 mod record;
 mod replay;

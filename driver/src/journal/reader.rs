@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::fault::{Damage, JournalFault};
 use super::record::{Header, Record};
-use super::{FORMAT, line};
+use super::{FORMAT, line, parse};
 
 /// No line is longer, in bytes; keeps a damaged file from filling the memory.
 const LINE_MAX: usize = 64 << 20;
@@ -97,7 +97,7 @@ impl<R: BufRead> Reader<R> {
         if !self.next_line()? {
             return Ok(None);
         }
-        let record: Record = self.decode()?;
+        let record = parse::record(&self.buffer).map_err(|source| self.damaged(Damage::NotARecord(source)))?;
         if record.seq != self.next {
             return Err(self.damaged(Damage::Gap { expected: self.next, found: record.seq }));
         }

@@ -23,8 +23,9 @@ pub struct Header {
     pub seed: Seed,
 }
 
-/// Every other line: one event, and what was decided on it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Every other line: one event, and what was decided on it. Read by `parse.rs`, which tests compare with what `derive` reads.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(Deserialize))]
 pub struct Record {
     /// Position, from 1, without gaps.
     pub seq: u64,

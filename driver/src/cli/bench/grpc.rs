@@ -1,69 +1,154 @@
-//! Reports a second through a real driver: gRPC on loopback, every report in the journal and synced before it counts.
+//! Reports through real connections on loopback to a driver in a process of its own; every report is in the journal and
+//! synced before it counts.
+use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::Duration;
 
-use anyhow::Context;
-use hpo_core::WorkerId;
-use hpo_driver::config;
-use hpo_driver::engine::{Begin, Drive, DriveOptions, Options};
+use anyhow::{Context, ensure};
+use hpo_core::Event;
+use hpo_driver::journal::Reader;
 use hpo_driver::rundir::RunDir;
-use hpo_driver::{rendezvous, serve::talker};
+use hpo_driver::serve::talker::{self, Figures, Pace, Plan, Target};
 use serde::Serialize;
 
-/// What was measured.
+use super::super::args::BenchGrpc;
+use super::driven::Driven;
+
+/// A worker that says less than this a second may be taken for lost while it has nothing to say.
+const WORDS_MIN: f64 = 0.1;
+
+/// What was measured. Latencies are in milliseconds.
 #[derive(Debug, Serialize)]
 pub(super) struct Rate {
-    reports: u32,
+    pace: &'static str,
     workers: u32,
+    reports: u32,
     seconds: f64,
     reports_per_second: f64,
-    /// Group commit: many reports share one sync.
+    /// From a report to its acknowledgement.
+    report_ms: Option<Quantiles>,
+    /// From the end of a lease to the next lease.
+    lease_ms: Option<Quantiles>,
+    /// Processor seconds of the driver meanwhile; as many as seconds is one whole core.
+    driver_cpu_seconds: f64,
+    driver_peak_mib: u64,
+    /// Reports, the other words of workers, proposals; joining and leaving.
+    events: u64,
+    /// Group commit: many events share one sync.
     journal_syncs: u64,
+    events_per_sync: f64,
+    file_system: String,
 }
 
-/// The journal lies in the current folder, so that the disk that is measured can be chosen.
-pub(super) fn measure(reports: u32, workers: u32) -> anyhow::Result<Rate> {
-    anyhow::ensure!(workers > 0 && reports >= workers, "--workers must be at least 1, and --reports at least as many");
-    let folder = tempfile::Builder::new().prefix("hpo-bench-").tempdir_in(".").context("the current folder cannot be written")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(drive(folder.path(), reports, workers))
+/// Of a sample, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Quantiles {
+    count: usize,
+    p50: f64,
+    p99: f64,
+    max: f64,
 }
 
-async fn drive(folder: &Path, reports: u32, workers: u32) -> anyhow::Result<Rate> {
-    let each = reports / workers;
-    let checked = config::check_text(&sweep(each, workers), &folder.join("sweep.toml"), &|_| None)?;
-    let run = RunDir::new(folder.join("run"));
-    let options = DriveOptions {
-        run: run.clone(),
-        begin: Begin::Create,
-        file: (&checked).into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        local: None,
-        limits: Options::default(),
-    };
-    let drive = Drive::start(options).await?;
-    let address = drive.addresses().first().context("the driver has no address")?.clone();
-    let token = rendezvous::read_token(&run)?;
-    let begun = Instant::now();
-    let talkers: Vec<_> = (1..=workers)
-        .map(|id| {
-            let (address, token) = (address.clone(), token.clone());
-            tokio::spawn(async move { talker::talk(&address, &token, WorkerId(id.into()), "loss").await })
-        })
-        .collect();
-    let outcome = drive.wait().await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    for talker in talkers {
-        talker.await??;
+impl Quantiles {
+    fn of(mut sample: Vec<Duration>) -> Option<Self> {
+        sample.sort_unstable();
+        let last = sample.len().checked_sub(1)?;
+        let at = |share: f64| sample[(share * last as f64).round() as usize].as_secs_f64() * 1e3;
+        Some(Self { count: sample.len(), p50: at(0.5), p99: at(0.99), max: at(1.0) })
     }
-    let reports = each * workers;
-    Ok(Rate { reports, workers, seconds, reports_per_second: f64::from(reports) / seconds, journal_syncs: outcome.counters.syncs })
 }
 
-/// As many trials as workers, each as long as its share of the reports; the program is never run.
-fn sweep(each: u32, workers: u32) -> String {
-    format!(
-        "[sweep]\nname = \"bench\"\nmetric = \"loss\"\nmax_trials = {workers}\n[space]\nx = {{ uniform = [0.0, 1.0] }}\n\
-         [scheduler]\nkind = \"fifo\"\nmax_resource = {each}\n[trial]\nkind = \"command\"\ncommand = [\"true\"]\n"
-    )
+pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
+    let pace = match args.rate {
+        Some(rate) => {
+            let each = f64::from(rate) / f64::from(workers);
+            ensure!(each >= WORDS_MIN, "at {rate} reports a second {workers} workers would be silent for too long");
+            Pace::Every(Duration::from_secs_f64(1.0 / each))
+        }
+        None if args.closed => Pace::Closed,
+        None => Pace::Flood,
+    };
+    hpo_driver::process::raise_open_files();
+    let folder = tempfile::Builder::new().prefix("hpo-bench-").tempdir_in(&args.dir);
+    let folder = folder.with_context(|| format!("`{}` cannot be written", args.dir.display()))?;
+    let file = folder.path().join("sweep.toml");
+    fs::write(&file, sweep(args, pace))?;
+    let run = RunDir::new(folder.path().join("run"));
+    let driven = Driven::start(&file, &run, &folder.path().join("driver.log"))?;
+    let (figures, cpu) = talk(&driven, &run, Plan { workers, reports: args.reports, pace, metric: "loss".to_owned() })?;
+    let driver_peak_mib = driven.peak_mib()?;
+    let (events, journal_syncs) = driven.finish()?;
+    let recorded = reports(&run)?;
+    ensure!(recorded == u64::from(args.reports), "{} reports were acknowledged, but {recorded} are in the journal", args.reports);
+    let seconds = figures.took.as_secs_f64();
+    Ok(Rate {
+        pace: match pace {
+            Pace::Flood => "flood",
+            Pace::Closed => "closed",
+            Pace::Every(_) => "rate",
+        },
+        workers,
+        reports: args.reports,
+        seconds,
+        reports_per_second: f64::from(args.reports) / seconds,
+        report_ms: Quantiles::of(figures.to_acknowledgement),
+        lease_ms: Quantiles::of(figures.to_lease),
+        driver_cpu_seconds: cpu,
+        driver_peak_mib,
+        events,
+        journal_syncs,
+        events_per_sync: events as f64 / journal_syncs as f64,
+        file_system: file_system(folder.path()),
+    })
+}
+
+/// The crowd's figures, and the processor seconds of the driver from their beginning to their end.
+fn talk(driven: &Driven, run: &RunDir, plan: Plan) -> anyhow::Result<(Figures, f64)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let target = Target::of(run)?;
+    let mut before = Ok(0.0);
+    let figures = runtime.block_on(talker::crowd(&target, plan, || before = driven.cpu_seconds()))?;
+    Ok((figures, driven.cpu_seconds()? - before?))
+}
+
+/// Seven parameters, as a real sweep has them; the program is never run. The sweep has no end but the bench's.
+fn sweep(args: &BenchGrpc, pace: Pace) -> String {
+    let scheduler = match pace {
+        // One lease a worker, of which none comes to the end, for a slow worker leaves its share to the others.
+        Pace::Flood => format!("kind = \"fifo\"\nmax_resource = {}", args.reports.saturating_add(1)),
+        Pace::Closed | Pace::Every(_) => {
+            format!("kind = \"asha-promote\"\nmin_resource = {}\nmax_resource = {}\neta = 3", args.min_resource, args.max_resource)
+        }
+    };
+    format!("{}\n[scheduler]\n{scheduler}\n", super::history::SWEEP)
+}
+
+/// Reports in the journal.
+fn reports(run: &RunDir) -> anyhow::Result<u64> {
+    let (_, mut reader) = Reader::open(&run.journal())?;
+    reader.try_fold(0, |count, entry| Ok(count + u64::from(matches!(entry?.record.event, Event::Reported { .. }))))
+}
+
+/// The kind of file system on which a folder lies.
+fn file_system(folder: &Path) -> String {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let folder = folder.canonicalize().unwrap_or_default();
+    let fields = mounts.lines().filter_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        Some((fields.next()?, fields.next()?))
+    });
+    let found = fields.filter(|(place, _)| folder.starts_with(place)).max_by_key(|(place, _)| place.len());
+    found.map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_sorted_sample() {
+        let sample = (0..=1000).rev().map(Duration::from_millis).collect();
+        assert_eq!(Quantiles::of(sample), Some(Quantiles { count: 1001, p50: 500.0, p99: 990.0, max: 1000.0 }));
+        assert_eq!(Quantiles::of(vec![]), None);
+    }
 }

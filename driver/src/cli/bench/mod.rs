@@ -1,6 +1,9 @@
 //! `hpo bench`: what the engine costs on this machine. Never a timed test: machines differ.
 mod apply;
+mod driven;
 mod grpc;
+mod history;
+mod recover;
 #[cfg(feature = "burn")]
 mod train;
 
@@ -17,9 +20,16 @@ pub(super) fn run(bench: &Bench, manners: Manners) -> Outcome {
                 say(&rate, manners).or_exit(Exit::NoResult)?;
             }
         }
-        Bench::Grpc { reports, workers } => {
-            let rate = grpc::measure(*reports, *workers).or_exit(Exit::NoResult)?;
-            say(&rate, manners).or_exit(Exit::NoResult)?;
+        Bench::Grpc(args) => {
+            for &workers in &args.workers {
+                let rate = grpc::measure(args, workers).or_exit(Exit::NoResult)?;
+                say(&rate, manners).or_exit(Exit::NoResult)?;
+            }
+        }
+        Bench::Recover(args) => {
+            for &events in &args.events {
+                recover::measure(args, events, |took| say(took, manners)).or_exit(Exit::NoResult)?;
+            }
         }
         #[cfg(feature = "burn")]
         Bench::Train(args) => {
@@ -38,7 +48,18 @@ fn say(rate: &impl Serialize, manners: Manners) -> anyhow::Result<()> {
         return Ok(());
     }
     let fields = value.as_object().into_iter().flatten();
-    let words: Vec<String> = fields.map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
+    let words: Vec<String> = fields.map(|(name, value)| plain(&name.replace('_', " "), value)).collect();
     say!("{}", words.join("  "));
     Ok(())
+}
+
+fn plain(name: &str, value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Object(parts) => {
+            let parts: Vec<String> = parts.iter().map(|(part, value)| plain(part, value)).collect();
+            format!("{name} ({})", parts.join(", "))
+        }
+        serde_json::Value::String(text) => format!("{name} {text}"),
+        other => format!("{name} {other}"),
+    }
 }
