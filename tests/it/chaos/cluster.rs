@@ -10,9 +10,11 @@ use super::namespace::{Network, loudly};
 use crate::world::{PATIENCE, Running, World, hit, inhabitants, trainers};
 
 /// `lease` of the sweeps.
-pub(super) const LEASE: Duration = Duration::from_secs(3);
-/// `stall` of the sweeps.
-pub(super) const STALL: Duration = Duration::from_secs(6);
+pub(super) const LEASE: Duration = Duration::from_secs(4);
+/// `stall` of most sweeps: a trainer that starts on a busy machine is not to be taken for one that hangs.
+pub(super) const STALL: Duration = Duration::from_secs(20);
+/// The shortest `stall` of any sweep here.
+pub(super) const STALL_MIN: Duration = Duration::from_secs(8);
 /// (host, slots) of each agent; the driver is on host 0.
 const AGENTS: [(usize, &str); 3] = [(1, "2"), (2, "1"), (2, "1")];
 pub(super) const HOSTS: usize = 3;
@@ -25,7 +27,6 @@ const DISPERSAL: Duration = Duration::from_secs(60);
 
 /// A process that is started again when it dies.
 struct Post {
-    host: usize,
     running: Option<Running>,
     /// When the next one starts.
     back: Instant,
@@ -71,12 +72,12 @@ impl Cluster {
     /// Starts a sweep, and waits until it is a run.
     pub(super) fn start(sweep: &str, seed: u64, network: Option<Network>) -> Self {
         let now = Instant::now();
-        let post = |host| Post { host, running: None, back: now, id: String::new() };
+        let post = || Post { running: None, back: now, id: String::new() };
         let mut cluster = Self {
             world: World::new(sweep),
             network,
-            driver: post(0),
-            agents: AGENTS.iter().map(|&(host, _)| post(host)).collect(),
+            driver: post(),
+            agents: AGENTS.iter().map(|_| post()).collect(),
             draws: Draws::new(seed),
             undo: vec![],
             doomed: vec![],
@@ -93,8 +94,7 @@ impl Cluster {
     }
 
     fn spawn(&self, host: usize, words: &[&str]) -> Running {
-        let folder = self.world.path("");
-        let before = self.network.as_ref().map_or(vec![], |network| network.enter(host, &folder));
+        let before = self.network.as_ref().map_or(vec![], |network| network.enter(host));
         let listen: &[&str] = match (words[0], &self.network) {
             ("driver", Some(_)) => &["--listen", "0.0.0.0:0"],
             ("driver", None) => &["--listen", "127.0.0.1:0"],

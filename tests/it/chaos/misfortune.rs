@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hpo_core::Seed;
 
-use super::cluster::{LEASE, STALL};
+use super::cluster::{LEASE, STALL, STALL_MIN};
 use super::namespace::Cut;
 
 /// Chance. The same seed gives the same draws; what real processes make of them differs each time.
@@ -45,17 +45,38 @@ impl Draws {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfortune {
     /// SIGKILL; another one is started after a while.
-    KillDriver { away: Duration },
+    KillDriver {
+        away: Duration,
+    },
     /// SIGKILL; its trainers die with it; another one is started after a while.
-    KillAgent { agent: usize, away: Duration },
+    KillAgent {
+        agent: usize,
+        away: Duration,
+    },
     /// SIGKILL to one of the agent's trainers.
-    KillTrainer { agent: usize, which: usize },
+    KillTrainer {
+        agent: usize,
+        which: usize,
+    },
     /// SIGSTOP, and SIGCONT later.
-    PauseDriver { time: Duration },
-    PauseAgent { agent: usize, time: Duration },
-    PauseTrainer { agent: usize, which: usize, time: Duration },
+    PauseDriver {
+        time: Duration,
+    },
+    PauseAgent {
+        agent: usize,
+        time: Duration,
+    },
+    PauseTrainer {
+        agent: usize,
+        which: usize,
+        time: Duration,
+    },
     /// The host hears nobody, and nobody hears it.
-    CutLink { host: usize, how: Cut, time: Duration },
+    CutLink {
+        host: usize,
+        how: Cut,
+        time: Duration,
+    },
 }
 
 /// What may happen in a run.
@@ -103,7 +124,7 @@ impl Misfortune {
             Self::PauseDriver { .. } => "driver stopped",
             Self::PauseAgent { time, .. } if *time > LEASE => "agent stopped for longer than its lease",
             Self::PauseAgent { .. } => "agent stopped",
-            Self::PauseTrainer { time, .. } if *time > STALL => "trainer stopped for longer than `stall`",
+            Self::PauseTrainer { time, .. } if *time > STALL_MIN => "trainer stopped for longer than `stall`",
             Self::PauseTrainer { .. } => "trainer stopped",
             Self::CutLink { time, .. } if *time > LEASE => "link cut for longer than a lease",
             Self::CutLink { .. } => "link cut",

@@ -1,49 +1,35 @@
-//! Linux namespaces that last as long as a test: hosts with a network of their own, and mounts that nobody else sees.
-//! Each is held by a process that ends when its standard input does, so that nothing is left behind even by a test that
-//! is killed.
+//! Hosts with a network of their own: Linux namespaces that last as long as a test. Each is held by a process that ends
+//! when its standard input does, so that nothing is left behind even by a test that is killed.
 use std::fs::read_link;
 use std::io::Write;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a holder may take to be in its namespace.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A namespace and the process that keeps it.
-pub(super) struct Namespace {
-    kind: &'static str,
+/// A network of its own and the process that keeps it.
+struct Namespace {
     holder: Child,
 }
 
 impl Namespace {
-    /// A network of its own, in which nothing is up.
-    pub(super) fn network() -> Result<Self, String> {
-        Self::new("net")
-    }
-
-    /// The mounts as they are; what is mounted from now on is seen in here alone.
-    pub(super) fn mounts() -> Result<Self, String> {
-        Self::new("mnt")
-    }
-
-    /// Err says why this machine does not let us.
-    fn new(kind: &'static str) -> Result<Self, String> {
-        let switch = if kind == "net" { "--net" } else { "--mount" };
+    /// Nothing in it is up. Err says why this machine does not let us.
+    fn new() -> Result<Self, String> {
         let holder = Command::new("unshare")
-            .args([switch, "cat"])
+            .args(["--net", "cat"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|why| format!("cannot start `unshare`: {why}"))?;
-        let mut new = Self { kind, holder };
+        let mut new = Self { holder };
         let begun = Instant::now();
         loop {
             if new.holder.try_wait().is_ok_and(|ended| ended.is_some()) || begun.elapsed() > PATIENCE {
-                return Err(format!("`unshare {switch}` is refused: it wants root, or CAP_SYS_ADMIN in a container"));
+                return Err("`unshare --net` is refused: it wants root, or CAP_SYS_ADMIN in a container".to_owned());
             }
-            let (here, there) = (read_link(format!("/proc/self/ns/{kind}")), read_link(new.path()));
+            let (here, there) = (read_link("/proc/self/ns/net"), read_link(new.path()));
             if matches!((here, there), (Ok(here), Ok(there)) if here != there) {
                 return Ok(new);
             }
@@ -51,24 +37,23 @@ impl Namespace {
         }
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    fn pid(&self) -> u32 {
         self.holder.id()
     }
 
     fn path(&self) -> String {
-        format!("/proc/{}/ns/{}", self.pid(), self.kind)
+        format!("/proc/{}/ns/net", self.pid())
     }
 
-    /// The words before those of a command that is to run in here, in `folder`. It becomes that command: no process stands
-    /// between it and us.
-    pub(super) fn enter(&self, folder: &Path) -> Vec<String> {
-        let switch = if self.kind == "net" { "--net" } else { "--mount" };
-        vec!["nsenter".to_owned(), format!("{switch}={}", self.path()), format!("--wdns={}", folder.display())]
+    /// The words before those of a command that is to run in here. It becomes that command: no process stands between it
+    /// and us.
+    fn enter(&self) -> Vec<String> {
+        vec!["nsenter".to_owned(), format!("--net={}", self.path())]
     }
 
     /// Runs a command in here, to its end.
-    pub(super) fn run(&self, command: &str) -> Result<(), String> {
-        let enter = self.enter(Path::new("/"));
+    fn run(&self, command: &str) -> Result<(), String> {
+        let enter = self.enter();
         let output = Command::new(&enter[0]).args(&enter[1..]).args(command.split(' ')).stdin(Stdio::null()).output();
         let output = output.map_err(|why| format!("cannot start `{command}`: {why}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -101,12 +86,12 @@ pub(super) struct Network {
 impl Network {
     /// Err says why this machine does not let us.
     pub(super) fn new(hosts: usize) -> Result<Self, String> {
-        let switch = Namespace::network()?;
+        let switch = Namespace::new()?;
         switch.run("ip link add switch type bridge")?;
         switch.run("ip link set switch up")?;
         let mut network = Self { switch, hosts: vec![] };
         for index in 0..hosts {
-            let host = Namespace::network()?;
+            let host = Namespace::new()?;
             let switch = &network.switch;
             switch.run(&format!("ip link add port{index} type veth peer name eth0 netns {}", host.pid()))?;
             switch.run(&format!("ip link set port{index} master switch up"))?;
@@ -118,8 +103,8 @@ impl Network {
         Ok(network)
     }
 
-    pub(super) fn enter(&self, host: usize, folder: &Path) -> Vec<String> {
-        self.hosts[host].enter(folder)
+    pub(super) fn enter(&self, host: usize) -> Vec<String> {
+        self.hosts[host].enter()
     }
 
     pub(super) fn cut(&self, host: usize, how: Cut) {
