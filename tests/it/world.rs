@@ -1,8 +1,9 @@
 //! Starting, watching and killing real sweeps, and reading what they wrote with nothing but a JSON parser: these tests
 //! must not trust the code that they judge.
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -63,6 +64,12 @@ impl World {
         Self { folder }
     }
 
+    /// Leaves the folder there for whoever wants to know what went wrong.
+    pub(crate) fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -73,8 +80,14 @@ impl World {
 
     /// A command of ours in this world.
     pub(crate) fn hpo(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(binary());
-        command.args(words).current_dir(self.folder.path()).env_remove("HPO_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
+        self.hpo_behind(&[], words)
+    }
+
+    /// The same, started by another command whose words come before.
+    pub(crate) fn hpo_behind(&self, before: &[String], words: &[&str]) -> Command {
+        let all: Vec<OsString> = before.iter().map(OsString::from).chain([binary().into()]).collect();
+        let mut command = Command::new(&all[0]);
+        command.args(&all[1..]).args(words).current_dir(self.folder.path()).env_remove("HPO_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
 
@@ -101,8 +114,12 @@ impl World {
     }
 
     pub(crate) fn background(&self, words: &[&str]) -> Running {
+        self.background_behind(&[], words)
+    }
+
+    pub(crate) fn background_behind(&self, before: &[String], words: &[&str]) -> Running {
         let log = std::fs::File::options().create(true).append(true).open(self.path("said.log")).unwrap();
-        let child = self.hpo(words).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let child = self.hpo_behind(before, words).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         Running { child }
     }
 
@@ -207,6 +224,11 @@ impl Running {
         self.child.id()
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     pub(crate) fn code(&mut self) -> Option<i32> {
         let begun = Instant::now();
         loop {
@@ -245,15 +267,20 @@ pub(crate) fn processes(words: &[&str]) -> Vec<(u32, u32)> {
     found
 }
 
-/// The agents of a world, by the run folder in their command line; a test's folder is unlike any other.
-pub(crate) fn agents(world: &World) -> Vec<u32> {
+/// Living processes that work in this world, or name it on their command line.
+pub(crate) fn inhabitants(world: &World) -> Vec<u32> {
     let folder = world.folder.path().file_name().unwrap().to_str().unwrap().to_owned();
-    let by_folder = processes(&["worker", "--run-dir"]);
     let here = |pid: u32| {
         std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(&folder))
             || std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.to_string_lossy().contains(&folder))
     };
-    by_folder.into_iter().map(|(pid, _)| pid).filter(|&pid| here(pid)).collect()
+    processes(&[]).into_iter().map(|(pid, _)| pid).filter(|&pid| here(pid)).collect()
+}
+
+/// The agents of a world, by the run folder in their command line; a test's folder is unlike any other.
+pub(crate) fn agents(world: &World) -> Vec<u32> {
+    let here = inhabitants(world);
+    processes(&["worker", "--run-dir"]).into_iter().map(|(pid, _)| pid).filter(|pid| here.contains(pid)).collect()
 }
 
 /// The trainer children of an agent.

@@ -15,7 +15,7 @@ use super::heart::Parts;
 use super::inbox::{Handle, Inbox};
 use super::kept::Folder;
 use super::prepare::{Prepared, prepare};
-use super::run::{Options, Outcome, Progress};
+use super::run::{Ended, Options, Outcome, Progress};
 use crate::config::Checked;
 use crate::journal::{BEAT, Fence};
 use crate::launch::{LaunchFault, Local, LocalOptions};
@@ -197,6 +197,10 @@ impl Drive {
                 Err(fault) if fault.is_fenced() => local.abandon(),
                 _ => local.finish(result.is_ok()).await,
             }
+        }
+        if matches!(result, Ok(Outcome { ended: Ended::Finished(_), .. })) {
+            let store = Folder(self.run.checkpoints());
+            let _ = off_the_runtime(move || store.clear_scratch()).await;
         }
         self.rendezvous.withdraw(&self.run);
         let _ = self.shutdown.send(());

@@ -26,6 +26,18 @@ pub trait Store: Send {
 #[derive(Clone, Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
 
+impl Folder {
+    /// Removes what dead workers have left half-written, and their copies of the job, whose environment may hold secrets.
+    /// Only once the sweep is over. Their folders stay: a worker that has not heard of the end still leaves in good order.
+    pub(super) fn clear_scratch(&self) {
+        let within = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+        for file in within(self.0.join(layout::SCRATCH)).flat_map(|worker| within(worker.path())) {
+            // A file too many is no fault of the sweep.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
 impl Store for Folder {
     fn remove(&self, id: &str) -> io::Result<()> {
         let state = layout::state(id).ok_or(io::ErrorKind::InvalidInput)?;

@@ -22,6 +22,8 @@ use crate::trainer::protocol::{Start, ToTrainer};
 
 /// How exact waits of the session are.
 const TICK: Duration = Duration::from_millis(100);
+/// Two ticks that are further apart mean that this process was stopped.
+const SLEPT: Duration = Duration::from_secs(1);
 /// Events of trainers that wait to be looked at; a trainer waits when it is full.
 const EVENTS_MAX: usize = 256;
 /// How long the last words may take to be on their way.
@@ -35,6 +37,7 @@ pub(super) struct Shell {
     job_file: PathBuf,
     job_written: bool,
     begun: Instant,
+    ticked: Instant,
     link: Option<Link>,
     /// Where words for the driver go while a connection stands.
     mouth: Option<mpsc::Sender<FromWorker>>,
@@ -61,6 +64,7 @@ impl Shell {
             job_file: scratch.join("job.json"),
             job_written: false,
             begun: Instant::now(),
+            ticked: Instant::now(),
             link: None,
             mouth: None,
             outgoing: VecDeque::new(),
@@ -100,7 +104,7 @@ impl Shell {
                     // A panic there is a panic here.
                     Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
                 },
-                _ = ticks.tick() => Some(Input::Tick),
+                _ = ticks.tick() => Some(self.tick()),
                 () = &mut shutdown, if !noticed => {
                     noticed = true;
                     Some(Input::Notice)
@@ -191,6 +195,12 @@ impl Shell {
             // The connection has ended; its last event will say why.
             None => self.mouth = None,
         }
+    }
+
+    fn tick(&mut self) -> Input {
+        let slept = self.ticked.elapsed() >= SLEPT;
+        self.ticked = Instant::now();
+        if slept { Input::Woke } else { Input::Tick }
     }
 
     fn trained(&mut self, slot: u16, event: TrainerEvent) -> Input {

@@ -5,7 +5,7 @@ use rand::rngs::ChaCha8Rng;
 
 /// First wait after a broken connection.
 const FIRST_WAIT_MS: Millis = 100;
-/// A driver that took the connection but has not answered the greeting for this long is dropped.
+/// A driver that took the connection but has not answered the greeting for this long, or for a lease, is dropped.
 const WELCOME_MS: Millis = 30_000;
 /// A rendezvous that is missing for so long is not just being written anew.
 const DESERTED_MS: Millis = 30_000;
@@ -21,7 +21,11 @@ pub(super) struct Link {
     deserted_since: Option<Millis>,
     tries: u32,
     spoke: Millis,
+    /// When the driver last said something.
+    heard: Millis,
     heartbeat_ms: Millis,
+    /// The driver gives this worker up after a silence of this length; none before the first welcome.
+    lease_ms: Option<Millis>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -33,7 +37,16 @@ enum State {
 
 impl Link {
     pub(super) fn new() -> Self {
-        Self { state: State::Down, lonely_since: None, deserted_since: None, tries: 0, spoke: 0, heartbeat_ms: HEARTBEAT_MS }
+        Self {
+            state: State::Down,
+            lonely_since: None,
+            deserted_since: None,
+            tries: 0,
+            spoke: 0,
+            heard: 0,
+            heartbeat_ms: HEARTBEAT_MS,
+            lease_ms: None,
+        }
     }
 
     /// Whether words can be sent.
@@ -49,11 +62,24 @@ impl Link {
     }
 
     /// The driver answered the greeting.
-    pub(super) fn welcomed(&mut self, heartbeat_ms: Millis) {
+    pub(super) fn welcomed(&mut self, heartbeat_ms: Millis, lease_ms: Millis) {
         self.state = State::Up;
         self.lonely_since = None;
         self.tries = 0;
         self.heartbeat_ms = heartbeat_ms.max(1);
+        self.lease_ms = Some(lease_ms.max(1));
+    }
+
+    /// The driver said something, or this process slept and cannot know whether it did.
+    pub(super) fn heard(&mut self, now: Millis) {
+        self.heard = now;
+    }
+
+    /// Whether the driver has missed its heartbeats for so long that the connection is dead, although nothing says so: a
+    /// cut link or a host that is gone. Early enough that a new connection stands before the lease runs out.
+    pub(super) fn is_silent(&self, now: Millis) -> bool {
+        let limit = self.lease_ms.map(|lease| (lease / 2).max(self.heartbeat_ms * 2));
+        self.is_up() && limit.is_some_and(|limit| now.saturating_sub(self.heard) >= limit)
     }
 
     /// The connection is gone, or never came to be.
@@ -72,8 +98,9 @@ impl Link {
     }
 
     /// Milliseconds until the next try: doubled each time up to `cap`, the upper half of it by chance, so that workers
-    /// that lost the same driver do not all come back at once.
+    /// that lost the same driver do not all come back at once. A new driver waits for a lease: two tries fit into that.
     pub(super) fn wait_ms(&mut self, cap: Millis, rng: &mut ChaCha8Rng) -> Millis {
+        let cap = self.lease_ms.map_or(cap, |lease| cap.min(lease / 3));
         let full = FIRST_WAIT_MS.checked_shl(self.tries).unwrap_or(cap).clamp(1, cap.max(1));
         self.tries = (self.tries + 1).min(32);
         full / 2 + rng.next_u64() % (full - full / 2 + 1)
@@ -81,7 +108,8 @@ impl Link {
 
     /// Whether the driver has left the greeting unanswered for too long.
     pub(super) fn greeting_timed_out(&self, now: Millis) -> bool {
-        matches!(self.state, State::Greeting { since } if now.saturating_sub(since) >= WELCOME_MS)
+        let limit = self.lease_ms.map_or(WELCOME_MS, |lease| WELCOME_MS.min(lease));
+        matches!(self.state, State::Greeting { since } if now.saturating_sub(since) >= limit)
     }
 
     /// Whether a heartbeat is due. At half the time the driver allows, so that a late tick is still in time.

@@ -93,6 +93,10 @@ impl Session {
                 self.broken(broken, now, out);
             }
             Input::Tick => self.tick(now, out),
+            Input::Woke => {
+                self.link.heard(now);
+                self.slots.iter_mut().for_each(|slot| slot.woke(now));
+            }
             Input::Notice => self.leave(SessionEnd::Preempted, Ask::CallBack, now, out),
         }
         self.settle(now, out);
@@ -147,6 +151,7 @@ impl Session {
     }
 
     fn driver(&mut self, now: Millis, said: FromDriver, out: &mut Vec<Output>) {
+        self.link.heard(now);
         match said {
             FromDriver::Welcome(welcome) => self.welcomed(welcome, out),
             FromDriver::Lease(lease) => self.lease(now, lease, out),
@@ -161,7 +166,7 @@ impl Session {
         }
     }
 
-    fn welcomed(&mut self, Welcome { sweep, heartbeat_ms, job, .. }: Welcome, out: &mut Vec<Output>) {
+    fn welcomed(&mut self, Welcome { sweep, heartbeat_ms, lease_ms, job }: Welcome, out: &mut Vec<Output>) {
         match &self.joined {
             Some((ours, _)) if *ours != sweep => {
                 return self.exit(SessionEnd::OtherSweep { ours: ours.clone(), theirs: sweep }, out);
@@ -172,7 +177,7 @@ impl Session {
                 Err(why) => return self.exit(SessionEnd::BadJob { why: why.to_string() }, out),
             },
         }
-        self.link.welcomed(heartbeat_ms.into());
+        self.link.welcomed(heartbeat_ms.into(), lease_ms.into());
         if matches!(&self.leaving, Some(Leaving { end: SessionEnd::Orphaned { .. }, .. })) {
             self.leaving = None;
         }
@@ -217,7 +222,7 @@ impl Session {
             });
             self.broken(stuck, now, out);
         }
-        if self.link.greeting_timed_out(now) {
+        if self.link.greeting_timed_out(now) || self.link.is_silent(now) {
             self.link.lost(now);
             self.dial_again(out);
         }

@@ -85,6 +85,8 @@ pub enum Input {
     },
     /// Time passes.
     Tick,
+    /// This process did not run for a while (it was stopped, or its machine was): who has heard nobody can accuse nobody.
+    Woke,
     /// This machine will be taken away (SIGTERM, SIGUSR2, Ctrl-C): save what can be saved and leave.
     Notice,
 }

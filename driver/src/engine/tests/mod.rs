@@ -169,6 +169,9 @@ async fn a_sweep_runs_from_the_first_hello_to_the_last_goodbye() {
     let states: Vec<_> = (0..9).flat_map(|trial| [1, 3, 9].map(|rung| case.state_file(trial, rung))).collect();
     let progress = drive.progress();
     let mut worker = case.dial(&drive, 1, 2).await;
+    let scratch = case.run.checkpoints().join("tmp/0d5e");
+    std::fs::create_dir_all(&scratch).unwrap();
+    std::fs::write(scratch.join("job.json"), "of a worker that was killed").unwrap();
     let mut gone_meanwhile = 0;
     let resumable = loop {
         match worker.hear().await.unwrap().expect("no end before a finish") {
@@ -196,6 +199,7 @@ async fn a_sweep_runs_from_the_first_hello_to_the_last_goodbye() {
     held.sort();
     left.sort();
     assert_eq!(left, held, "at the end what nobody holds is gone, too");
+    assert!(!scratch.join("job.json").exists(), "and what dead workers left half-written");
     // Going on with a finished sweep ends at once, with the same result.
     let again = case.start(Begin::Resume).await.wait().await.unwrap();
     assert_eq!((again.ended, again.view.trials), (outcome.ended, outcome.view.trials));

@@ -84,7 +84,10 @@ pub enum LaunchFault {
         tail: String,
     },
     /// The disk is full, or the folder cannot be written.
-    #[error("worker {name} cannot work in this run folder; the last lines of `{}` are:\n{tail}", log.display())]
+    #[error(
+        "worker {name} cannot work in this run folder; put that right, then go on with `hpo resume`. The last lines of `{}` are:\n{tail}",
+        log.display()
+    )]
     RunFolder {
         /// Its name.
         name: String,

@@ -79,6 +79,57 @@ fn tries_are_spread_and_never_further_apart_than_the_cap() {
 }
 
 #[test]
+fn a_new_driver_is_found_before_the_lease_that_it_gives_runs_out() {
+    let mut bench = Bench::new(1);
+    bench.on(Input::Connected);
+    bench.on(welcome_for(6_000, &burn_job()));
+    for _ in 0..40 {
+        let out = bench.on(Input::Disconnected);
+        assert!(matches!(out[..], [Output::Connect { after_ms: 50..=2_000 }]), "{out:?}");
+    }
+    bench.on(Input::Connected);
+    assert_eq!(bench.ticks(5_999), []);
+    assert!(matches!(bench.ticks(1)[..], [Output::Connect { .. }]), "a greeting is not waited for any longer, either");
+}
+
+#[test]
+fn a_driver_that_misses_its_heartbeats_is_dialled_again() {
+    let mut bench = Bench::new(1);
+    bench.on(Input::Connected);
+    bench.on(welcome_for(6_000, &burn_job()));
+    let attempt = bench.training(0);
+    bench.now += 2_900;
+    bench.on(Input::Driver(FromDriver::Heartbeat));
+    assert_eq!(bench.ticks(2_999), [Output::Send(FromWorker::Heartbeat)]);
+    assert!(matches!(bench.ticks(1)[..], [Output::Connect { .. }]));
+    assert_eq!(bench.on(Input::Connected), [hello(&[attempt], "sweep", 1)]);
+}
+
+#[test]
+fn who_slept_accuses_nobody() {
+    let mut bench = Bench::new(1);
+    bench.on(Input::Connected);
+    bench.on(welcome_for(6_000, &command_job()));
+    bench.training(0);
+    bench.now += STALL * 2;
+    assert_eq!(bench.on(Input::Woke), [], "neither trainer nor driver could be heard");
+    bench.on(Input::Driver(FromDriver::Heartbeat));
+    assert_eq!(bench.ticks(2_999), [Output::Send(FromWorker::Heartbeat)]);
+    bench.now += STALL - 3_000;
+    bench.on(Input::Driver(FromDriver::Heartbeat));
+    let out = bench.ticks(1);
+    assert_eq!(out, [Output::Kill { slot: 0 }, Output::Send(FromWorker::Heartbeat)], "its time starts anew, once");
+
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    (1..=3).for_each(|resource| drop(bench.said(0, report(resource))));
+    bench.said(0, FromTrainer::Reached { resource: 3, checkpoint: Some(file(0, 1)), wrote_ms: 4 });
+    bench.now += STALL * 2;
+    bench.on(Input::Woke);
+    assert_eq!(bench.ticks(STALL - 1), [Output::Send(FromWorker::Heartbeat)], "the store is not given up, either");
+}
+
+#[test]
 fn a_driver_that_does_not_answer_the_greeting_is_dropped() {
     let mut bench = Bench::new(1);
     assert_eq!(bench.on(Input::Connected), [hello(&[], "", 1)]);

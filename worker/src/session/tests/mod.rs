@@ -127,9 +127,15 @@ fn welcome(job: &Job) -> Input {
     welcome_to("sweep", job)
 }
 
+/// Of a driver that gives a worker up after `lease_ms`; in the other tests that is so long that it never matters.
+fn welcome_for(lease_ms: u32, job: &Job) -> Input {
+    let job = serde_json::to_string(job).unwrap();
+    Input::Driver(FromDriver::Welcome(Welcome { sweep: "sweep".to_owned(), heartbeat_ms: 1_000, lease_ms, job }))
+}
+
 fn welcome_to(sweep: &str, job: &Job) -> Input {
     let job = serde_json::to_string(job).unwrap();
-    Input::Driver(FromDriver::Welcome(Welcome { sweep: sweep.to_owned(), heartbeat_ms: 1_000, lease_ms: 30_000, job }))
+    Input::Driver(FromDriver::Welcome(Welcome { sweep: sweep.to_owned(), heartbeat_ms: 1_000, lease_ms: 100_000_000, job }))
 }
 
 fn held(trial: u32, attempt: u32, slot: u16) -> Held {
