@@ -22,7 +22,59 @@ pub(crate) const TARGET: Target = Target {
     bytes_per_byte: 2048,
 };
 
-const FOUND: &[Found] = &[];
+const FOUND: &[Found] = &[
+    Found {
+        what: "a name of 70,000 characters was wider than a column can be formatted, and `hpo check` panicked",
+        input: || with_space(&format!("{} = {{ bool = true }}", "a".repeat(70_000))),
+    },
+    Found {
+        what: "each of 30,000 faults listed all 30,000 parameters: 70 GB",
+        input: || with_space(&lines(30_000, |n| format!("p{n} = {{ bool = true, when = {{ z = 1 }} }}"))),
+    },
+    Found {
+        what: "each of 40,000 unknown keys was shown with the whole file",
+        input: || with_space(&lines(40_000, |n| format!("p{n} = 1"))),
+    },
+    Found {
+        what: "each of 150,000 choices was compared with all others",
+        input: || with_space(&format!("a = {{ choice = [{}] }}", lines(150_000, |n| format!("{n},")))),
+    },
+    Found {
+        what: "a condition of 100,000 values was compared with each of as many choices",
+        input: || {
+            let values = lines(80_000, |n| format!("{n},"));
+            with_space(&format!("a = {{ choice = [{values}] }}\nb = {{ bool = true, when = {{ a = [{values}] }} }}"))
+        },
+    },
+    Found {
+        what: "the distance of a long unknown key from each known one took its length times theirs",
+        input: || with_space(&format!("a = {{ bool = true, {} = 1 }}", "x".repeat(900_000))),
+    },
+    Found {
+        what: "each of 100,000 columns of a pool was compared with all others",
+        input: || with_space(&format!("pool = {{ csv = \"pool.csv\", params = [{}] }}", lines(90_000, |n| format!("\"c{n}\",")))),
+    },
+    Found {
+        what: "conditions nested a thousand deep",
+        input: || with_space(&lines(1_000, |n| format!("p{n} = {{ bool = true, when = {{ p{} = true }} }}", n + 1))),
+    },
+    Found {
+        what: "arrays nested 100,000 deep",
+        input: || with_space(&format!("a = {}", "[".repeat(100_000))),
+    },
+    Found {
+        what: "tables nested 100,000 deep",
+        input: || with_space(&format!("{} = 1", lines(100_000, |_| "a.".to_owned()).replace('\n', "") + "b")),
+    },
+];
+
+fn with_space(space: &str) -> Vec<u8> {
+    SMALL.replace("lr = {", &format!("{space}\nlr = {{")).into_bytes()
+}
+
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(|number| line(number) + "\n").collect()
+}
 
 const SMALL: &str = r#"
 [sweep]

@@ -17,7 +17,17 @@ pub(crate) const TARGET: Target = Target {
     bytes_per_byte: 512,
 };
 
-const FOUND: &[Found] = &[];
+const FOUND: &[Found] = &[
+    Found {
+        what: "each of 100,000 columns was compared with all others",
+        input: || (0..100_000).map(|number| format!("c{number},")).collect::<String>().into_bytes(),
+    },
+    Found {
+        what: "each of 60,000 columns was looked for among as many of the curve",
+        input: || (0..60_000).map(|number| format!("loss_{number},c{number},")).collect::<String>().into_bytes(),
+    },
+    Found { what: "a cell that is never closed", input: || [b"loss_1\n\"".as_slice(), &b"x".repeat(1 << 20)].concat() },
+];
 
 fn examples() -> Vec<Vec<u8>> {
     let table = "lr,width,cost,loss_0,loss_1,loss_2\n0.1,8,30,3,2,1\n0.01,16,60,3,nan,\n0.001,\"4,5\",1e3,3,2.5,2\n";

@@ -153,7 +153,11 @@ impl World {
             3 if u.ratio(1, 8)? => FromDriver::Finish { why: "over".into(), resumable: u.arbitrary()? },
             3 | 4 => {
                 let Held { trial, attempt, .. } = self.attempt(u)?;
-                FromDriver::Acknowledged(Acknowledged { trial, attempt, seq: Seq(u.int_in_range(0..=20)?) })
+                let seq = Seq(u.int_in_range(0..=20)?);
+                // What is acknowledged before it was said is never said.
+                let last = self.said.entry((trial, attempt)).or_default();
+                *last = seq.max(*last);
+                FromDriver::Acknowledged(Acknowledged { trial, attempt, seq })
             }
             _ => FromDriver::Lease(self.lease(u)?),
         })
