@@ -74,6 +74,8 @@ pub(crate) struct Split {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     open: BTreeMap<SlotId, Account>,
+    /// Sum over open slots, frozen or not.
+    weight: u64,
     /// Sum over open slots that are not frozen of weight, and of weight x joined.
     open_weight: u64,
     open_joined: u128,
@@ -114,12 +116,28 @@ struct Work {
     promoted: bool,
 }
 
+/// What all slots together may count for at any time, in thousandths of a GPU: 100,000 GPUs. Until [`Stamp::LATEST`] they
+/// are reserved for 1.6e19 milli-slot-milliseconds, which 64 bits still hold.
+const MOST_WEIGHT: u64 = 100_000_000;
+
+/// What a slot counts for, in thousandths of a GPU.
+fn weight(milli_gpus: u32) -> u64 {
+    if milli_gpus == 0 { 1000 } else { u64::from(milli_gpus) }
+}
+
 impl Ledger {
+    /// Whether there is room for these slots.
+    pub(crate) fn has_room(&self, milli_gpus: impl Iterator<Item = u32>) -> bool {
+        // In 64 bits: `admit` bounds the number of slots.
+        self.weight + milli_gpus.map(weight).sum::<u64>() <= MOST_WEIGHT
+    }
+
     /// A slot joins; `milli_gpus` of 0 is a CPU slot and counts as one whole slot.
     pub(crate) fn join(&mut self, slot: SlotId, milli_gpus: u32, at: Stamp) {
-        let weight = if milli_gpus == 0 { 1000 } else { u64::from(milli_gpus) };
+        let weight = weight(milli_gpus);
         let earlier = self.open.insert(slot, Account { joined: at, weight, since: at, busy: None, frozen: None });
         assert!(earlier.is_none(), "slot {slot} joined twice");
+        self.weight += weight;
         self.open_weight += weight;
         self.open_joined += u128::from(weight) * u128::from(at.0);
     }
@@ -130,6 +148,7 @@ impl Ledger {
         self.rest(account, at);
         let reserved = account.weight * account.until(at).since(account.joined);
         self.closed += reserved;
+        self.weight -= account.weight;
         if account.frozen.is_some() {
             self.frozen -= reserved;
         } else {
@@ -219,6 +238,7 @@ impl Ledger {
     /// Everything reserved until `at`, in milli-slot-milliseconds. O(1).
     #[must_use]
     pub fn reserved(&self, at: Stamp) -> u64 {
+        let at = at.min(Stamp::LATEST);
         let open = u128::from(self.open_weight) * u128::from(at.0) - self.open_joined;
         self.closed + self.frozen + u64::try_from(open).unwrap_or(u64::MAX)
     }
@@ -233,6 +253,7 @@ impl Ledger {
     /// The uses until `at` if `winner` is the best trial. Leases in course count as training that is kept. O(slots).
     #[must_use]
     pub fn uses(&self, at: Stamp, winner: Option<TrialId>) -> Uses {
+        let at = at.min(Stamp::LATEST);
         let mut uses = Uses { reserved: self.reserved(at), explored: self.promoted_total, stopped: self.others_total, ..self.fixed };
         let work = |trial: TrialId| self.trained.get(trial).copied().unwrap_or_default();
         if let Some(winner) = winner {

@@ -12,6 +12,9 @@ pub struct Stamp(pub u64);
 pub type Millis = u64;
 
 impl Stamp {
+    /// Five years. Here a sweep's time stands still, so that the ledger's sums fit (its `MOST_WEIGHT` says how).
+    pub const LATEST: Self = Self(5 * 365 * 24 * 3_600_000);
+
     /// Milliseconds from `earlier` to `self`; 0 if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Millis {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::hold;
 
 /// Each package, which of the others it depends on, and what else it may depend on outside tests; `*` is anything.
-const ARROWS: [(&str, &[&str], &[&str]); 8] = [
+const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("hpo-core", &[], &["rand", "serde", "thiserror"]),
     ("hpo-wire", &["hpo-core"], &["prost", "thiserror", "tonic", "tonic-prost"]),
     ("hpo-searchers", &["hpo-core"], &["faer", "rand", "statrs", "thiserror"]),
@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 8] = [
     ("hpo-worker", &["hpo-core", "hpo-curves", "hpo-wire"], &["*"]),
     ("hpo-driver", &["hpo-core", "hpo-curves", "hpo-searchers", "hpo-wire", "hpo-worker"], &["*"]),
     ("hpo-tests", &[], &["serde_json", "tempfile"]),
+    ("hpo-fuzz", &["hpo-core", "hpo-curves", "hpo-driver", "hpo-wire", "hpo-worker"], &["*"]),
     ("hpo-sim", &["hpo-core", "hpo-driver", "hpo-searchers", "hpo-wire", "hpo-worker"], &["rand", "serde_json", "thiserror"]),
 ];
 

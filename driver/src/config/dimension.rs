@@ -5,7 +5,7 @@ use hpo_core::Space;
 use hpo_core::space::{Domain, Fold, Parameter};
 use serde_json::{Value as Json, json};
 
-use crate::report::words::{one_line, value};
+use crate::report::words::{cell, one_line, value};
 
 /// Longer lists of values are cut.
 const VALUES_SHOWN: usize = 8;
@@ -73,7 +73,7 @@ pub(super) fn table(space: &Space, indent: usize) -> String {
     let rows: Vec<[String; 4]> = space
         .parameters()
         .iter()
-        .map(|parameter| [one_line(&parameter.name), kind(&parameter.domain).to_owned(), values(&parameter.domain), condition(parameter)])
+        .map(|parameter| [cell(&parameter.name), kind(&parameter.domain).to_owned(), cell(&values(&parameter.domain)), condition(parameter)])
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (name, values) = (width(0), width(2));

@@ -5,7 +5,7 @@ use hpo_core::{Params, Seed, Space, TrialId};
 use hpo_searchers::{Random, Searcher};
 use serde_json::{Value as Json, json};
 
-use crate::report::words::{one_line, value};
+use crate::report::words::{cell, value};
 
 /// Wider tables are continued below.
 const WIDTH: usize = 110;
@@ -40,9 +40,9 @@ impl<'a> Draws<'a> {
     /// The columns of the table: the names, then the values of each draw, empty where a parameter does not exist.
     fn columns(&self) -> Vec<Vec<String>> {
         let names: Vec<&str> = self.space.names().collect();
-        let first = std::iter::once("trial".to_owned()).chain(names.iter().map(|name| one_line(name))).collect();
+        let first = std::iter::once("trial".to_owned()).chain(names.iter().map(|name| cell(name))).collect();
         let draw = |(trial, params): (usize, &Params)| {
-            let values = names.iter().map(|name| params.get(*name).map(value).unwrap_or_default());
+            let values = names.iter().map(|name| params.get(*name).map(|of| cell(&value(of))).unwrap_or_default());
             std::iter::once(trial.to_string()).chain(values).collect()
         };
         std::iter::once(first).chain(self.draws.iter().enumerate().map(draw)).collect()

@@ -32,19 +32,25 @@ pub struct Faults {
     file: PathBuf,
     text: String,
     faults: Vec<Fault>,
+    /// How many more there are than those.
+    more: usize,
 }
 
 impl Faults {
+    /// More faults than this are counted, and not told: nobody reads them, and each is shown with its place in the file.
+    pub(super) const MOST: usize = 100;
+
     pub(super) fn new(file: PathBuf, text: String, mut found: Vec<(Range<usize>, Message)>) -> Self {
         found.sort_by_key(|(span, _)| (span.start, span.end));
-        let faults = found.into_iter().map(|(span, message)| Fault::new(&text, span, &message)).collect();
-        Self { file, text, faults }
+        let more = found.len().saturating_sub(Self::MOST);
+        let faults = found.into_iter().take(Self::MOST).map(|(span, message)| Fault::new(&text, span, &message)).collect();
+        Self { file, text, faults, more }
     }
 
     /// The file as a whole cannot be used.
     pub(super) fn of_file(file: PathBuf, message: &Message) -> Self {
         let fault = Fault { at: None, message: message.to_string(), help: message.help(), span: 0..0 };
-        Self { file, text: String::new(), faults: vec![fault] }
+        Self { file, text: String::new(), faults: vec![fault], more: 0 }
     }
 
     /// What was found wrong with the whole of `[trial]`: the fault and its causes.
@@ -55,7 +61,7 @@ impl Faults {
         let text = checked.text.clone();
         let (file, _) = DeTable::parse_recoverable(&text);
         let span = file.get_ref().iter().find(|(key, _)| key.get_ref() == "trial").map_or(0..0, |(key, _)| key.span());
-        Self { file: checked.source.clone(), faults: vec![Fault::at(&text, span, message, None)], text: text.clone() }
+        Self { file: checked.source.clone(), faults: vec![Fault::at(&text, span, message, None)], text: text.clone(), more: 0 }
     }
 
     /// What was found wrong with one key.
@@ -78,7 +84,7 @@ impl Faults {
         let span = |name: &str| key(name).or_else(|| key(super::pool::KEY)).map_or(0..0, |(key, _)| key.span());
         let mut faults: Vec<Fault> = found.iter().map(|(name, message)| Fault::at(&text, span(name), message.clone(), None)).collect();
         faults.sort_by_key(|fault| fault.span.start);
-        Self { file: checked.source.clone(), text: text.clone(), faults }
+        Self { file: checked.source.clone(), text: text.clone(), faults, more: 0 }
     }
 
     /// The faults in the order of their lines.
@@ -110,7 +116,10 @@ impl Faults {
             out.push_str(&self.render_one(fault, &renderer));
             out.push_str("\n\n");
         }
-        let count = self.faults.len();
+        let count = self.faults.len() + self.more;
+        if self.more > 0 {
+            out.push_str(&format!("and {} more\n\n", self.more));
+        }
         out.push_str(&format!("{count} fault{} in {}; nothing was started", if count == 1 { "" } else { "s" }, self.file.display()));
         out
     }

@@ -213,6 +213,8 @@ fn help_space(kind: &SpaceFaultKind, known: &[String]) -> Option<String> {
         SpaceFaultKind::Circular => "let one parameter of the circle stand without `when`".to_owned(),
         SpaceFaultKind::ContinuousParent { parent } => format!("give `{parent}` a `step`, or make the condition on another parameter"),
         SpaceFaultKind::Contradiction { .. } => "a parameter exists only where its parents do: drop one of the conditions".to_owned(),
+        SpaceFaultKind::LongList { .. } => "search a range of numbers, or make it a pool: a table with a row a configuration".to_owned(),
+        SpaceFaultKind::TooManyParameters { .. } => "search those that matter, and fix the others".to_owned(),
         SpaceFaultKind::TooMany => "choose a wider step or a narrower range, or search real numbers with `uniform`".to_owned(),
         SpaceFaultKind::NotFinite | SpaceFaultKind::Choices | SpaceFaultKind::Twice => return None,
     };
@@ -223,6 +225,7 @@ fn help_pool(fault: &PoolFault) -> Option<String> {
     let help = match fault {
         PoolFault::NamedRow => format!("leave it out: every point carries the number of its row as `{ROW}`"),
         PoolFault::TooManyRows | PoolFault::TooLarge => "take a sample of the rows".to_owned(),
+        PoolFault::TooManyColumns { .. } => "name those that matter".to_owned(),
         PoolFault::NoColumns => "name the columns that are parameters, for example params = [\"lr\"]".to_owned(),
         _ => return None,
     };

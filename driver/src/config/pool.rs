@@ -34,6 +34,9 @@ pub(super) fn read(span: Range<usize>, values: &DeTable<'_>, reader: &mut Reader
     if let Some(row) = columns.get_ref().iter().find(|column| column.get_ref() == ROW) {
         return reader.fault(row.span(), Message::Pool(PoolFault::NamedRow));
     }
+    if columns.get_ref().len() > Space::MOST_PARAMETERS {
+        return reader.fault(columns.span(), Message::Pool(PoolFault::TooManyColumns { found: columns.get_ref().len() }));
+    }
     if reader.faults.len() > faults_before {
         return None;
     }
@@ -61,6 +64,9 @@ pub(super) fn read(span: Range<usize>, values: &DeTable<'_>, reader: &mut Reader
     }
 }
 
+/// So many columns that the file does not have are told.
+const MOST_UNKNOWN: usize = 10;
+
 /// Why no rows come out of a file.
 enum Unfit {
     /// It is no table, or cannot be read.
@@ -76,7 +82,8 @@ fn table(path: &Path, wanted: &[Spanned<String>]) -> Result<Vec<(u64, Vec<String
     let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(BufReader::new(file));
     let known: Vec<String> = csv.headers().map_err(unreadable)?.iter().map(str::to_owned).collect();
     let place = |column: &String| known.iter().position(|name| name == column);
-    let unknown: Vec<_> = wanted.iter().filter(|column| place(column.get_ref()).is_none()).collect();
+    // Each fault carries all names that there are.
+    let unknown: Vec<_> = wanted.iter().filter(|column| place(column.get_ref()).is_none()).take(MOST_UNKNOWN).collect();
     if !unknown.is_empty() {
         return Err(Unfit::Columns(unknown.iter().map(|column| (column.span(), column.get_ref().clone(), known.clone())).collect()));
     }

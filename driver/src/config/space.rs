@@ -7,6 +7,7 @@ use hpo_core::space::{Domain, Fold, Parameter, Space, SpaceFault, SpaceFaultKind
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::fault::Faults;
 use super::key::{Entry, Key};
 use super::keys::{SPACE, parameter};
 use super::message::Message;
@@ -176,7 +177,8 @@ fn note(
         !matches!(kind, NoParent { .. } | NoSuchValue { .. } | ContinuousParent { .. } | Contradiction { .. } | Circular)
     };
     let unsound: BTreeSet<String> = faults.iter().filter(|fault| own(&fault.kind)).map(|fault| fault.parameter.clone()).collect();
-    for SpaceFault { parameter, kind } in faults {
+    // Each of them carries what would be known instead.
+    for SpaceFault { parameter, kind } in faults.into_iter().take(Faults::MOST) {
         let Some(place) = places.get(parameter.as_str()) else { continue };
         let parent_at = |parent: &String| place.parents.get(parent).map_or(place.when.clone(), |(at, _)| at.clone());
         let (span, known) = match &kind {

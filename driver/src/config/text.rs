@@ -3,6 +3,9 @@ use std::time::Duration;
 
 use hpo_core::Millis;
 
+/// Longer lists of words are cut.
+const MOST_LISTED: usize = 50;
+
 /// What is wrong with a `${NAME}`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ExpandFault {
@@ -67,13 +70,20 @@ pub(super) fn nearest<'a, K: AsRef<str>>(word: &str, known: &'a [K]) -> Option<&
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
     let word = plain(word);
     let allowed = (word.chars().count() / 3).max(1);
+    // It takes the product of the lengths, so words of quite another length are passed over.
+    let letters = word.chars().count();
+    let alike = known.iter().map(AsRef::as_ref).filter(|known| known.chars().count().abs_diff(letters) <= allowed);
     let distance = |known: &str| strsim::damerau_levenshtein(&word, &plain(known));
-    known.iter().map(|known| (distance(known.as_ref()), known.as_ref())).filter(|near| near.0 <= allowed).min().map(|near| near.1)
+    alike.map(|known| (distance(known), known)).filter(|near| near.0 <= allowed).min().map(|near| near.1)
 }
 
-/// `a`, `b`, `c`: the words in quotes.
+/// `a`, `b`, `c`: the words in quotes, and how many more there are.
 pub(super) fn list<K: AsRef<str>>(words: &[K]) -> String {
-    words.iter().map(|word| format!("`{}`", word.as_ref())).collect::<Vec<_>>().join(", ")
+    let shown: Vec<String> = words.iter().take(MOST_LISTED).map(|word| format!("`{}`", word.as_ref())).collect();
+    match words.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -69,9 +69,16 @@ impl Heart {
     fn said(&mut self, now: Stamp, worker: WorkerId, word: Word) {
         let Word { trial, attempt, seq, .. } = word;
         let slot = self.sweep.trial(trial).and_then(|trial| match trial.state {
-            State::Leased { slot } if trial.attempt == attempt => Some(slot.index),
+            State::Leased { slot } if trial.attempt == attempt => Some(slot),
             _ => None,
         });
+        if slot.is_some_and(|slot| slot.worker != worker) {
+            // Nobody speaks for another's lease.
+            warn!("worker {worker} speaks of trial {trial} attempt {attempt}, which is not its own");
+            *self.counters.refused.entry(Rejection::StaleAttempt).or_default() += 1;
+            return self.acknowledge(worker, Acknowledged { trial, attempt, seq });
+        }
+        let slot = slot.map(|slot| slot.index);
         if let Err(message) = self.judge(now, word)
             && let Some(slot) = slot
         {

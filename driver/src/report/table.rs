@@ -32,7 +32,7 @@ impl Report {
             return;
         }
         let _ = writeln!(text, "\nBest of {} trials ({}; {})", self.view.trials.total, self.trials_text(), self.direction());
-        let metric = words::one_line(self.metric_name());
+        let metric = words::cell(self.metric_name());
         let width = metric.chars().count().max(8);
         let _ = writeln!(text, "  {:>5}  {metric:>width$}  {:>5}  {:<8}  parameters", "trial", "at", "state");
         for row in ranked.iter().take(BEST) {

@@ -160,6 +160,19 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
+/// Letters of a cell that are shown. A column has the width of its widest cell.
+const CELL: usize = 100;
+
+/// Text from outside as a cell of a table: on one line, and cut if it is long.
+pub(crate) fn cell(text: &str) -> String {
+    let mut line = one_line(text);
+    if let Some((end, _)) = line.char_indices().nth(CELL) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
 /// 1, 2 or 5 times a power of ten, such that at most `most` of them fit into `span` (positive).
 pub(super) fn nice_step(span: f64, most: u32) -> f64 {
     let raw = span / f64::from(most.max(1));

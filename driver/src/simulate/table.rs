@@ -4,6 +4,7 @@ use std::fmt;
 use hpo_core::Goal;
 
 use super::outcome::seconds;
+use crate::report::words::cell;
 use super::{Interval, Outcome};
 
 /// One row a sweep: medians over seeds, each with its 95 % bootstrap interval.
@@ -77,8 +78,8 @@ impl fmt::Display for Table {
         let shown = self.shown();
         let header = std::iter::once("sweep".to_owned()).chain(shown.iter().map(|&column| COLUMNS[column].to_owned()));
         let row = |row: &Row| {
-            let cells = shown.iter().map(|&column| row.cells[column].map_or("-".to_owned(), |cell| write_interval(&cell)));
-            std::iter::once(row.name.clone()).chain(cells).collect::<Vec<_>>()
+            let cells = shown.iter().map(|&column| row.cells[column].map_or("-".to_owned(), |interval| write_interval(&interval)));
+            std::iter::once(cell(&row.name)).chain(cells).collect::<Vec<_>>()
         };
         let lines: Vec<Vec<String>> = std::iter::once(header.collect()).chain(self.rows.iter().map(row)).collect();
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);

@@ -2,15 +2,17 @@
 use super::{Ladder, Place, Promotion, Rung, Scheduler, Standing, Verdict};
 use crate::{Loss, Params, TrialId};
 
-/// Keeps no state: its ladder has one rung, and nobody is compared below the top.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fifo;
+/// Keeps no state: the first lease leads to the top, and nobody is compared below it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fifo {
+    top: Rung,
+}
 
 impl Fifo {
     /// The rule.
     #[must_use]
-    pub fn new() -> Self {
-        Self
+    pub fn new(ladder: &Ladder) -> Self {
+        Self { top: ladder.top() }
     }
 
     /// All trials come to every rung.
@@ -22,7 +24,7 @@ impl Fifo {
 
 impl Scheduler for Fifo {
     fn enter(&mut self, _trial: TrialId, _params: &Params) -> Rung {
-        0
+        self.top
     }
     fn reached(&mut self, _rung: Rung, trial: TrialId, _loss: Loss) -> Verdict {
         unreachable!("trial {trial}: the first lease leads to the top")

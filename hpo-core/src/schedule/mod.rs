@@ -160,7 +160,7 @@ pub trait Scheduler: std::fmt::Debug + Send {
 #[must_use]
 pub fn build(spec: &SchedulerSpec, space: &Space, max_trials: Option<u32>) -> Box<dyn Scheduler> {
     match spec {
-        SchedulerSpec::Fifo { .. } => Box::new(Fifo::new()),
+        SchedulerSpec::Fifo { ladder } => Box::new(Fifo::new(ladder)),
         SchedulerSpec::Halving { ladder, bracket } => Box::new(Rounds::new(halving::pass(ladder, *bracket, max_trials))),
         SchedulerSpec::Hyperband { ladder } => Box::new(Rounds::new(hyperband::pass(ladder))),
         SchedulerSpec::AshaPromote { ladder } => Box::new(AshaPromote::new(ladder, max_trials)),

@@ -1,15 +1,18 @@
 //! Whether parameters make a space: each on its own, and their conditions together.
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Domain, Parameter, SpaceFault, SpaceFaultKind, Value};
+use super::{Domain, Parameter, Space, SpaceFault, SpaceFaultKind, Value};
 
 /// Indices of the parameters such that every parent comes before its children.
 ///
 /// # Errors
 /// Every fault found, never an empty list.
 pub(super) fn check(parameters: &[Parameter]) -> Result<Vec<usize>, Vec<SpaceFault>> {
+    let mut faults = too_long(parameters);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
     let index_of = index(parameters);
-    let mut faults = vec![];
     for (index, parameter) in parameters.iter().enumerate() {
         let mut fault = |kind| faults.push(SpaceFault { parameter: parameter.name.clone(), kind });
         if index_of[parameter.name.as_str()] != index {
@@ -43,6 +46,20 @@ pub(super) fn check(parameters: &[Parameter]) -> Result<Vec<usize>, Vec<SpaceFau
             Err(faults)
         }
     }
+}
+
+/// Looked at first: what follows takes the square of these lengths.
+fn too_long(parameters: &[Parameter]) -> Vec<SpaceFault> {
+    let fault = |parameter: &Parameter, kind| SpaceFault { parameter: parameter.name.clone(), kind };
+    if let Some(beyond) = parameters.get(Space::MOST_PARAMETERS) {
+        return vec![fault(beyond, SpaceFaultKind::TooManyParameters { found: parameters.len() })];
+    }
+    let longest = |parameter: &Parameter| {
+        let choices = if let Domain::Choice { values, .. } = &parameter.domain { values.len() } else { 0 };
+        parameter.when.values().map(Vec::len).fold(choices, usize::max)
+    };
+    let long = parameters.iter().map(|parameter| (parameter, longest(parameter))).filter(|(_, found)| *found > Space::MOST_VALUES);
+    long.map(|(parameter, found)| fault(parameter, SpaceFaultKind::LongList { found })).collect()
 }
 
 /// Where each name is declared first.

@@ -74,9 +74,8 @@ impl Domain {
             Self::Float { low, high, fold, step } => check_float(*low, *high, *fold, *step),
             Self::Int { low, high, fold, step } => check_int(*low, *high, *fold, *step),
             Self::Choice { values, .. } => {
-                let twice = values.iter().enumerate().any(|(index, value)| values[..index].iter().any(|earlier| earlier.same(value)));
                 match values.iter().all(finite) {
-                    true if values.is_empty() || twice => Err(SpaceFaultKind::Choices),
+                    true if values.is_empty() || has_twins(values) => Err(SpaceFaultKind::Choices),
                     true => Ok(()),
                     false => Err(SpaceFaultKind::NotFinite),
                 }
@@ -212,6 +211,22 @@ impl Domain {
         };
         unit.clamp(0.0, 1.0)
     }
+}
+
+/// Whether two of the values are the same. Only values that come next to each other when sorted are compared: a pool's
+/// column may have 100,000 words.
+fn has_twins(values: &[Value]) -> bool {
+    let order = |a: &Value, b: &Value| match (a.number(), b.number()) {
+        // +0 and -0 are the same.
+        (Some(a), Some(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
+        (None, None) => a.text().cmp(&b.text()).then(a.truth().cmp(&b.truth())),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    };
+    let mut sorted: Vec<&Value> = values.iter().collect();
+    sorted.sort_unstable_by(|a, b| order(a, b));
+    // Whole numbers beyond 2^53 may be alike as floats, and yet differ.
+    let mut alike = sorted.chunk_by(|a, b| order(a, b).is_eq());
+    alike.any(|alike| alike.iter().enumerate().any(|(index, value)| alike[..index].iter().any(|earlier| earlier.same(value))))
 }
 
 fn check_float(low: f64, high: f64, fold: Fold, step: Option<f64>) -> Result<(), SpaceFaultKind> {

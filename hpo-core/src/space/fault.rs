@@ -47,6 +47,18 @@ pub enum SpaceFaultKind {
     /// More values than coordinates in [0, 1] keep apart.
     #[error("it has too many values to tell them apart")]
     TooMany,
+    /// A choice among, or a condition on, more values than [`Space::MOST_VALUES`](super::Space::MOST_VALUES).
+    #[error("it lists {found} values; {} are the most", super::Space::MOST_VALUES)]
+    LongList {
+        /// How many.
+        found: usize,
+    },
+    /// More parameters than [`Space::MOST_PARAMETERS`](super::Space::MOST_PARAMETERS).
+    #[error("it is one of {found} parameters; {} are the most", super::Space::MOST_PARAMETERS)]
+    TooManyParameters {
+        /// How many.
+        found: usize,
+    },
     /// A choice among nothing, or with a value given twice.
     #[error("its choices must be at least one, each once")]
     Choices,

@@ -85,6 +85,13 @@ impl From<Pool> for Space {
 }
 
 impl Space {
+    /// A space has no more parameters than this. Conditions are held against each other, so time and memory grow with the
+    /// square.
+    pub const MOST_PARAMETERS: usize = 1000;
+
+    /// A choice or a condition lists no more values than this, for the same reason. A pool may have more words in a column.
+    pub const MOST_VALUES: usize = 1000;
+
     /// Checks the parameters.
     ///
     /// # Errors

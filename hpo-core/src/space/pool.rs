@@ -51,6 +51,12 @@ pub enum PoolFault {
     /// No row.
     #[error("it has no rows")]
     NoRows,
+    /// More columns than a space may have parameters.
+    #[error("it has {found} columns; {} are the most", super::Space::MOST_PARAMETERS)]
+    TooManyColumns {
+        /// How many.
+        found: usize,
+    },
     /// A row more than [`Pool::MOST_ROWS`].
     #[error("it has more than {} rows, which is more than a journal should carry", Pool::MOST_ROWS)]
     TooManyRows,
@@ -135,6 +141,9 @@ impl Pool {
         if columns.is_empty() {
             return Err(PoolFault::NoColumns);
         }
+        if columns.len() > super::Space::MOST_PARAMETERS {
+            return Err(PoolFault::TooManyColumns { found: columns.len() });
+        }
         for (index, column) in columns.iter().enumerate() {
             if column == ROW {
                 return Err(PoolFault::NamedRow);
@@ -161,7 +170,7 @@ impl Pool {
             domain.check().map_err(|kind| PoolFault::Column { column: column.clone(), kind })?;
             domains.push(domain);
         }
-        let units = rows.iter().flat_map(|row| row.iter().zip(&domains).map(|(value, domain)| domain.to_unit(value))).collect();
+        let units = units(&rows, &domains);
         Ok(Self { columns, rows, domains, units })
     }
 
@@ -226,6 +235,24 @@ impl Pool {
         let columns = self.columns.iter().cloned().zip(self.domains.iter().cloned());
         columns.map(|(name, domain)| Parameter { name, domain, when: BTreeMap::new() }).collect()
     }
+}
+
+/// The coordinates of all rows, row by row.
+fn units(rows: &[Vec<Value>], domains: &[Domain]) -> Vec<f64> {
+    // A domain finds a word by going through all of them; here that would take the square of the rows.
+    let words = |domain: &Domain| match domain {
+        Domain::Choice { values, .. } => {
+            let share = |index: usize| (index as f64 + 0.5) / values.len() as f64;
+            values.iter().enumerate().map(|(index, value)| (value.to_string(), share(index))).collect()
+        }
+        _ => BTreeMap::new(),
+    };
+    let words: Vec<BTreeMap<String, f64>> = domains.iter().map(words).collect();
+    let unit = |(value, (domain, words)): (&Value, (&Domain, &BTreeMap<String, f64>))| match domain {
+        Domain::Choice { .. } => words.get(&value.to_string()).copied().unwrap_or_default(),
+        _ => domain.to_unit(value),
+    };
+    rows.iter().flat_map(|row| row.iter().zip(domains.iter().zip(&words)).map(unit)).collect()
 }
 
 /// The most bytes that a value takes in JSON, with the comma after it: a letter may be written as `\u0000`.

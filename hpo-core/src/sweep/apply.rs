@@ -18,6 +18,7 @@ impl Sweep {
     /// If the event was not admitted, or time runs backwards: both are faults of the caller.
     pub fn apply(&mut self, at: Stamp, event: &Event, out: &mut Vec<Action>) {
         debug_assert_eq!(self.admit(event), Ok(()), "{event:?}");
+        let at = at.min(Stamp::LATEST);
         assert!(at >= self.now, "time ran backwards: {at} after {}", self.now);
         let before = std::mem::replace(&mut self.now, at);
         match event {

@@ -18,6 +18,8 @@ pub(super) struct Fleet {
 #[derive(Clone, Debug)]
 struct Worker {
     name: String,
+    /// By this driver.
+    heard: bool,
     /// Per slot: the trial that its trainer still has in memory.
     slots: Vec<Option<TrialId>>,
 }
@@ -46,17 +48,21 @@ impl Fleet {
     }
 
     pub(super) fn join(&mut self, worker: WorkerId, name: &str, slots: usize) {
-        self.workers.insert(worker, Worker { name: name.to_owned(), slots: vec![None; slots] });
+        self.workers.insert(worker, Worker { name: name.to_owned(), heard: true, slots: vec![None; slots] });
         self.free.extend(self.slot_ids(worker));
     }
 
     /// A new driver: nobody has been heard of yet, so nobody is given anything.
     pub(super) fn park(&mut self) {
         self.parked.append(&mut self.free);
+        self.workers.values_mut().for_each(|worker| worker.heard = false);
     }
 
     /// The worker has been heard of.
     pub(super) fn unpark(&mut self, worker: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.heard = true;
+        }
         for slot in self.slot_ids(worker) {
             if self.parked.remove(&slot) {
                 self.free.insert(slot);
@@ -127,7 +133,9 @@ impl Fleet {
     /// The lease on `slot` ended; `kept` is the resource at which its trainer still has the trial in memory.
     pub(super) fn vacate(&mut self, slot: SlotId, kept: Option<Resource>) {
         let trial = self.busy.remove(&slot);
-        self.free.insert(slot);
+        // A word about its attempt is no sign of the worker itself, which has not said yet what it holds.
+        let heard = self.workers.get(&slot.worker).is_some_and(|worker| worker.heard);
+        (if heard { &mut self.free } else { &mut self.parked }).insert(slot);
         if let (Some(trial), Some(resource)) = (trial, kept) {
             self.memory.insert(trial, (slot, resource));
             if let Some(held) = self.held(slot) {
@@ -152,5 +160,6 @@ impl Fleet {
         assert!(self.free.iter().chain(&self.parked).all(|slot| self.has(*slot) && !self.busy.contains_key(slot)));
         let trials: BTreeSet<_> = self.busy.values().collect();
         assert_eq!(trials.len(), self.busy.len(), "a trial runs once");
+        assert!(self.free.iter().all(|slot| self.workers[&slot.worker].heard), "a slot is not free before its worker was heard");
     }
 }

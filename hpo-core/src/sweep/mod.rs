@@ -106,11 +106,12 @@ impl Sweep {
                 self.spec.space.contains(params).map_err(|_| Rejection::NotInSpace)
             }
             Event::Exhausted { trial } => self.is_asked(*trial),
-            Event::WorkerJoined { slots, .. } => {
+            Event::WorkerJoined { worker, slots, .. } => {
                 if self.finished().is_some() {
                     return Err(Rejection::Over);
                 }
-                (1..=1024).contains(&slots.len()).then_some(()).ok_or(Rejection::Slots)
+                let room = || self.fleet.knows(*worker) || self.ledger.has_room(slots.iter().map(|slot| slot.milli_gpus));
+                ((1..=1024).contains(&slots.len()) && room()).then_some(()).ok_or(Rejection::Slots)
             }
             Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
                 self.fleet.knows(*worker).then_some(()).ok_or(Rejection::UnknownWorker)

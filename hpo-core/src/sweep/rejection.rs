@@ -27,8 +27,8 @@ pub enum Rejection {
     /// The sweep is over.
     #[error("the sweep has ended")]
     Over,
-    /// A worker with no slot, or with more than can be numbered.
-    #[error("a worker offers between 1 and 1024 slots")]
+    /// A worker with no slot, or with more than can be numbered or booked.
+    #[error("a worker offers between 1 and 1024 slots, and all workers together no more than 100,000 GPUs")]
     Slots,
     /// A driver epoch that is not above the last.
     #[error("another driver has taken over")]

@@ -115,7 +115,7 @@ impl Sweep {
     /// The sweep as it is at `at`, a moment not before its last event.
     #[must_use]
     pub fn view_at(&self, at: Stamp) -> SweepView {
-        let at = at.max(self.now);
+        let at = at.clamp(self.now, Stamp::LATEST);
         let best = self.leaders.first().map(|(_, trial)| trial);
         let running = self.fleet.live() as u32;
         SweepView {

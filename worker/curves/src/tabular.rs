@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,8 +115,9 @@ struct Header {
 impl Header {
     fn read(header: &csv::StringRecord, job: &TabularJob) -> Result<Self, TableFault> {
         let names: Vec<String> = header.iter().map(str::to_owned).collect();
-        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            return Err(TableFault::Twice { column: twice.1.clone() });
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(TableFault::Twice { column: twice.clone() });
         }
         let unit =
             |name: &String| name.strip_prefix(&job.curve).filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok();
@@ -134,7 +136,8 @@ impl Header {
             }
             None => None,
         };
-        let settings = (0..names.len()).filter(|at| !curve.contains(at) && cost != Some(*at)).collect();
+        let figures: BTreeSet<usize> = curve.iter().copied().chain(cost).collect();
+        let settings = (0..names.len()).filter(|at| !figures.contains(at)).collect();
         Ok(Self { names, curve, cost, settings })
     }
 

@@ -8,12 +8,15 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use super::protocol::{FromTrainer, PREFIX};
 
 /// Bytes of a line that are kept; a longer one is cut.
-pub(super) const LINE_MAX: usize = 64 * 1024;
+pub const LINE_MAX: usize = 64 * 1024;
 /// Characters of a faulty line that are quoted.
 const QUOTE_MAX: usize = 200;
 
 /// Reads the next line into `line`, without its end, cut at [`LINE_MAX`]. False at the end of the input.
-pub(super) async fn next_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+///
+/// # Errors
+/// The input cannot be read.
+pub async fn next_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let mut any = false;
     loop {
@@ -35,32 +38,41 @@ pub(super) async fn next_line(input: &mut (impl AsyncBufRead + Unpin), line: &mu
 
 /// What a line of standard output is.
 #[derive(Debug, PartialEq)]
-pub(super) enum Line {
+pub enum Line {
+    /// Output of the program, for the log.
     Log,
+    /// A word to the agent.
     Said(FromTrainer),
     /// It begins like a protocol line and is none; the quotation and why.
     Garbled(String),
 }
 
 impl Line {
-    /// A progress bar may have returned to the beginning of the line before the program spoke.
-    pub(super) fn of(line: &[u8]) -> Self {
+    /// What it is. A progress bar may have returned to the beginning of the line before the program spoke.
+    #[must_use]
+    pub fn of(line: &[u8]) -> Self {
         let line = line.trim_ascii_end();
         let line = line.rsplit(|&byte| byte == b'\r').next().unwrap_or(line);
         let Some(words) = line.strip_prefix(PREFIX.as_bytes()) else { return Self::Log };
         match serde_json::from_slice(words) {
             Ok(said) => Self::Said(said),
             Err(why) => {
-                let quote: String = String::from_utf8_lossy(words).chars().take(QUOTE_MAX).collect();
-                Self::Garbled(format!("{quote} ({why})"))
+                // The reason quotes the line, too.
+                let why = start_of(&why.to_string());
+                Self::Garbled(format!("{} ({why})", start_of(&String::from_utf8_lossy(words))))
             }
         }
     }
 }
 
+/// So much of a text as messages quote.
+fn start_of(text: &str) -> String {
+    text.chars().take(QUOTE_MAX).collect()
+}
+
 /// Finds reports in the output of a program that does not speak the protocol: each hit is the next resource unit's.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub struct Pattern {
     regex: Regex,
     metric: String,
     last: u32,
@@ -79,7 +91,11 @@ pub enum PatternFault {
 }
 
 impl Pattern {
-    pub(super) fn new(pattern: &str, metric: &str, from: u32, until: u32) -> Result<Self, PatternFault> {
+    /// Finds `metric` by `pattern` in the output of an attempt whose lease has these ends.
+    ///
+    /// # Errors
+    /// It is no regular expression of one group.
+    pub fn new(pattern: &str, metric: &str, from: u32, until: u32) -> Result<Self, PatternFault> {
         let regex = Regex::new(pattern)?;
         match regex.captures_len() - 1 {
             1 => Ok(Self { regex, metric: metric.to_owned(), last: from, until }),
@@ -88,17 +104,14 @@ impl Pattern {
     }
 
     /// The report in a line of output, or why the hit is none. Hits beyond the lease's end are passed over.
-    pub(super) fn find(&mut self, line: &[u8]) -> Option<Result<FromTrainer, String>> {
+    pub fn find(&mut self, line: &[u8]) -> Option<Result<FromTrainer, String>> {
         let line = String::from_utf8_lossy(line);
         let hit = self.regex.captures(&line)?.get(1)?.as_str();
         if self.last >= self.until {
             return None;
         }
         let Ok(value) = hit.parse::<f64>() else {
-            return Some(Err(format!(
-                "`metric_pattern` found `{}`, which is not a number",
-                hit.chars().take(QUOTE_MAX).collect::<String>()
-            )));
+            return Some(Err(format!("`metric_pattern` found `{}`, which is not a number", start_of(hit))));
         };
         self.last += 1;
         let metrics: Metrics = [(self.metric.clone(), value)].into_iter().collect();
@@ -138,6 +151,8 @@ mod tests {
         for garbled in [&b"@hpo ready"[..], br#"@hpo {"say":"sing"}"#, br#"@hpo {"say":"report"}"#, b"@hpo \xff"] {
             assert!(matches!(Line::of(garbled), Line::Garbled(_)), "{garbled:?}");
         }
+        let long = format!("@hpo {{\"say\":\"{}\"}}", "x".repeat(LINE_MAX / 2));
+        assert!(matches!(Line::of(long.as_bytes()), Line::Garbled(why) if why.len() < 3 * QUOTE_MAX), "also where the reason quotes it");
         let nan = Line::of(br#"@hpo {"say":"report","resource":1,"metrics":{"loss":"nan"}}"#);
         assert!(matches!(nan, Line::Said(FromTrainer::Report { resource: 1, metrics }) if metrics.get("loss").unwrap().is_nan()));
     }

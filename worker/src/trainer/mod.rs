@@ -4,7 +4,7 @@ mod call;
 pub mod child;
 pub mod exec;
 mod guard;
-mod lines;
+pub mod lines;
 mod log;
 mod memory;
 pub mod parent;
