@@ -155,11 +155,11 @@ mod with {
             let (attempt, resource, loss) = (Attempt(1), Resource(1), Loss::new(0.5));
             for trial in [0, 1].map(TrialId) {
                 apply(Event::Suggested { trial, params: Params::new(), cost_us: 1 });
-                apply(Event::Reported { trial, attempt, seq: Seq(1), resource, loss, metrics: Metrics::default() });
+                apply(Event::Reported { trial, attempt, seq: Seq(1), after_ms: None, resource, loss, metrics: Metrics::default() });
             }
             for trial in saved.iter().copied().map(TrialId) {
                 let checkpoint = Some(Checkpoint { id: "af".repeat(32), resource, bytes: 1, wrote_ms: 1 });
-                apply(Event::Reached { trial, attempt, seq: Seq(2), resource, checkpoint });
+                apply(Event::Reached { trial, attempt, seq: Seq(2), after_ms: None, resource, checkpoint });
             }
             sweep
         }

@@ -70,7 +70,7 @@ impl Faults {
         let (file, _) = DeTable::parse_recoverable(&text);
         let section = file.get_ref().get(section).and_then(|section| section.get_ref().as_table());
         let span = section.and_then(|section| section.iter().find(|(name, _)| name.get_ref() == key)).map_or(0..0, |(name, _)| name.span());
-        Self { file: checked.source.clone(), faults: vec![Fault::at(&text, span, message, Some(help))], text: text.clone() }
+        Self { file: checked.source.clone(), faults: vec![Fault::at(&text, span, message, Some(help))], text: text.clone(), more: 0 }
     }
 
     /// What someone else found wrong with parameters of `[space]`: (name, what is wrong), each at the line of the

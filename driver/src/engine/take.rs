@@ -76,7 +76,7 @@ impl Heart {
             // Nobody speaks for another's lease.
             warn!("worker {worker} speaks of trial {trial} attempt {attempt}, which is not its own");
             *self.counters.refused.entry(Rejection::StaleAttempt).or_default() += 1;
-            return self.acknowledge(worker, Acknowledged { trial, attempt, seq });
+            return self.answers.acknowledge(worker, Acknowledged { trial, attempt, seq });
         }
         let slot = slot.map(|slot| slot.index);
         if let Err(message) = self.judge(now, word)

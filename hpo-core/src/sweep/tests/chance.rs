@@ -75,7 +75,7 @@ fn resume(world: &mut World, trial: u32, loss: f64) {
 
 pub(super) fn step(world: &mut World, die: u8) {
     // Also what no worker can have measured: more than the lease has lasted.
-    world.after = (die % 3 == 0).then_some(u64::from(die));
+    world.after = die.is_multiple_of(3).then_some(u64::from(die));
     let live: Vec<TrialId> = world.sweep.fleet.busy().map(|(_, trial)| trial).collect();
     let worker = if die & 1 == 0 { ONE } else { TWO };
     let pick = live.get(usize::from(die) % live.len().max(1)).copied();

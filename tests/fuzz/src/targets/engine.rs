@@ -91,9 +91,13 @@ impl World {
             return;
         }
         let mut actions = vec![];
-        if std::env::var_os("SHOW").is_some() { eprintln!("{} {event:?}", self.now); }
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{} {event:?}", self.now);
+        }
         self.sweep.apply(self.now, &event, &mut actions);
-        if std::env::var_os("SHOW").is_some() { eprintln!("{} {event:?} -> {actions:?}", self.now); }
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{} {event:?} -> {actions:?}", self.now);
+        }
         self.sweep.check();
         self.history.push((self.now, serde_json::to_string(&event).expect("an event is JSON")));
         assert!(actions.iter().all(|action| !action.to_string().is_empty()));
@@ -146,7 +150,7 @@ impl World {
             5..=7 => About::Reached { resource, checkpoint: state(resource, u)? },
             _ => About::Ended(end(resource, u)?),
         };
-        let word = Word { trial, attempt, seq, about };
+        let word = Word { trial, attempt, seq, after_ms: None, about };
         let word = Word::try_from(pb::Word::from(word)).expect("a word survives its journey");
         let goal = self.sweep.spec().goal;
         Ok(word.into_event(|metrics| goal.loss(metrics.get("loss").unwrap_or(f64::NAN))))

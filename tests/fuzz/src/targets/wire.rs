@@ -33,12 +33,15 @@ fn said_by_workers() -> Vec<FromWorker> {
         About::Ended(End::Failed { kind: FailureKind::Hang, message: "no word".into() }),
         About::Ended(End::Lost),
     ];
-    let words = about.into_iter().map(|about| FromWorker::Word(Word { trial: TrialId(3), attempt: Attempt(2), seq: Seq(1), about }));
+    let words = about
+        .into_iter()
+        .map(|about| FromWorker::Word(Word { trial: TrialId(3), attempt: Attempt(2), seq: Seq(1), after_ms: None, about }));
     [FromWorker::Hello(hello), FromWorker::Goodbye { why: "done".into() }].into_iter().chain(words).collect()
 }
 
 fn said_by_drivers() -> Vec<FromDriver> {
-    let params: Params = [("lr".to_owned(), Value::Float(0.1)), ("n".to_owned(), Value::Int(-3)), ("o".to_owned(), Value::from("x"))].into();
+    let params: Params =
+        [("lr".to_owned(), Value::Float(0.1)), ("n".to_owned(), Value::Int(-3)), ("o".to_owned(), Value::from("x"))].into();
     let lease = Lease {
         trial: TrialId(3),
         attempt: Attempt(2),
