@@ -108,6 +108,12 @@ impl Heart {
         Ok(())
     }
 
+    /// Whether something was decided that is not written.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// Appends what was decided to the journal.
     ///
     /// # Errors
