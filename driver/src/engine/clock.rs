@@ -16,13 +16,20 @@ pub(super) struct Clock {
 impl Clock {
     /// The clock of a sweep that was created at `created_unix_ms` and whose last record has the stamp `last`.
     pub(super) fn of(created_unix_ms: u64, last: Stamp) -> Self {
-        Self { base: Stamp(unix_ms().saturating_sub(created_unix_ms)).max(last), since: Instant::now() }
+        Self { base: base(unix_ms(), created_unix_ms, last), since: Instant::now() }
     }
 
     /// Now.
     pub(super) fn now(&self) -> Stamp {
         self.base.plus(self.since.elapsed().as_millis() as Millis)
     }
+}
+
+/// Where a driver's time begins whose wall clock shows `unix_ms`, in a sweep that was created at `created_unix_ms` and whose
+/// last record has the stamp `last`.
+#[must_use]
+pub fn base(unix_ms: u64, created_unix_ms: u64, last: Stamp) -> Stamp {
+    Stamp(unix_ms.saturating_sub(created_unix_ms)).max(last)
 }
 
 /// Milliseconds since 1970-01-01 UTC; 0 on a clock that is before.

@@ -9,8 +9,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::cycle::{Engine, Parts};
+use super::cycle::Engine;
 use super::fault::{DriveFault, EngineFault};
+use super::heart::Parts;
 use super::inbox::{Handle, Inbox};
 use super::kept::Folder;
 use super::prepare::{Prepared, prepare};
@@ -115,20 +116,11 @@ impl Drive {
         let (closing, seen_closing) = watch::channel(false);
         let (engine, inbox) = Inbox::new();
         let store = Box::new(Folder(options.run.checkpoints()));
-        let parts = Parts {
-            sweep,
-            journal,
-            records,
-            clock,
-            handle: engine.clone(),
-            inbox,
-            searcher,
-            kept,
-            store,
-            options: options.limits,
-            closing,
-        };
-        let (heart, progress) = Engine::new(parts)?;
+        let closing = Box::new(move || {
+            closing.send_replace(true);
+        });
+        let parts = Parts { sweep, journal: Box::new(journal), records, kept, store, options: options.limits, closing };
+        let (heart, progress) = Engine::new(parts, clock, inbox, engine.clone(), searcher)?;
         let door = Door {
             engine: engine.clone(),
             token,

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 /// What goes out on a connection.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outgoing {
+pub enum Outgoing {
     /// A message.
     Say(FromDriver),
     /// The end, with a reason that dialling again does not change.
@@ -19,11 +19,23 @@ pub(crate) enum Outgoing {
 
 /// How to talk to one worker. Dropping it ends the connection.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub struct Link {
     /// Grows with each connection of this driver, so that words of a replaced one are known.
-    pub(crate) session: u64,
+    pub session: u64,
     /// The messages.
-    pub(crate) out: mpsc::Sender<Outgoing>,
+    pub out: mpsc::Sender<Outgoing>,
+}
+
+/// Where the messages of a [`Link`] come out.
+pub type Outbox = mpsc::Receiver<Outgoing>;
+
+impl Link {
+    /// A connection on which `room` messages can wait to be sent.
+    #[must_use]
+    pub fn new(session: u64, room: usize) -> (Self, Outbox) {
+        let (out, outbox) = mpsc::channel(room);
+        (Self { session, out }, outbox)
+    }
 }
 
 /// All connections.

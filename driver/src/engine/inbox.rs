@@ -13,7 +13,7 @@ const CAPACITY: usize = 4096;
 
 /// Something that the engine should know.
 #[derive(Debug)]
-pub(crate) enum Input {
+pub enum Input {
     /// A worker dialled.
     Joined {
         /// Who, and what it brings.

@@ -8,7 +8,7 @@ use hpo_core::sweep::event::{Checkpoint, End};
 use hpo_core::{Action, Event, Sweep, TrialId, layout};
 
 /// Where checkpoint files lie.
-pub(super) trait Store: Send {
+pub trait Store: Send {
     /// Deletes a file. That it is not there is no error.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Store for Folder {
 
 /// Who holds what.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept {
+pub struct Kept {
     holders: BTreeMap<String, BTreeSet<TrialId>>,
     /// Files that nobody holds any more, while a journal is replayed.
     garbage: BTreeSet<String>,
@@ -66,7 +66,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// A record of the journal, and what followed from it.
-    pub(super) fn replayed(&mut self, event: &Event, actions: &[Action], sweep: &Sweep) {
+    pub fn replayed(&mut self, event: &Event, actions: &[Action], sweep: &Sweep) {
         self.saw(event);
         for action in actions {
             if let Action::Forget { trial, checkpoint } = action

@@ -1,13 +1,15 @@
 //! The driver's heart: takes what happens, asks the sweep, writes it down, and only then acts.
 //!
-//! `Engine` is the loop alone; journal, clock, searcher, store and options are given to it, so tests run it in-process.
-//! [`Drive`] is all of it together: the run folder, the loop on a thread of its own, the gRPC door, the local workers.
+//! [`parts::Heart`] is a machine without waits: journal, searcher, store, time and inputs are given to it, so that the
+//! simulator plays it in a world of its own. `Engine` is the loop around it, with a real clock and a real inbox. [`Drive`]
+//! is all of it together: the run folder, the loop on a thread of its own, the gRPC door, the local workers.
 mod clock;
 mod cycle;
 mod detector;
 mod drive;
 mod fault;
 mod fleet;
+mod heart;
 mod inbox;
 mod kept;
 mod prepare;
@@ -17,12 +19,21 @@ mod take;
 
 pub use drive::{Begin, Drive, DriveOptions, SweepFile};
 pub use fault::{DriveFault, EngineFault};
-pub(crate) use fleet::{Link, Outgoing};
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
-pub(crate) use inbox::Input;
 pub use inbox::{EngineGone, Handle};
 pub use run::{Counters, Ended, Options, Outcome, Progress};
+
+/// What an engine is made of, for a world of one's own.
+pub mod parts {
+    pub use super::clock::base;
+    pub use super::fleet::{Link, Outbox, Outgoing};
+    pub use super::heart::{Heart, Parts};
+    pub use super::inbox::Input;
+    pub use super::kept::{Kept, Store};
+    pub use super::proposer::{Tasks, Thinker};
+}
+pub(crate) use parts::{Input, Link, Outgoing};
 
 #[cfg(test)]
 mod tests;

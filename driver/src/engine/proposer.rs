@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hpo_core::sweep::Observation;
 use hpo_core::{Params, TrialId};
-use hpo_searchers::Searcher;
+use hpo_searchers::{Searcher, SuggestFault};
 
 use super::inbox::{Handle, Input};
 
@@ -13,6 +13,7 @@ use super::inbox::{Handle, Input};
 const TOLD_MAX: usize = 256;
 
 /// What the searcher is to do next.
+#[derive(Debug)]
 struct Task {
     /// Trials of the history that it takes up.
     begun: Vec<(TrialId, Params)>,
@@ -21,6 +22,10 @@ struct Task {
     /// Trials to propose values for, in order.
     trials: Vec<TrialId>,
 }
+
+/// The way of the tasks to the searcher. It ends with the engine.
+#[derive(Debug)]
+pub struct Tasks(Receiver<Task>);
 
 /// The engine's side of the searcher. One task is out at a time, so sending never waits.
 #[derive(Debug)]
@@ -34,15 +39,11 @@ pub(super) struct Proposer {
 }
 
 impl Proposer {
-    /// Starts the thread. It ends with this value. `begun` are the trials that have values already.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    pub(super) fn start(searcher: Box<dyn Searcher>, begun: Vec<(TrialId, Params)>, inbox: Handle) -> std::io::Result<Self> {
+    /// Nothing is asked for yet. `begun` are the trials that have values already.
+    pub(super) fn new(begun: Vec<(TrialId, Params)>) -> (Self, Tasks) {
         // Room for two: a task of tellings alone has no answer to wait for.
         let (tasks, received) = sync_channel(2);
-        std::thread::Builder::new().name("searcher".to_owned()).spawn(move || think(searcher, &received, inbox))?;
-        Ok(Self { tasks, due: VecDeque::new(), begun, told: vec![], thinking: 0 })
+        (Self { tasks, due: VecDeque::new(), begun, told: vec![], thinking: 0 }, Tasks(received))
     }
 
     /// Values for this trial are wanted.
@@ -80,22 +81,69 @@ impl Proposer {
     }
 }
 
-fn think(mut searcher: Box<dyn Searcher>, tasks: &Receiver<Task>, inbox: Handle) {
-    let mut watch = Watch { inbox, died: true };
-    while let Ok(Task { begun, seen, trials }) = tasks.recv() {
+/// The searcher's side: a searcher and what it is asked for.
+pub struct Thinker {
+    searcher: Box<dyn Searcher>,
+    tasks: Tasks,
+}
+
+impl Thinker {
+    /// A searcher that has been told nothing yet.
+    #[must_use]
+    pub fn new(searcher: Box<dyn Searcher>, tasks: Tasks) -> Self {
+        Self { searcher, tasks }
+    }
+
+    /// Learns what the next task has to tell. Answers the trials to propose values for, in order; none if no task waits.
+    pub fn try_next(&mut self) -> Option<Vec<TrialId>> {
+        let task = self.tasks.0.try_recv().ok()?;
+        Some(self.learn(task))
+    }
+
+    /// The same, but waits for a task. None when there will never be another.
+    fn next(&mut self) -> Option<Vec<TrialId>> {
+        let task = self.tasks.0.recv().ok()?;
+        Some(self.learn(task))
+    }
+
+    fn learn(&mut self, Task { begun, seen, trials }: Task) -> Vec<TrialId> {
         for (trial, params) in &begun {
-            searcher.begin(*trial, params);
+            self.searcher.begin(*trial, params);
         }
         for observation in &seen {
-            searcher.tell(observation);
+            self.searcher.tell(observation);
         }
+        trials
+    }
+
+    /// Values for one of the trials.
+    ///
+    /// # Errors
+    /// If there is nothing left to propose.
+    pub fn suggest(&mut self, trial: TrialId) -> Result<Params, SuggestFault> {
+        let answer = self.searcher.suggest(trial);
+        if let Ok(params) = &answer {
+            self.searcher.begin(trial, params);
+        }
+        answer
+    }
+}
+
+/// Starts the searcher's thread. It ends with the engine.
+///
+/// # Errors
+/// If the system gives no thread.
+pub(super) fn start(thinker: Thinker, inbox: Handle) -> std::io::Result<()> {
+    std::thread::Builder::new().name("searcher".to_owned()).spawn(move || think(thinker, inbox)).map(drop)
+}
+
+fn think(mut thinker: Thinker, inbox: Handle) {
+    let mut watch = Watch { inbox, died: true };
+    while let Some(trials) = thinker.next() {
         for trial in trials {
             let start = Instant::now();
-            let answer = searcher.suggest(trial);
+            let answer = thinker.suggest(trial);
             let cost_us = start.elapsed().as_micros() as u64;
-            if let Ok(params) = &answer {
-                searcher.begin(trial, params);
-            }
             if watch.inbox.send_blocking(Input::Suggested { trial, answer, cost_us }).is_err() {
                 break;
             }

@@ -6,14 +6,18 @@ use hpo_searchers::SuggestFault;
 use hpo_wire::{About, Acknowledged, FromDriver, Hello, Word};
 use tracing::{info, warn};
 
-use super::cycle::{Engine, finish};
 use super::fault::EngineFault;
 use super::fleet::{Link, Outgoing};
+use super::heart::{Heart, finish};
 use super::inbox::Input;
 use super::run::Phase;
 
-impl Engine {
-    pub(super) fn take(&mut self, now: Stamp, input: Input) -> Result<(), EngineFault> {
+impl Heart {
+    /// What is to be made of an input. It is acted upon after the next commit.
+    ///
+    /// # Errors
+    /// If the searcher is broken.
+    pub fn take(&mut self, now: Stamp, input: Input) -> Result<(), EngineFault> {
         match input {
             Input::Joined { hello, link } => self.joined(now, hello, link),
             Input::Heard { worker, session } if self.fleet.is_current(worker, session) => self.detector.heard(worker, now),

@@ -16,7 +16,7 @@ pub use fence::{Claim, Fence, living};
 pub use reader::{Entry, Reader, Torn};
 pub use record::{Header, Record, decisions};
 pub use replay::{Replay, Replayed, Step, Verified, VerifyFault, replay, verify};
-pub use writer::Writer;
+pub use writer::{Disk, Journal, Medium, Writer, first_line};
 
 /// Version of the format that is written. Journals of every released version replay.
 pub const FORMAT: u32 = 1;

@@ -33,9 +33,9 @@ pub struct Torn {
 
 /// The records of a journal, in order. Ends at the first fault.
 #[derive(Debug)]
-pub struct Reader {
+pub struct Reader<R = BufReader<File>> {
     path: PathBuf,
-    input: BufReader<File>,
+    input: R,
     buffer: Vec<u8>,
     line: u64,
     whole: u64,
@@ -52,17 +52,18 @@ impl Reader {
     /// If it cannot be read, has no header, or is of another format.
     pub fn open(path: &Path) -> Result<(Header, Self), JournalFault> {
         let file = File::open(path).map_err(JournalFault::io(path, "open"))?;
-        let mut reader = Self {
-            path: path.to_owned(),
-            input: BufReader::with_capacity(1 << 16, file),
-            buffer: vec![],
-            line: 0,
-            whole: 0,
-            next: 1,
-            last_at: Stamp(0),
-            torn: None,
-            ended: false,
-        };
+        Self::of(path, BufReader::with_capacity(1 << 16, file))
+    }
+}
+
+impl<R: BufRead> Reader<R> {
+    /// The same on any bytes; `path` names them in faults.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn of(path: &Path, input: R) -> Result<(Header, Self), JournalFault> {
+        let mut reader =
+            Self { path: path.to_owned(), input, buffer: vec![], line: 0, whole: 0, next: 1, last_at: Stamp(0), torn: None, ended: false };
         if !reader.next_line()? {
             return Err(JournalFault::NoHeader { path: path.to_owned() });
         }
@@ -151,7 +152,7 @@ struct Format {
     format: u32,
 }
 
-impl Iterator for Reader {
+impl<R: BufRead> Iterator for Reader<R> {
     type Item = Result<Entry, JournalFault>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,4 +1,6 @@
 //! Lives a journal through again.
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use hpo_core::{Action, Stamp, Sweep};
@@ -9,9 +11,9 @@ use super::record::{Header, decisions};
 
 /// A journal on its way through the sweep, record by record.
 #[derive(Debug)]
-pub struct Replay {
+pub struct Replay<R = BufReader<File>> {
     header: Header,
-    reader: Reader,
+    reader: Reader<R>,
     sweep: Sweep,
     actions: Vec<Action>,
     records: u64,
@@ -34,9 +36,16 @@ impl Replay {
     /// # Errors
     /// As [`Reader::open`].
     pub fn open(path: &Path) -> Result<Self, JournalFault> {
-        let (header, reader) = Reader::open(path)?;
+        Reader::open(path).map(Self::of)
+    }
+}
+
+impl<R: BufRead> Replay<R> {
+    /// The same on any journal.
+    #[must_use]
+    pub fn of((header, reader): (Header, Reader<R>)) -> Self {
         let sweep = Sweep::new(header.spec.clone());
-        Ok(Self { header, reader, sweep, actions: vec![], records: 0 })
+        Self { header, reader, sweep, actions: vec![], records: 0 }
     }
 
     /// The first line.
@@ -75,6 +84,21 @@ impl Replay {
             header: self.header,
             sweep: self.sweep,
         })
+    }
+
+    /// Derives every decision again and compares it with what was written down.
+    ///
+    /// # Errors
+    /// The first difference, or why the file cannot be read to its end.
+    pub fn verify(mut self) -> Result<Verified, VerifyFault> {
+        while let Some(Step { entry, actions, .. }) = self.step()? {
+            let expected = decisions(actions);
+            if expected != entry.record.acts {
+                return Err(VerifyFault::Mismatch { line: entry.line, events: entry.record.seq, expected, found: entry.record.acts });
+            }
+        }
+        let replayed = self.finish()?;
+        Ok(Verified { events: replayed.records, digest: replayed.sweep.digest(), torn: replayed.torn })
     }
 }
 
@@ -150,13 +174,5 @@ impl VerifyFault {
 /// # Errors
 /// The first difference, or why the file cannot be read to its end.
 pub fn verify(path: &Path) -> Result<Verified, VerifyFault> {
-    let mut replay = Replay::open(path)?;
-    while let Some(Step { entry, actions, .. }) = replay.step()? {
-        let expected = decisions(actions);
-        if expected != entry.record.acts {
-            return Err(VerifyFault::Mismatch { line: entry.line, events: entry.record.seq, expected, found: entry.record.acts });
-        }
-    }
-    let replayed = replay.finish()?;
-    Ok(Verified { events: replayed.records, digest: replayed.sweep.digest(), torn: replayed.torn })
+    Replay::open(path)?.verify()
 }

@@ -201,7 +201,7 @@ fn an_event_that_the_sweep_refuses_and_time_that_runs_back_are_refused() {
 fn a_full_disk_is_a_fault_that_says_what_to_do() {
     let case = Case::new();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let mut writer = Writer::on(case.path(), full, case.claim());
+    let mut writer = Writer::on(&case.path(), writer::Disk::of(full, case.claim()), 0);
     let fault = writer.append(&case.records).unwrap_err();
     assert!(matches!(fault, JournalFault::Full { .. }), "{fault:?}");
     assert!(fault.to_string().ends_with("no space left; free some, then go on with `hpo resume`"), "{fault}");

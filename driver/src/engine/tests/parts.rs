@@ -8,7 +8,8 @@ use hpo_core::{Attempt, Event, Params, Resource, Seed, Seq, Sweep, TrialId};
 use hpo_searchers::{Searcher, SuggestFault};
 
 use super::Case;
-use crate::engine::cycle::{Engine, Parts};
+use crate::engine::cycle::Engine;
+use crate::engine::heart::Parts;
 use crate::engine::kept::{Folder, Kept, Store};
 use crate::engine::{Begin, Drive, DriveFault, DriveOptions, Ended, EngineFault, Inbox, Input, Link, Options, clock};
 use crate::journal::{Fence, Writer};
@@ -128,18 +129,15 @@ async fn end_with(searcher: Box<dyn Searcher>) -> EngineFault {
     handle.send(Input::Joined { hello: hello(1, 1), link: Link { session: 1, out } }).await.unwrap();
     let parts = Parts {
         sweep: Sweep::new(spec(2)),
-        journal,
+        journal: Box::new(journal),
         records: 0,
-        clock: clock::Clock::of(0, hpo_core::Stamp(0)),
-        handle,
-        inbox,
-        searcher,
         kept: Kept::default(),
         store: Box::new(Folder(folder.path().to_owned())),
         options: Options::default(),
-        closing: tokio::sync::watch::channel(false).0,
+        closing: Box::new(|| {}),
     };
-    let (engine, _progress) = Engine::new(parts).unwrap();
+    let clock = clock::Clock::of(0, hpo_core::Stamp(0));
+    let (engine, _progress) = Engine::new(parts, clock, inbox, handle, searcher).unwrap();
     engine.run().await.unwrap_err()
 }
 

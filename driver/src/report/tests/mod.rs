@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::*;
-use crate::journal::{Fence, Writer};
+use crate::journal::{Fence, Journal, Writer};
 use world::{World, alive, spec, whole};
 
 fn card(trial: u32, format: &str) -> String {

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::*;
-use crate::journal::{Fence, Writer};
+use crate::journal::{Fence, Journal, Writer};
 use crate::report::tests::world::{World, spec, whole, worker};
 
 fn why(world: &World, trial: u32, live: bool) -> Result<Why, WhyFault> {
