@@ -3,9 +3,10 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hpo_sim::check::Panel;
 use hpo_sim::play::{Bench, once, play};
 
-const BENCH: Bench = |_| vec![];
+const BENCH: Bench = |premises| vec![Box::new(Panel::new(premises))];
 const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N]";
 
 fn main() -> ExitCode {

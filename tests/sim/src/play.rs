@@ -39,7 +39,12 @@ pub fn play(seed: u64, bench: Bench) -> Result<Report, Broken> {
 pub fn once(seed: u64, bench: Bench, print: bool) -> Result<Report, String> {
     let setup = Setup::of(seed);
     let world = move || -> Result<Report, Failure> {
-        let premises = Premises { spec: setup.spec.clone(), faultless: setup.faults.none(), workers: setup.workers.len() };
+        let premises = Premises {
+            spec: setup.spec.clone(),
+            faultless: setup.faults.none(),
+            heard: setup.faults.leave_everyone_heard(),
+            slots: setup.workers.iter().map(|slots| usize::from(*slots)).sum(),
+        };
         let dice = Box::new(Dice::of(Seed(seed), "world"));
         World::new(setup, dice, bench(&premises), print).run()
     };

@@ -5,7 +5,7 @@ use hpo_core::sweep::event::Held;
 use hpo_core::{Seq, SweepSpec};
 use hpo_driver::journal::Record;
 
-use super::act::{Of, Place};
+use super::act::Of;
 use super::book::Book;
 use super::{Fact, Judge, Stamp, Violation, refuse};
 
@@ -27,12 +27,11 @@ impl Once {
 
     /// A worker forgets what is acknowledged. So while the attempt has its lease, it must be in the journal; when it has none any
     /// more, its words are turned away for good.
-    fn acknowledged(&self, held: Held, place: Place, seq: Seq) -> Result<(), Violation> {
-        let of = held.into();
+    fn acknowledged(&self, held: Held, seq: Seq) -> Result<(), Violation> {
+        let of = Of::from(held);
+        let open = self.book.place(of.trial).is_some_and(|place| self.book.is_open(of, place));
         let last = self.last.get(&of).copied().unwrap_or_default();
-        refuse(self.book.is_open(of, place) && last < seq.0, NAME, || {
-            format!("word {} of {of} is acknowledged, and the last that is durable is {last}", seq.0)
-        })
+        refuse(open && last < seq.0, NAME, || format!("word {} of {of} is acknowledged, and the last that is durable is {last}", seq.0))
     }
 }
 
@@ -51,7 +50,7 @@ impl Judge for Once {
 
     fn fact(&mut self, _at: Stamp, fact: &Fact) -> Result<(), Violation> {
         match fact {
-            Fact::Acknowledged { worker, held, seq } => self.acknowledged(*held, Place::new(*worker, held.slot), *seq),
+            Fact::Acknowledged { held, seq, .. } => self.acknowledged(*held, *seq),
             _ => Ok(()),
         }
     }

@@ -105,6 +105,17 @@ impl Faults {
         faults
     }
 
+    /// Whether everyone who lives can be heard in time: nothing goes wrong but that processes die, states are damaged and
+    /// searchers and trainers misbehave.
+    #[must_use]
+    pub fn leave_everyone_heard(&self) -> bool {
+        let Self { break_every, half_open_every, cut_off_every, slow_reader_every, worker_hang_every, .. } = self;
+        let Self { driver_pause_every, power_every, second_driver_every, .. } = self;
+        let silent = [break_every, half_open_every, cut_off_every, slow_reader_every, worker_hang_every];
+        let away = [driver_pause_every, power_every, second_driver_every];
+        silent.into_iter().chain(away).all(|every| *every == 0) && self.delay_pm + self.late_write_pm == 0 && !self.clock
+    }
+
     /// Whether nothing goes wrong.
     #[must_use]
     pub fn none(&self) -> bool {

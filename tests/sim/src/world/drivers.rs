@@ -245,6 +245,9 @@ impl World {
                 }
                 self.running(driver).map_or(Ok(()), |running| running.heart.sync())?;
                 self.has_synced(driver);
+                if let Some((records, digest)) = self.running(driver).map(|running| running.heart.standing()) {
+                    self.fact(&Fact::Settled { records, digest });
+                }
                 self.go(driver, Step::Act, "act", (0, 0));
                 Ok(())
             }
