@@ -1,5 +1,5 @@
 //! The disk under the journal: what readers see, what a power failure leaves, and who may write.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,9 @@ pub(crate) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Files that had the journal's name; the last has it now. A driver that lives on may still write to one before.
-    files: Vec<File>,
+    /// The journals by the epoch that made them, the first of all by 0: the last counts. A driver that lives on may still
+    /// write to one before.
+    files: BTreeMap<u32, File>,
     claims: BTreeSet<u32>,
     /// How the next operations go wrong.
     trouble: Trouble,
@@ -48,7 +49,7 @@ impl Disk {
     /// With the journal of a new sweep.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         let file = File { durable: bytes.len(), bytes, dropped: None };
-        Self(Arc::new(Mutex::new(State { files: vec![file], ..State::default() })))
+        Self(Arc::new(Mutex::new(State { files: BTreeMap::from([(0, file)]), ..State::default() })))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -57,7 +58,7 @@ impl Disk {
 
     /// What a reader of the journal sees.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.lock().files.last().map(|file| file.bytes.clone()).unwrap_or_default()
+        self.lock().files.last_key_value().map(|(_, file)| file.bytes.clone()).unwrap_or_default()
     }
 
     /// Claims the next epoch, as [`hpo_driver::journal::Fence`] does.
@@ -72,9 +73,9 @@ impl Disk {
         epoch
     }
 
-    /// The way of a driver to the file that has the journal's name now.
+    /// The way of a driver to the newest journal.
     pub(crate) fn open(&self, epoch: u32) -> Head {
-        let file = self.lock().files.len() - 1;
+        let file = self.lock().files.last_key_value().map_or(0, |(&file, _)| file);
         Head { disk: self.clone(), file, epoch, kept_back: vec![] }
     }
 
@@ -85,7 +86,8 @@ impl Disk {
     /// The host loses its power: of what was not synced, chance leaves a part, perhaps followed by zeros.
     pub(crate) fn lose_power(&self, chance: &mut dyn Chance) {
         let mut state = self.lock();
-        let Some(file) = state.files.last_mut() else { return };
+        let Some(mut newest) = state.files.last_entry() else { return };
+        let file = newest.get_mut();
         if let Some((from, to)) = file.dropped.take() {
             let to = to.min(file.bytes.len());
             if from < to {
@@ -105,7 +107,8 @@ impl Disk {
     /// Turns one bit of a line that is not the last. Answers the line, if there is such a one.
     pub(crate) fn flip(&self, chance: &mut dyn Chance) -> Option<u64> {
         let mut state = self.lock();
-        let file = state.files.last_mut()?;
+        let mut newest = state.files.last_entry()?;
+        let file = newest.get_mut();
         let whole = file.bytes.iter().rposition(|byte| *byte == b'\n')?;
         let last = file.bytes[..whole].iter().rposition(|byte| *byte == b'\n')?;
         // Its newline is left alone: it stands between two lines.
@@ -120,7 +123,7 @@ impl Disk {
 #[derive(Debug)]
 pub(crate) struct Head {
     disk: Disk,
-    file: usize,
+    file: u32,
     epoch: u32,
     kept_back: Vec<u8>,
 }
@@ -131,9 +134,29 @@ impl Head {
         Self { disk: self.disk.clone(), file: self.file, epoch: self.epoch, kept_back: vec![] }
     }
 
+    /// The first driver that could write to this file.
+    pub(crate) fn maker(&self) -> u32 {
+        self.file.max(1)
+    }
+
     /// What stands in this driver's file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.disk.lock().files[self.file].bytes.clone()
+        self.disk.lock().files.get(&self.file).map(|file| file.bytes.clone()).unwrap_or_default()
+    }
+
+    /// Goes on in a copy of the first `length` bytes, as `driver/src/journal/place.rs` does where an earlier driver may
+    /// still write. Only this driver makes a file of this name, and it appears whole and durable.
+    pub(crate) fn copy(&mut self, length: u64) {
+        let mut bytes = self.bytes();
+        bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        self.file = self.epoch;
+        self.disk.lock().files.insert(self.epoch, File { durable: bytes.len(), bytes, dropped: None });
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Trouble, &mut File) -> T) -> T {
+        let mut state = self.disk.lock();
+        let State { files, trouble, .. } = &mut *state;
+        work(trouble, files.entry(self.file).or_default())
     }
 }
 
@@ -152,43 +175,47 @@ impl Medium for Head {
     }
 
     fn length(&self) -> io::Result<u64> {
-        Ok(self.disk.lock().files[self.file].bytes.len() as u64)
+        Ok(self.with(|_, file| file.bytes.len() as u64))
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        if std::mem::take(&mut state.trouble.sleeps) {
+        let (sleeps, fits) = self.with(|trouble, file| {
+            if std::mem::take(&mut trouble.sleeps) {
+                return (true, true);
+            }
+            let room = trouble.room.unwrap_or(usize::MAX).min(bytes.len());
+            if let Some(left) = &mut trouble.room {
+                *left -= room;
+            }
+            file.bytes.extend_from_slice(&bytes[..room]);
+            (false, room == bytes.len())
+        });
+        if sleeps {
             self.kept_back = bytes.to_vec();
-            return Ok(());
         }
-        let room = state.trouble.room.unwrap_or(usize::MAX).min(bytes.len());
-        if let Some(left) = &mut state.trouble.room {
-            *left -= room;
-        }
-        state.files[self.file].bytes.extend_from_slice(&bytes[..room]);
-        if room < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if fits { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        let fails = std::mem::take(&mut state.trouble.sync_fails);
-        let file = &mut state.files[self.file];
         // What it had not written when it fell asleep is written now.
-        file.bytes.append(&mut self.kept_back);
-        let (from, to) = (file.durable, file.bytes.len());
-        file.durable = to;
-        if fails {
-            file.dropped = Some((file.dropped.map_or(from, |(earlier, _)| earlier), to));
-            return Err(io::Error::other("the device does not answer"));
-        }
-        Ok(())
+        let mut late = std::mem::take(&mut self.kept_back);
+        self.with(|trouble, file| {
+            file.bytes.append(&mut late);
+            let (from, to) = (file.durable, file.bytes.len());
+            file.durable = to;
+            if std::mem::take(&mut trouble.sync_fails) {
+                file.dropped = Some((file.dropped.map_or(from, |(earlier, _)| earlier), to));
+                return Err(io::Error::other("the device does not answer"));
+            }
+            Ok(())
+        })
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        let file = &mut state.files[self.file];
-        file.bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-        file.durable = file.bytes.len();
+        self.with(|_, file| {
+            file.bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            file.durable = file.bytes.len();
+        });
         Ok(())
     }
 }

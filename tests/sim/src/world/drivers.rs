@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use hpo_core::{Event, Millis, Stamp, TrialId};
 use hpo_driver::engine::parts::{Heart, Input, Kept, Outbox, Parts, Thinker, base};
 use hpo_driver::engine::{Ended, EngineFault};
-use hpo_driver::journal::{JournalFault, Reader, Record, Replay, Replayed, Writer};
+use hpo_driver::journal::{JournalFault, Medium, Reader, Record, Replay, Replayed, Writer};
 use hpo_searchers::Kind;
 
 use super::{CREATED_UNIX_MS, Coming, End, Failure, World};
@@ -22,6 +22,8 @@ pub(super) struct Driver {
     clock: Clock,
     head: Head,
     pub(super) asleep_until: Stamp,
+    /// It went home, and all that it wrote is on the disk.
+    in_order: bool,
     /// What is to be sent on each connection.
     pub(super) lines: BTreeMap<usize, Outbox>,
 }
@@ -99,7 +101,18 @@ impl World {
         let head = self.disk.open(epoch);
         let (stage, inbox, lines) = (Stage::Claimed, VecDeque::new(), BTreeMap::new());
         self.note(format_args!("driver {} starts, epoch {epoch}", self.drivers.len()));
-        self.drivers.push(Driver { epoch, stage, turn: 0, woken: false, inbox, clock, head, asleep_until: self.now, lines });
+        self.drivers.push(Driver {
+            epoch,
+            stage,
+            turn: 0,
+            woken: false,
+            inbox,
+            clock,
+            head,
+            asleep_until: self.now,
+            in_order: false,
+            lines,
+        });
         self.wake_after(self.drivers.len() - 1, "claim", self.setup.times.start);
     }
 
@@ -179,9 +192,8 @@ impl World {
         if let Some(flipped) = self.flipped {
             self.failure.get_or_insert(Failure::Overlooked { flipped, said: "nothing".to_owned() });
         }
-        let it = &self.drivers[driver];
-        let (twin, epoch) = (it.head.twin(), it.epoch);
-        let writer = Writer::go_on(journal(), twin, &replayed)?;
+        let writer = self.take_up(driver, &replayed)?;
+        let epoch = self.drivers[driver].epoch;
         let (records, last, sweep) = (replayed.records, replayed.last_at, replayed.sweep);
         let wall = (CREATED_UNIX_MS + self.now.0).saturating_add_signed(self.wall_off);
         let drift = if self.setup.faults.clock { self.chance.between("drift", (0, 40_000)) as i64 - 20_000 } else { 0 };
@@ -208,6 +220,21 @@ impl World {
         self.fact(&Fact::DriverBorn { epoch });
         self.wake_after(driver, "open", self.setup.times.start);
         Ok(())
+    }
+
+    /// In the same file if every driver that could write to it has ended in good order, else in a copy. One that lives may
+    /// be in the middle of a write, and one that died may have died of a sync that failed: then what is read here need not
+    /// be on the disk, and no later sync would bring it there.
+    fn take_up(&mut self, driver: usize, replayed: &Replayed) -> Result<Writer<Head>, JournalFault> {
+        let maker = self.drivers[driver].head.maker();
+        let doubt = self.drivers[..driver].iter().any(|earlier| earlier.epoch >= maker && !earlier.in_order);
+        let head = &mut self.drivers[driver].head;
+        if doubt {
+            head.copy(replayed.whole_bytes);
+            head.check()?;
+            return Ok(Writer::on(journal(), head.twin(), replayed.whole_bytes));
+        }
+        Writer::go_on(journal(), head.twin(), replayed)
     }
 
     /// All that stands in the driver's file is durable now.
@@ -345,6 +372,7 @@ impl World {
     fn goes_home(&mut self, driver: usize, ended: Ended) {
         self.note(format_args!("driver {driver} goes home: {ended:?}"));
         self.drivers[driver].stage = Stage::Dead;
+        self.drivers[driver].in_order = true;
         let epoch = self.drivers[driver].epoch;
         self.fact(&Fact::DriverDied { epoch });
         if self.rendezvous == Some(driver) {
@@ -352,7 +380,10 @@ impl World {
         }
         self.hang_up_all(driver, false);
         match ended {
-            Ended::Finished(why) => self.end = Some(End::Finished(why)),
+            Ended::Finished(why) => {
+                self.end = Some(End::Finished(why));
+                self.last_change = self.healed.map(|_| self.now);
+            }
             Ended::Suspended => self.start_later(),
         }
     }

@@ -195,6 +195,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.note(format_args!("the world is healed"));
         self.healed = Some(self.now);
+        self.last_change = self.healed;
         self.disk.trouble(|trouble| *trouble = crate::disk::Trouble::default());
         let now = self.now;
         for worker in &mut self.workers {

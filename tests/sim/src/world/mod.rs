@@ -25,6 +25,8 @@ use workers::Worker;
 
 /// When the sweep was created, by the wall clock of the first driver.
 const CREATED_UNIX_MS: u64 = 1_760_000_000_000;
+/// A worker without a driver ends after this.
+const ORPHAN_MS: u64 = 600_000;
 /// Nobody waits so long for an event of the world: more than this many are an endless loop.
 const EVENTS_MAX: u64 = 5_000_000;
 
@@ -100,10 +102,12 @@ pub enum Failure {
     #[error("nothing is to come any more, and the sweep has not ended")]
     Stalled,
     /// The healed world does not come to its end.
-    #[error("healed at {healed}, the sweep has not ended at {now}; the bound is {bound_ms} ms")]
+    #[error("{left} at {now}; it was to be so within {bound_ms} ms from {since}")]
     Endless {
-        /// When it was healed.
-        healed: Stamp,
+        /// What is not done.
+        left: &'static str,
+        /// When it was healed, or the sweep ended.
+        since: Stamp,
         /// Now.
         now: Stamp,
         /// How long it may take.
@@ -155,6 +159,8 @@ pub struct World {
     workers: Vec<Worker>,
     conns: Vec<Conn>,
     healed: Option<Stamp>,
+    /// When it was healed or the sweep ended, whatever came last.
+    last_change: Option<Stamp>,
     /// The end of the sweep, once a driver has gone home with it.
     end: Option<End>,
     /// The journal as far as it was ever durable by the word of a driver.
@@ -200,6 +206,7 @@ impl World {
             workers: vec![],
             conns: vec![],
             healed: None,
+            last_change: None,
             end: None,
             safe: line,
             flipped: None,
@@ -228,14 +235,20 @@ impl World {
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            let bound_ms = self.setup.bound_ms();
-            if let Some(healed) = self.healed
-                && (self.now > healed.plus(bound_ms) || events > EVENTS_MAX)
+            if let Some(since) = self.last_change
+                && (self.now > since.plus(self.patience_ms()) || events > EVENTS_MAX)
             {
-                return Err(Failure::Endless { healed, now: self.now, bound_ms });
+                let left = if self.end.is_none() { "the sweep has not ended" } else { "a worker is still there" };
+                return Err(Failure::Endless { left, since, now: self.now, bound_ms: self.patience_ms() });
             }
         }
         self.close(events)
+    }
+
+    /// How long the healed world may take: to the end of the sweep, and from there until the last worker has understood. A
+    /// worker that no driver ever welcomed waits for one as long as it is told to.
+    fn patience_ms(&self) -> u64 {
+        if self.end.is_none() { self.setup.bound_ms() } else { ORPHAN_MS + self.setup.bound_ms() }
     }
 
     fn is_over(&self) -> bool {

@@ -9,7 +9,7 @@ use hpo_worker::session::{Config, Input, Output, Session, SessionEnd, StoreFailu
 use hpo_worker::trainer::protocol::{Start, ToTrainer};
 
 use super::trainers::{Order, Trainer};
-use super::{Coming, World};
+use super::{Coming, ORPHAN_MS, World};
 use crate::check::Fact;
 
 /// One worker process.
@@ -71,7 +71,7 @@ impl World {
             slots: vec![Slot { name: "core".to_owned(), milli_gpus: 0 }; usize::from(slots)],
             scratch: PathBuf::from(format!("tmp/{}", self.workers.len())),
             retry_cap_ms: self.setup.options.lease_ms / 2,
-            orphan_ms: 600_000,
+            orphan_ms: ORPHAN_MS,
             farewell_ms: 10_000,
             words_max: 16,
         };
