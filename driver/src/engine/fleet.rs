@@ -26,10 +26,13 @@ pub struct Link {
     pub out: mpsc::Sender<Outgoing>,
 }
 
+/// Where the messages of a [`Link`] come out.
+pub type Outbox = mpsc::Receiver<Outgoing>;
+
 impl Link {
-    /// A connection on which `room` messages can wait to be sent, and where they come out.
+    /// A connection on which `room` messages can wait to be sent.
     #[must_use]
-    pub fn new(session: u64, room: usize) -> (Self, mpsc::Receiver<Outgoing>) {
+    pub fn new(session: u64, room: usize) -> (Self, Outbox) {
         let (out, outbox) = mpsc::channel(room);
         (Self { session, out }, outbox)
     }

@@ -109,6 +109,18 @@ impl Heart {
         Ok(())
     }
 
+    /// How many records it has written, and [`Sweep::digest`]: equal to that of a replay of these records.
+    #[must_use]
+    pub fn standing(&self) -> (u64, u64) {
+        (self.records_before + self.counters.events, self.sweep.digest())
+    }
+
+    /// Whether something was decided that is not written.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// Appends what was decided to the journal.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub use run::{Counters, Ended, Options, Outcome, Progress};
 /// What an engine is made of, for a world of one's own.
 pub mod parts {
     pub use super::clock::base;
-    pub use super::fleet::{Link, Outgoing};
+    pub use super::fleet::{Link, Outbox, Outgoing};
     pub use super::heart::{Heart, Parts};
     pub use super::inbox::Input;
     pub use super::kept::{Kept, Store};

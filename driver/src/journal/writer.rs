@@ -107,7 +107,7 @@ impl Writer {
     ///
     /// # Errors
     /// If there is one already, or the disk refuses.
-    pub fn create(path: &Path, header: &Header, fence: Fence) -> Result<Self, JournalFault> {
+    pub fn create(path: &Path, header: &Header, fence: impl Into<Arc<Fence>>) -> Result<Self, JournalFault> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let buffer = first_line(path, header)?;
         // Mode 0600, as all temporary files.
@@ -119,15 +119,20 @@ impl Writer {
             _ => JournalFault::io(path, "create")(fault.error),
         })?;
         sync_folder(folder)?;
-        Ok(Self::on(path, Disk::open(path, fence)?, buffer.len() as u64))
+        Self::append_to(path, fence, buffer.len() as u64)
     }
 
     /// Goes on with a journal after its last whole line; a torn one is cut off.
     ///
     /// # Errors
     /// If the file is not as it was replayed, or the disk refuses.
-    pub fn resume(path: &Path, replayed: &Replayed, fence: Fence) -> Result<Self, JournalFault> {
+    pub fn resume(path: &Path, replayed: &Replayed, fence: impl Into<Arc<Fence>>) -> Result<Self, JournalFault> {
         Self::go_on(path, Disk::open(path, fence)?, replayed)
+    }
+
+    /// Behind `length` bytes of whole lines.
+    pub(super) fn append_to(path: &Path, fence: impl Into<Arc<Fence>>, length: u64) -> Result<Self, JournalFault> {
+        Ok(Self::on(path, Disk::open(path, fence)?, length))
     }
 
     /// The right by which it writes. Whoever keeps it shows others that this driver is not done yet.
@@ -138,9 +143,9 @@ impl Writer {
 }
 
 impl Disk {
-    fn open(path: &Path, fence: Fence) -> Result<Self, JournalFault> {
+    fn open(path: &Path, fence: impl Into<Arc<Fence>>) -> Result<Self, JournalFault> {
         let file = File::options().append(true).open(path).map_err(JournalFault::io(path, "open"))?;
-        Ok(Self { file, fence: Arc::new(fence) })
+        Ok(Self { file, fence: fence.into() })
     }
 
     /// On any file.
@@ -164,6 +169,8 @@ impl<M: Medium> Writer<M> {
         let torn = replayed.torn.map_or(0, |torn| torn.bytes);
         let mut writer = Self::on(path, medium, replayed.whole_bytes + torn);
         writer.is_as_left()?;
+        // The file was opened before this, so it is not a successor's.
+        writer.medium.check()?;
         writer.medium.cut(replayed.whole_bytes).map_err(JournalFault::io(path, "cut"))?;
         writer.length = replayed.whole_bytes;
         Ok(writer)

@@ -1,8 +1,32 @@
 //! Judges of a simulated cluster, written apart from the code that they judge: they see the durable journal and what the
 //! world really did, and share no rule with hpo-core but its words.
+//!
+//! One promise, one file. Each judge keeps the [`book::Book`] that it needs: what the journal says, in the plainest terms.
+pub mod act;
+pub mod book;
+mod budget;
+mod ledger;
+mod mirror;
+mod newest;
+mod once;
+mod order;
+mod panel;
+mod repeated;
+mod replay;
+pub mod rule;
+mod silence;
+mod slots;
+mod states;
+#[cfg(test)]
+mod tests;
+mod textbook;
+mod written;
+
 use hpo_core::sweep::event::Held;
-use hpo_core::{Resource, Seq, Stamp, SweepSpec, TrialId, WorkerId};
+use hpo_core::{Resource, Seq, Stamp, Sweep, SweepSpec, TrialId, WorkerId};
 use hpo_driver::journal::Record;
+
+pub use panel::Panel;
 
 /// Something that really happened, whoever was told of it. `at` is the true time, which no driver's clock need agree with.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +119,13 @@ pub enum Fact {
         /// By content.
         id: String,
     },
+    /// A driver has made durable all that it has applied so far.
+    Settled {
+        /// Records in the journal.
+        records: u64,
+        /// [`Sweep::digest`] of the driver's sweep.
+        digest: u64,
+    },
 }
 
 /// What a world was made of.
@@ -104,8 +135,11 @@ pub struct Premises {
     pub spec: SweepSpec,
     /// Whether no fault was switched on.
     pub faultless: bool,
-    /// Workers that there are at one time.
-    pub workers: usize,
+    /// Whether everyone who lives can be heard in time: no worker hangs, no driver pauses, no message is late or lost but by
+    /// the death of one of its ends, and clocks go right.
+    pub heard: bool,
+    /// Slots that there are at one time.
+    pub slots: usize,
 }
 
 /// How a world ended, after it was healed.
@@ -138,6 +172,15 @@ pub trait Judge {
         Ok(())
     }
 
+    /// A replay of the journal up to and with record `line` has led to `sweep`.
+    ///
+    /// # Errors
+    /// If what it says of itself breaks the promise.
+    fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
+        let _ = (line, sweep);
+        Ok(())
+    }
+
     /// Something happened.
     ///
     /// # Errors
@@ -155,4 +198,9 @@ pub trait Judge {
         let _ = last;
         Ok(())
     }
+}
+
+/// Err if it is `broken`.
+pub(crate) fn refuse(broken: bool, judge: &'static str, what: impl FnOnce() -> String) -> Result<(), Violation> {
+    if broken { Err(Violation { judge, what: what() }) } else { Ok(()) }
 }

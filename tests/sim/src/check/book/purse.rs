@@ -1,0 +1,56 @@
+//! What was reserved: from a slot's joining to its leaving.
+use std::collections::BTreeMap;
+
+use hpo_core::{Event, Stamp, WorkerId};
+use hpo_driver::journal::Record;
+
+/// Every slot that ever joined, and for how long it counts.
+#[derive(Clone, Debug, Default)]
+pub struct Purse {
+    /// By worker: what is open.
+    open: BTreeMap<WorkerId, Stay>,
+    /// Of workers that are gone, in thousandths of a slot times milliseconds.
+    closed: u128,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stay {
+    since: Stamp,
+    /// Thousandths of a slot, over all its slots.
+    weight: u128,
+    /// When the driver that last heard of it was itself heard of last; none while a driver hears of it.
+    silent: Option<Stamp>,
+}
+
+impl Stay {
+    fn cost(&self, at: Stamp) -> u128 {
+        self.weight * u128::from(self.silent.unwrap_or(at).since(self.since))
+    }
+}
+
+impl Purse {
+    /// A record, and the stamp of the one before.
+    pub fn record(&mut self, before: Stamp, record: &Record) {
+        match &record.event {
+            // Who does not come back has left when the old driver was last heard of.
+            Event::DriverStarted { .. } => self.open.values_mut().for_each(|stay| stay.silent = stay.silent.or(Some(before))),
+            Event::WorkerJoined { worker, slots, .. } => {
+                let weights = slots.iter().map(|slot| if slot.milli_gpus == 0 { 1000 } else { u128::from(slot.milli_gpus) });
+                let new = Stay { since: record.at, weight: weights.sum(), silent: None };
+                self.open.entry(*worker).or_insert(new).silent = None;
+            }
+            Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
+                if let Some(stay) = self.open.remove(worker) {
+                    self.closed += stay.cost(record.at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// All of it until `at`, in thousandths of a slot times milliseconds.
+    #[must_use]
+    pub fn reserved(&self, at: Stamp) -> u128 {
+        self.closed + self.open.values().map(|stay| stay.cost(at)).sum::<u128>()
+    }
+}

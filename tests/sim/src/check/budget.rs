@@ -1,0 +1,107 @@
+//! Budgets are never overshot: no trial beyond `max_trials` is asked for, and once a budget is used up nothing new starts,
+//! what runs is called back, and the sweep ends for that reason as soon as nothing runs.
+use std::collections::BTreeSet;
+
+use hpo_core::SweepSpec;
+use hpo_core::sweep::spec::Budget;
+use hpo_driver::journal::Record;
+
+use super::act::{Act, Of};
+use super::book::{Book, Phase};
+use super::{Judge, Last, Violation, refuse};
+
+/// What was spent.
+#[derive(Debug)]
+pub(super) struct Spent {
+    book: Book,
+    /// How the sweep ended.
+    ended: Option<String>,
+}
+
+const NAME: &str = "budget";
+const COMPLETE: &str = "every trial has ended";
+
+impl Spent {
+    /// Nothing was.
+    #[must_use]
+    pub(super) fn new(spec: &SweepSpec) -> Self {
+        Self { book: Book::new(spec), ended: None }
+    }
+
+    /// Who had a lease before the record and still has it must be called back by it.
+    fn called_back(&self, line: u64, acts: &[Act]) -> Result<(), Violation> {
+        let called: BTreeSet<Of> = acts.iter().filter_map(|act| if let Act::CallBack(of, _) = act { Some(*of) } else { None }).collect();
+        let forgotten = self.book.slots.values().filter_map(|slot| slot.lease).find(|of| !called.contains(of));
+        refuse(forgotten.is_some(), NAME, || format!("line {line}: leases are called back, but not {forgotten:?}"))
+    }
+
+    fn suggest(&self, line: u64, trial: u32) -> Result<(), Violation> {
+        refuse(trial != self.book.asks, NAME, || format!("line {line}: trial {trial} is asked for after {}", self.book.asks))?;
+        refuse(!self.book.may_ask(), NAME, || format!("line {line}: trial {trial} is one too many"))?;
+        refuse(self.book.in_doubt(), NAME, || format!("line {line}: trial {trial} is asked for, and so far every trial has failed"))
+    }
+
+    /// Whether the sweep ends when it must and not before, and for the right reason.
+    fn finish(&mut self, line: u64, why: Option<String>) -> Result<(), Violation> {
+        let live = self.book.live();
+        let must = match self.book.phase {
+            Phase::Ending(why) if live == 0 => Some(why),
+            Phase::Open if live == 0 && self.book.asked.is_empty() && !self.book.may_ask() && self.book.free().next().is_some() => {
+                Some(COMPLETE)
+            }
+            _ => None,
+        };
+        let before = self.ended.is_some();
+        refuse(before && why.is_some(), NAME, || format!("line {line}: the sweep ends twice"))?;
+        // Complete it is only if no rule sends a trial on: the judge of the order looks at that.
+        let complete = must == Some(COMPLETE) && why.is_none() && self.book.live() > 0;
+        refuse(!before && !complete && why.as_deref() != must, NAME, || {
+            format!("line {line}: it ends for {why:?}, where {must:?} is due")
+        })?;
+        self.ended = self.ended.take().or(why);
+        Ok(())
+    }
+}
+
+impl Judge for Spent {
+    fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        let line = record.seq;
+        let was = self.book.phase;
+        let acts = Book::acts(record).unwrap_or_default();
+        self.book.event(record, &acts);
+        let over = !matches!(self.book.phase, Phase::Open);
+        let turned = was == Phase::Open && over;
+        if turned {
+            self.called_back(line, &acts)?;
+        }
+        for act in &acts {
+            match act {
+                Act::Suggest(trial) => {
+                    refuse(over, NAME, || format!("line {line}: trial {trial} is asked for, and the sweep is ending"))?;
+                    self.suggest(line, trial.0)?;
+                }
+                Act::Lease(lease) => {
+                    let new = !self.book.is_open(lease.of, lease.on);
+                    refuse(new && over, NAME, || format!("line {line}: {} starts, and the sweep is ending", lease.of))?;
+                }
+                Act::Finish(why) => {
+                    self.finish(line, Some(why.clone()))?;
+                }
+                _ => {}
+            }
+            self.book.act(act);
+        }
+        if self.ended.is_none() {
+            self.finish(line, None)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _last: &Last) -> Result<(), Violation> {
+        let Budget { max_trials, .. } = self.book.spec.budget;
+        refuse(self.ended.is_none(), NAME, || "the sweep has not ended".to_owned())?;
+        let short =
+            self.ended.as_deref() == Some(COMPLETE) && !self.book.exhausted && max_trials.is_some_and(|most| self.book.asks != most);
+        refuse(short, NAME, || format!("it is complete after {} trials of {max_trials:?}", self.book.asks))
+    }
+}

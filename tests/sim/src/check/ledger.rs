@@ -1,0 +1,168 @@
+//! The ledger sums to the reservation, and its parts to what was leased and what was not.
+//!
+//! Each slot's time is counted here naively: from joining to leaving, and for each lease from its record to the record that
+//! ended it; a slot of which no driver has heard since the last one died counts until that one was last heard of.
+use std::collections::BTreeMap;
+
+use hpo_core::ledger::Uses;
+use hpo_core::{Event, Stamp, Sweep, SweepSpec, WorkerId};
+use hpo_driver::journal::Record;
+
+use super::act::{Of, Place};
+use super::book::Book;
+use super::{Judge, Violation, refuse};
+
+/// The books of every slot.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    book: Book,
+    workers: BTreeMap<u32, Worker>,
+    /// Leases that have their slot, and since when.
+    open: BTreeMap<Place, (Of, Stamp)>,
+    /// Of leases that have ended, in thousandths of a slot times milliseconds.
+    leased: u128,
+    /// The most that workers said they took for it, likewise.
+    startup: u128,
+    restore: u128,
+    checkpoint: u128,
+    /// An attempt was interrupted without a state, or trained again what was trained before.
+    repeats: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Worker {
+    id: WorkerId,
+    weights: Vec<u128>,
+    /// When the driver that last heard of it was last heard of.
+    silent: Option<Stamp>,
+}
+
+const NAME: &str = "ledger";
+
+impl Ledger {
+    /// Nothing is reserved.
+    #[must_use]
+    pub(super) fn new(spec: &SweepSpec) -> Self {
+        Self {
+            book: Book::new(spec),
+            workers: BTreeMap::new(),
+            open: BTreeMap::new(),
+            leased: 0,
+            startup: 0,
+            restore: 0,
+            checkpoint: 0,
+            repeats: false,
+        }
+    }
+
+    fn span(&self, place: Place, since: Stamp, at: Stamp) -> u128 {
+        let Some(worker) = self.workers.get(&place.worker) else { return 0 };
+        let weight = worker.weights.get(usize::from(place.slot)).copied().unwrap_or_default();
+        weight * u128::from(worker.silent.unwrap_or(at).since(since))
+    }
+
+    /// Who has come and who is silent, before the record changes anything else.
+    fn fleet(&mut self, record: &Record) {
+        match &record.event {
+            Event::DriverStarted { .. } => {
+                let before = self.book.at;
+                self.workers.values_mut().for_each(|worker| worker.silent = worker.silent.or(Some(before)));
+            }
+            Event::WorkerJoined { worker, slots, .. } => {
+                let weights = slots.iter().map(|slot| if slot.milli_gpus == 0 { 1000 } else { slot.milli_gpus.into() }).collect();
+                let new = Worker { id: *worker, weights, silent: None };
+                self.workers.entry(Place::new(*worker, 0).worker).or_insert(new).silent = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// What a word says of time, believed as far as the lease's own time goes.
+    fn said(&mut self, record: &Record) {
+        let weight = |trial| {
+            let place = self.book.place(trial)?;
+            self.workers.get(&place.worker)?.weights.get(usize::from(place.slot)).copied()
+        };
+        let saved = match &record.event {
+            Event::Started { trial, startup_ms, restore_ms, .. } => {
+                let weight = weight(*trial).unwrap_or_default();
+                self.startup += weight * u128::from(*startup_ms);
+                self.restore += weight * u128::from(*restore_ms);
+                return;
+            }
+            Event::Reached { trial, checkpoint, .. } => checkpoint.as_ref().map(|saved| (*trial, saved.wrote_ms)),
+            Event::Ended { trial, how: hpo_core::sweep::event::End::Preempted { checkpoint: Some(saved) }, .. } => {
+                Some((*trial, saved.wrote_ms))
+            }
+            _ => None,
+        };
+        if let Some((trial, wrote_ms)) = saved {
+            self.checkpoint += weight(trial).unwrap_or_default() * u128::from(wrote_ms);
+        }
+    }
+
+    /// Leases that have ended are booked, new ones begin.
+    fn leases(&mut self, at: Stamp) {
+        let ended: Vec<Place> =
+            self.open.iter().filter(|(place, (of, _))| !self.book.is_open(*of, **place)).map(|(&place, _)| place).collect();
+        for place in ended {
+            if let Some((_, since)) = self.open.remove(&place) {
+                self.leased += self.span(place, since, at);
+            }
+        }
+        for (place, slot) in &self.book.slots {
+            if let Some(of) = slot.lease {
+                self.open.entry(*place).or_insert((of, at));
+            }
+        }
+    }
+
+    fn compare(&self, line: u64, uses: &Uses, at: Stamp) -> Result<(), Violation> {
+        let reserved = self.book.purse.reserved(at);
+        let sum: u64 = uses.categories().iter().map(|(_, amount)| amount).sum();
+        refuse(u128::from(uses.reserved) != reserved, NAME, || format!("line {line}: {} is reserved, not {}", reserved, uses.reserved))?;
+        refuse(sum != uses.reserved, NAME, || format!("line {line}: the categories sum to {sum}, not to {}", uses.reserved))?;
+        let leased = self.leased + self.open.iter().map(|(place, (_, since))| self.span(*place, *since, at)).sum::<u128>();
+        let rest = u128::from(uses.idle) + u128::from(uses.drain);
+        refuse(rest + leased != reserved, NAME, || format!("line {line}: {leased} of {reserved} was leased, and {rest} was not"))?;
+        for (name, amount, most) in [
+            ("startup", uses.startup, self.startup),
+            ("restore", uses.restore, self.restore),
+            ("checkpoint", uses.checkpoint, self.checkpoint),
+        ] {
+            refuse(u128::from(amount) > most, NAME, || format!("line {line}: {amount} of {name}, and workers said {most}"))?;
+        }
+        refuse(uses.redone > 0 && !self.repeats, NAME, || format!("line {line}: {} was done again, and nothing was", uses.redone))
+    }
+
+    /// Whether this word says that something is, or will be, trained again.
+    fn repeats(&self, event: &Event) -> bool {
+        match event {
+            Event::Reported { trial, resource, .. } => self.book.trials.get(trial).is_some_and(|row| resource.0 <= row.trained),
+            Event::Ended { .. } | Event::WorkerLost { .. } | Event::WorkerLeft { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl Judge for Ledger {
+    fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        self.fleet(record);
+        self.said(record);
+        self.repeats |= self.repeats(&record.event);
+        let acts = Book::acts(record).unwrap_or_default();
+        self.book.event(record, &acts);
+        // A slot whose lease ends and begins anew in one record: the first is booked before the second begins.
+        self.leases(record.at);
+        acts.iter().for_each(|act| self.book.act(act));
+        self.leases(record.at);
+        if let Event::WorkerLeft { worker } | Event::WorkerLost { worker } = &record.event {
+            self.workers.retain(|_, known| known.id != *worker);
+        }
+        Ok(())
+    }
+
+    fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
+        [self.book.at, self.book.at.plus(7)].into_iter().try_for_each(|at| self.compare(line, &sweep.view_at(at).uses, at))
+    }
+}

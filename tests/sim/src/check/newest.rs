@@ -1,0 +1,51 @@
+//! Attempts of a trial are counted from 1 without a gap, and only the newest is listened to, while it has a lease.
+use hpo_core::SweepSpec;
+use hpo_driver::journal::Record;
+
+use super::act::{Act, Leased, Of};
+use super::book::Book;
+use super::{Judge, Violation, refuse};
+
+/// The attempts so far.
+#[derive(Debug)]
+pub(super) struct Newest(Book);
+
+const NAME: &str = "newest";
+
+impl Newest {
+    /// No attempts.
+    #[must_use]
+    pub(super) fn new(spec: &SweepSpec) -> Self {
+        Self(Book::new(spec))
+    }
+
+    fn leased(&self, line: u64, lease: &Leased) -> Result<(), Violation> {
+        let Leased { of, on, .. } = lease;
+        let newest = self.0.trials.get(&of.trial).map_or(0, |row| row.attempt);
+        let again = self.0.is_open(*of, *on);
+        refuse(!again && of.attempt.0 != newest + 1, NAME, || format!("line {line}: lease of {of} after attempt {newest}"))
+    }
+}
+
+impl Judge for Newest {
+    fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        let line = record.seq;
+        if let Some((trial, attempt, _)) = record.event.about() {
+            let of = Of { trial, attempt };
+            let place = self.0.place(trial);
+            let open = place.is_some_and(|place| self.0.is_open(of, place));
+            refuse(!open, NAME, || format!("line {line}: a word of {of}, which has no lease"))?;
+        }
+        let Some(acts) = Book::acts(record) else {
+            return refuse(true, NAME, || format!("line {line}: not decisions: {:?}", record.acts));
+        };
+        self.0.event(record, &acts);
+        for act in &acts {
+            if let Act::Lease(lease) = act {
+                self.leased(line, lease)?;
+            }
+            self.0.act(act);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! All judges of one world.
+use hpo_core::Stamp;
+use hpo_driver::journal::Record;
+
+use super::budget::Spent;
+use super::ledger::Ledger;
+use super::mirror::Mirror;
+use super::newest::Newest;
+use super::once::Once;
+use super::order::Order;
+use super::repeated::Repeated;
+use super::replay::Replay;
+use super::silence::Silence;
+use super::slots::Slots;
+use super::states::States;
+use super::textbook::Textbook;
+use super::written::Written;
+use super::{Fact, Judge, Last, Premises, Violation};
+
+/// Hears everything and tells every judge.
+pub struct Panel {
+    replay: Replay,
+    judges: Vec<Box<dyn Judge>>,
+}
+
+impl Panel {
+    /// All judges for such a world.
+    #[must_use]
+    pub fn new(premises: &Premises) -> Self {
+        let spec = &premises.spec;
+        let mut judges: Vec<Box<dyn Judge>> = vec![
+            Box::new(Once::new(spec)),
+            Box::new(Newest::new(spec)),
+            Box::new(Written::default()),
+            Box::new(Slots::new(spec)),
+            Box::new(Spent::new(spec)),
+            Box::new(Order::new(spec)),
+            Box::new(States::new(spec)),
+            Box::new(Ledger::new(spec)),
+            Box::new(Mirror::new(spec)),
+            Box::new(Repeated::new(spec)),
+            Box::new(Silence::new(premises)),
+        ];
+        if premises.faultless && premises.slots == 1 {
+            judges.extend(Textbook::new(spec).map(|textbook| Box::new(textbook) as Box<dyn Judge>));
+        }
+        Self { replay: Replay::new(spec), judges }
+    }
+}
+
+impl Judge for Panel {
+    fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        self.judges.iter_mut().try_for_each(|judge| judge.record(record))?;
+        self.replay.record(record)?;
+        let sweep = self.replay.sweep();
+        self.judges.iter_mut().try_for_each(|judge| judge.replayed(record.seq, sweep))
+    }
+
+    fn fact(&mut self, at: Stamp, fact: &Fact) -> Result<(), Violation> {
+        self.replay.fact(at, fact)?;
+        self.judges.iter_mut().try_for_each(|judge| judge.fact(at, fact))
+    }
+
+    fn end(&mut self, last: &Last) -> Result<(), Violation> {
+        self.replay.end(last)?;
+        self.judges.iter_mut().try_for_each(|judge| judge.end(last))
+    }
+}

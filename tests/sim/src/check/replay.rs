@@ -1,0 +1,60 @@
+//! A replay of the journal leads to the very state that the driver is in, and derives every decision again.
+use hpo_core::{Stamp, Sweep, SweepSpec};
+use hpo_driver::journal::{Record, decisions};
+
+use super::{Fact, Judge, Violation, refuse};
+
+/// A sweep that follows the journal.
+#[derive(Debug)]
+pub(super) struct Replay {
+    sweep: Sweep,
+    seq: u64,
+}
+
+const NAME: &str = "replay";
+
+impl Replay {
+    /// Nothing has happened.
+    #[must_use]
+    pub(super) fn new(spec: &SweepSpec) -> Self {
+        Self { sweep: Sweep::new(spec.clone()), seq: 0 }
+    }
+
+    /// The sweep after the last record.
+    #[must_use]
+    pub(super) fn sweep(&self) -> &Sweep {
+        &self.sweep
+    }
+}
+
+impl Judge for Replay {
+    fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        let line = record.seq;
+        refuse(line != self.seq + 1, NAME, || format!("line {line} comes after {}", self.seq))?;
+        self.seq = line;
+        refuse(record.at < self.sweep.now(), NAME, || format!("line {line}: time runs backwards"))?;
+        if let Err(why) = self.sweep.admit(&record.event) {
+            return refuse(true, NAME, || format!("line {line} is in the journal, but {why}"));
+        }
+        let mut actions = vec![];
+        self.sweep.apply(record.at, &record.event, &mut actions);
+        let again = decisions(&actions);
+        refuse(again != record.acts, NAME, || {
+            format!("line {line}: [{}] was decided, and now [{}]", record.acts.join("; "), again.join("; "))
+        })?;
+        if !cfg!(debug_assertions) {
+            // Else it has checked itself.
+            self.sweep.check();
+        }
+        Ok(())
+    }
+
+    fn fact(&mut self, _at: Stamp, fact: &Fact) -> Result<(), Violation> {
+        let Fact::Settled { records, digest } = fact else { return Ok(()) };
+        refuse(*records != self.seq, NAME, || format!("the driver stands at line {records}, its journal at {}", self.seq))?;
+        let again = self.sweep.digest();
+        refuse(again != *digest, NAME, || {
+            format!("after line {records} the driver's state is {digest:016x}, that of a replay {again:016x}")
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Jamieson and Talwalkar, arXiv:1502.07943, and Li et al., arXiv:1603.06560, Algorithm 1: brackets of rounds in which all wait
+//! for all.
+use std::collections::{BTreeMap, BTreeSet};
+
+use hpo_core::{Loss, TrialId};
+
+use super::{Rule, top};
+
+/// Who entered which bracket, who came where, who is out.
+#[derive(Debug)]
+pub(super) struct Rounds {
+    /// The rung that a bracket begins at, and its members; after the last the first comes again.
+    plan: Vec<(usize, usize)>,
+    rungs: Vec<u32>,
+    eta: usize,
+    /// Some are stopped in mid-round for reasons that are not looked at here.
+    stops: bool,
+    brackets: Vec<Vec<TrialId>>,
+    nobody_more: bool,
+    came: BTreeMap<(TrialId, u32), Loss>,
+    out: BTreeSet<TrialId>,
+    left: BTreeSet<(TrialId, u32)>,
+}
+
+/// s = s_max, ..., 0: n = ceil((s_max + 1) eta^s / (s + 1)) members that begin at R eta^-s.
+pub(super) fn brackets(rungs: usize, eta: usize) -> Vec<(usize, usize)> {
+    let s_max = rungs - 1;
+    (0..=s_max).rev().map(|s| (s_max - s, ((s_max + 1) * eta.pow(s as u32)).div_ceil(s + 1))).collect()
+}
+
+impl Rounds {
+    pub(super) fn new(plan: Vec<(usize, usize)>, rungs: Vec<u32>, eta: usize, stops: bool) -> Self {
+        Self {
+            plan,
+            rungs,
+            eta,
+            stops,
+            brackets: vec![],
+            nobody_more: false,
+            came: BTreeMap::new(),
+            out: BTreeSet::new(),
+            left: BTreeSet::new(),
+        }
+    }
+
+    fn planned(&self, bracket: usize) -> (usize, usize) {
+        self.plan[bracket % self.plan.len()]
+    }
+
+    /// Who goes on from a rung of a bracket, best first: none before everyone who takes part has come there or is out.
+    fn chosen(&self, bracket: usize, rung: usize) -> Option<Vec<TrialId>> {
+        let (entry, wanted) = self.planned(bracket);
+        let members = if rung == entry {
+            let full = self.brackets[bracket].len() == wanted || self.nobody_more;
+            full.then(|| self.brackets[bracket].clone())?
+        } else {
+            self.chosen(bracket, rung - 1)?
+        };
+        let at = self.rungs[rung];
+        let all_in = members.iter().all(|trial| self.came.contains_key(&(*trial, at)) || self.out.contains(trial));
+        let mut here: Vec<(Loss, TrialId)> = members.iter().filter_map(|trial| Some((*self.came.get(&(*trial, at))?, *trial))).collect();
+        here.sort();
+        let best = here.into_iter().take(members.len() / self.eta).filter(|(loss, _)| loss.is_finite()).map(|(_, trial)| trial);
+        all_in.then(|| best.collect())
+    }
+}
+
+impl Rule for Rounds {
+    fn entered(&mut self, trial: TrialId) -> u32 {
+        let full = self.brackets.last().is_none_or(|last| last.len() == self.planned(self.brackets.len() - 1).1);
+        if full {
+            self.brackets.push(vec![]);
+        }
+        let bracket = self.brackets.len() - 1;
+        self.brackets[bracket].push(trial);
+        self.rungs[self.planned(bracket).0]
+    }
+
+    fn progressed(&mut self, _trial: TrialId, _resource: u32, _loss: Loss) -> Option<bool> {
+        (!self.stops).then_some(false)
+    }
+
+    fn came(&mut self, trial: TrialId, resource: u32, loss: Loss) {
+        self.came.insert((trial, resource), loss);
+    }
+
+    fn out(&mut self, trial: TrialId) {
+        self.out.insert(trial);
+    }
+
+    fn no_more(&mut self) {
+        self.nobody_more = true;
+    }
+
+    fn next(&self) -> Option<(TrialId, u32)> {
+        let highest = top(&self.rungs);
+        (0..self.brackets.len()).find_map(|bracket| {
+            (self.planned(bracket).0..self.rungs.len()).filter(|rung| self.rungs[*rung] < highest).find_map(|rung| {
+                let chosen = self.chosen(bracket, rung)?;
+                let waiting = chosen.into_iter().find(|trial| !self.left.contains(&(*trial, self.rungs[rung])))?;
+                Some((waiting, self.rungs[rung + 1]))
+            })
+        })
+    }
+
+    fn promoted(&mut self, trial: TrialId) {
+        let from = self.came.keys().filter(|(who, _)| *who == trial).map(|(_, at)| *at).max();
+        self.left.insert((trial, from.unwrap_or_default()));
+    }
+}

@@ -1,0 +1,40 @@
+//! A worker that lives and can be heard is not declared lost.
+use std::collections::BTreeSet;
+
+use hpo_core::{Event, WorkerId};
+use hpo_driver::journal::Record;
+
+use super::{Fact, Judge, Premises, Stamp, Violation, refuse};
+
+/// Who is dead.
+#[derive(Debug)]
+pub(super) struct Silence {
+    /// Whether whoever lives can be heard in time.
+    heard: bool,
+    dead: BTreeSet<WorkerId>,
+}
+
+const NAME: &str = "silence";
+
+impl Silence {
+    /// Everyone lives.
+    #[must_use]
+    pub(super) fn new(premises: &Premises) -> Self {
+        Self { heard: premises.heard, dead: BTreeSet::new() }
+    }
+}
+
+impl Judge for Silence {
+    fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        let Event::WorkerLost { worker } = record.event else { return Ok(()) };
+        let alive = self.heard && !self.dead.contains(&worker);
+        refuse(alive, NAME, || format!("line {}: worker {worker} is declared lost, and it lives and speaks", record.seq))
+    }
+
+    fn fact(&mut self, _at: Stamp, fact: &Fact) -> Result<(), Violation> {
+        if let Fact::WorkerDied { worker } = fact {
+            self.dead.insert(*worker);
+        }
+        Ok(())
+    }
+}

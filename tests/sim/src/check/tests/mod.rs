@@ -1,0 +1,4 @@
+//! Judges accept what is right and refuse what is not.
+mod bad;
+mod cluster;
+mod good;

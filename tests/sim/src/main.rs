@@ -1,0 +1,119 @@
+//! Soak: plays seed after seed until told to stop, and stops at the first that breaks a promise.
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hpo_sim::check::Panel;
+use hpo_sim::play::{Bench, once, play};
+
+const BENCH: Bench = |premises| vec![Box::new(Panel::new(premises))];
+const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N]";
+
+fn main() -> ExitCode {
+    match Asked::read(std::env::args().skip(1)) {
+        Some(Asked { seed: Some(seed), trace, .. }) => one(seed, trace),
+        Some(asked) => soak(&asked),
+        None => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[derive(Default)]
+struct Asked {
+    seed: Option<u64>,
+    trace: bool,
+    from: Option<u64>,
+    count: Option<u64>,
+    threads: Option<usize>,
+}
+
+impl Asked {
+    fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
+        let mut asked = Self::default();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--trace" => asked.trace = true,
+                "--seed" => asked.seed = Some(words.next()?.parse().ok()?),
+                "--from" => asked.from = Some(words.next()?.parse().ok()?),
+                "--count" => asked.count = Some(words.next()?.parse().ok()?),
+                "--threads" => asked.threads = Some(words.next()?.parse().ok()?),
+                _ => return None,
+            }
+        }
+        Some(asked)
+    }
+}
+
+fn one(seed: u64, trace: bool) -> ExitCode {
+    match once(seed, BENCH, trace) {
+        Ok(report) => {
+            println!(
+                "seed {seed}: {:?} at {}, {} events, {} drivers, {} workers, {} bytes of journal, trace {:016x}",
+                report.end,
+                report.at,
+                report.events,
+                report.drivers,
+                report.workers,
+                report.journal.len(),
+                report.trace
+            );
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            println!("seed {seed}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn soak(asked: &Asked) -> ExitCode {
+    // A different stretch each time.
+    let fresh = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() << 20);
+    let from = asked.from.unwrap_or_else(fresh);
+    let until = from.saturating_add(asked.count.unwrap_or(u64::MAX));
+    let threads = asked.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    println!("seeds from {from} on {threads} threads, until told to stop");
+    let (next, passed, stop) = (AtomicU64::new(from), AtomicU64::new(0), AtomicBool::new(false));
+    let begun = Instant::now();
+    let broken = std::thread::scope(|scope| {
+        let work = || {
+            while !stop.load(Ordering::Relaxed) {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= until {
+                    return None;
+                }
+                if let Err(broken) = play(seed, BENCH) {
+                    stop.store(true, Ordering::Relaxed);
+                    return Some(broken);
+                }
+                passed.fetch_add(1, Ordering::Relaxed);
+            }
+            None
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut told = Instant::now();
+        while !workers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(50));
+            if told.elapsed() > Duration::from_secs(10) {
+                told = Instant::now();
+                say(passed.load(Ordering::Relaxed), begun);
+            }
+        }
+        workers.into_iter().filter_map(|worker| worker.join().ok().flatten()).min_by_key(|broken| broken.seed)
+    });
+    say(passed.load(Ordering::Relaxed), begun);
+    match broken {
+        None => ExitCode::SUCCESS,
+        Some(broken) => {
+            println!("seed {}: {broken}", broken.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(passed: u64, begun: Instant) {
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{passed} seeds passed in {seconds:.0} s, {:.0} a second", passed as f64 / seconds);
+}

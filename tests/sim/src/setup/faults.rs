@@ -1,0 +1,124 @@
+//! What goes wrong in a world.
+use hpo_core::{Millis, SweepSpec};
+
+use crate::chance::Chance;
+
+/// What goes wrong, each class on or off. `_every` is the mean time between two, in milliseconds; 0 is never. `_pm` is how
+/// often in a thousand it happens where it can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// A connection breaks; each side notices in its own time.
+    pub break_every: Millis,
+    /// A connection carries nothing any more in one direction or both, and nobody is told until keep-alives are missed.
+    pub half_open_every: Millis,
+    /// A worker is cut off for a while: what it has is half-open, what it dials fails.
+    pub cut_off_every: Millis,
+    /// A worker does not read what it is sent, for a while.
+    pub slow_reader_every: Millis,
+    /// A message is held up for long, and what comes behind it.
+    pub delay_pm: u32,
+    /// A driver is killed.
+    pub driver_crash_every: Millis,
+    /// A driver dies at a certain point of its work, or of its start.
+    pub driver_point_pm: u32,
+    /// The host of a driver loses its power.
+    pub power_every: Millis,
+    /// A driver stands still for a while, without dying.
+    pub driver_pause_every: Millis,
+    /// A second driver is started while the first lives.
+    pub second_driver_every: Millis,
+    /// A driver sleeps between its last look at the fence and its write.
+    pub late_write_pm: u32,
+    /// The next driver's wall clock is another.
+    pub clock: bool,
+    /// The sweep is asked to stop for now, and gone on with.
+    pub drain_every: Millis,
+    /// A sync fails.
+    pub sync_error_pm: u32,
+    /// The disk is full for a while.
+    pub disk_full_every: Millis,
+    /// A bit of the journal is turned while no driver lives.
+    pub flip_pm: u32,
+    /// A worker process dies, with its trainers.
+    pub worker_crash_every: Millis,
+    /// A worker process stands still for a while, and its connections stay.
+    pub worker_hang_every: Millis,
+    /// A machine is taken away, with notice.
+    pub notice_every: Millis,
+    /// A worker's units take twenty times as long.
+    pub straggler_pm: u32,
+    /// A trainer crashes, ends, is killed, runs out of memory, hangs, speaks nonsense, or cannot save, in a unit.
+    pub trainer_pm: u32,
+    /// A trial's losses are not finite from some unit on.
+    pub nan_pm: u32,
+    /// A trainer cannot be started.
+    pub spawn_pm: u32,
+    /// A state is said to be written and is not, or is cut off.
+    pub state_pm: u32,
+    /// A state in the store is damaged.
+    pub damage_every: Millis,
+    /// The searcher takes very long for an answer.
+    pub searcher_slow_pm: u32,
+    /// The searcher panics.
+    pub searcher_dies_pm: u32,
+}
+
+impl Faults {
+    /// Half of the seeds have few classes, a tenth none.
+    pub(crate) fn of(chance: &mut dyn Chance, _spec: &SweepSpec) -> Self {
+        let on_pm = [0, 100, 100, 100, 100, 300, 300, 300, 600, 600][chance.one_of("classes", 10)];
+        let mut every = |name: &'static str, (least, most): (Millis, Millis)| {
+            if chance.hits(name, on_pm) { chance.between(name, (least, most)) } else { 0 }
+        };
+        let often = (5_000, 60_000);
+        let mut faults = Self {
+            break_every: every("break", (1_000, 30_000)),
+            half_open_every: every("half-open", often),
+            cut_off_every: every("cut off", often),
+            slow_reader_every: every("slow reader", often),
+            driver_crash_every: every("driver crash", often),
+            power_every: every("power", often),
+            driver_pause_every: every("driver pause", often),
+            second_driver_every: every("second driver", often),
+            drain_every: every("drain", (20_000, 100_000)),
+            disk_full_every: every("disk full", often),
+            worker_crash_every: every("worker crash", often),
+            worker_hang_every: every("worker hang", often),
+            notice_every: every("notice", often),
+            damage_every: every("damage", often),
+            ..Self::default()
+        };
+        let mut often = |name: &'static str, most: u64| if chance.hits(name, on_pm) { chance.between(name, (1, most)) as u32 } else { 0 };
+        faults.delay_pm = often("delay", 30);
+        faults.driver_point_pm = often("driver point", 40);
+        faults.late_write_pm = often("late write", 40);
+        faults.sync_error_pm = often("sync error", 20);
+        faults.flip_pm = often("flip", 200);
+        faults.straggler_pm = often("straggler", 400);
+        faults.trainer_pm = often("trainer", 60);
+        faults.nan_pm = often("nan", 300);
+        faults.spawn_pm = often("spawn", 100);
+        faults.state_pm = often("state", 100);
+        faults.searcher_slow_pm = often("searcher slow", 200);
+        faults.searcher_dies_pm = often("searcher dies", 50);
+        faults.clock = chance.hits("clock", on_pm);
+        faults
+    }
+
+    /// Whether everyone who lives can be heard in time: nothing goes wrong but that processes die, states are damaged and
+    /// searchers and trainers misbehave.
+    #[must_use]
+    pub fn leave_everyone_heard(&self) -> bool {
+        let Self { break_every, half_open_every, cut_off_every, slow_reader_every, worker_hang_every, .. } = self;
+        let Self { driver_pause_every, power_every, second_driver_every, .. } = self;
+        let silent = [break_every, half_open_every, cut_off_every, slow_reader_every, worker_hang_every];
+        let away = [driver_pause_every, power_every, second_driver_every];
+        silent.into_iter().chain(away).all(|every| *every == 0) && self.delay_pm + self.late_write_pm == 0 && !self.clock
+    }
+
+    /// Whether nothing goes wrong.
+    #[must_use]
+    pub fn none(&self) -> bool {
+        *self == Self::default()
+    }
+}

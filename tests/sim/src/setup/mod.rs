@@ -1,0 +1,204 @@
+//! What a world is made of. A seed draws all of it.
+mod faults;
+mod sweep;
+
+use hpo_core::job::{CommandJob, CurveSource, CurvesJob, Function, Job, SyntheticJob, Trainable};
+use hpo_core::sweep::{Budget, Patience};
+use hpo_core::{Goal, Millis, Resource, Seed, SweepSpec};
+use hpo_driver::engine::Options;
+
+pub use faults::Faults;
+pub use sweep::{SCHEDULERS, spec};
+
+use crate::chance::{Chance, Dice};
+
+/// From and to, both possible, in milliseconds.
+pub type Span = (Millis, Millis);
+
+/// A world before anything has happened in it.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The sweep.
+    pub spec: SweepSpec,
+    /// What workers run.
+    pub style: Style,
+    /// Slots of each worker.
+    pub workers: Vec<u16>,
+    /// Time limits of the drivers.
+    pub options: Options,
+    /// Silence of a trainer that is taken for a hang.
+    pub stall_ms: Millis,
+    /// How long a trainer may take to leave.
+    pub grace_ms: Millis,
+    /// How long things take.
+    pub times: Times,
+    /// What goes wrong, and how often.
+    pub faults: Faults,
+    /// How long it goes wrong; then the world is healed.
+    pub safety_ms: Millis,
+    /// Of trainings: that of the sweep.
+    pub curves: Seed,
+}
+
+/// How trainers behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Built-in: one process serves lease after lease.
+    Kept,
+    /// A program that speaks the protocol: a process for each lease.
+    Speaking,
+    /// A program whose figures are found in its output: it reads nothing and ends when it is done.
+    Quiet,
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// A message on its way.
+    pub network: Span,
+    /// From an input to the driver's look at it.
+    pub turn: Span,
+    /// A write of the journal.
+    pub write: Span,
+    /// A sync of the journal.
+    pub sync: Span,
+    /// A driver's start, each of its three steps.
+    pub start: Span,
+    /// Until a dead driver or worker is replaced.
+    pub restart: Span,
+    /// Between two looks of a worker at its clock.
+    pub tick: Span,
+    /// The searcher's answer.
+    pub searcher: Span,
+    /// A trainer process that starts.
+    pub startup: Span,
+    /// A unit of training.
+    pub unit: Span,
+    /// A state that is written or read.
+    pub state: Span,
+    /// A signal that is obeyed.
+    pub death: Span,
+}
+
+impl Setup {
+    /// The world of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let seed = Seed(seed);
+        let mut dice = Dice::of(seed, "setup");
+        let chance: &mut dyn Chance = &mut dice;
+        let lease_ms = [3_000, 10_000, 30_000][chance.one_of("lease", 3)];
+        let heartbeat_ms = lease_ms / 10;
+        let workers = (0..=chance.one_of("workers", 6)).map(|_| 1 + chance.one_of("slots", 3) as u16).collect();
+        let unit = chance.between("unit", (20, 2_000));
+        let times = Times {
+            network: (1, chance.between("network", (1, 200))),
+            turn: (0, chance.between("turn", (0, 20))),
+            write: (0, chance.between("write", (0, 20))),
+            sync: (0, chance.between("sync", (1, 200))),
+            start: (1, chance.between("start", (10, 2_000))),
+            restart: (10, chance.between("restart", (100, 20_000))),
+            tick: (50, 50.max(heartbeat_ms / 4)),
+            searcher: (0, chance.between("searcher", (1, 500))),
+            startup: (1, chance.between("startup", (10, 3_000))),
+            unit: (unit.div_ceil(2), unit),
+            state: (1, chance.between("state", (1, 1_000))),
+            death: (1, chance.between("death", (1, 3_000))),
+        };
+        let safety_ms = chance.between("safety", (20_000, 240_000));
+        let spec = spec(seed, chance);
+        let faults = Faults::of(chance, &spec);
+        Self {
+            style: [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)],
+            workers,
+            options: Options { lease_ms, heartbeat_ms, drain_ms: 30_000, closing_ms: 10_000 },
+            stall_ms: 60_000,
+            grace_ms: 5_000,
+            times,
+            faults,
+            safety_ms,
+            curves: spec.seed,
+            spec,
+        }
+    }
+
+    /// The smallest world with this sweep: so many workers of one slot, every wait as long as any other, nothing goes wrong.
+    #[must_use]
+    pub fn small(spec: SweepSpec, workers: usize) -> Self {
+        let same = (1, 1);
+        let times = Times {
+            network: same,
+            turn: same,
+            write: same,
+            sync: same,
+            start: same,
+            restart: same,
+            tick: (1_000, 1_000),
+            searcher: same,
+            startup: same,
+            unit: same,
+            state: same,
+            death: same,
+        };
+        Self {
+            curves: spec.seed,
+            spec,
+            style: Style::Kept,
+            workers: vec![1; workers],
+            options: Options::default(),
+            stall_ms: 60_000,
+            grace_ms: 5_000,
+            times,
+            faults: Faults::default(),
+            safety_ms: 0,
+        }
+    }
+
+    /// What workers are told to run. The world trains in their place.
+    #[must_use]
+    pub fn job(&self) -> Job {
+        let ladder = self.spec.scheduler.ladder();
+        let max_resource = ladder.rungs().last().copied().unwrap_or(Resource(1));
+        let trainable = match self.style {
+            Style::Kept => {
+                let function = Function::Branin;
+                let job =
+                    SyntheticJob { function, noise: 0.0, failure_rate: 0.0, crossing: 0.0, rate: 1.0, seconds: 1.0, cost_spread: 0.0 };
+                Trainable::Curves(CurvesJob { source: CurveSource::Synthetic(job), max_resource, pace: 1.0 })
+            }
+            Style::Speaking | Style::Quiet => Trainable::Command(CommandJob {
+                command: vec!["train".to_owned()],
+                directory: "/".into(),
+                env: [].into(),
+                metric_pattern: (self.style == Style::Quiet).then(|| "loss=(.*)".to_owned()),
+            }),
+        };
+        let Self { stall_ms, grace_ms, .. } = *self;
+        Job { trainable, metric: self.spec.metric.clone(), goal: self.spec.goal, stall_ms, grace_ms, seed: self.spec.seed }
+    }
+
+    /// How long a healed world may take to its end: the most that this sweep can train, one unit after the other, twice
+    /// (what was under way is lost once), each lease with its waits; the budgets of time; and each patience a few times.
+    #[must_use]
+    pub fn bound_ms(&self) -> Millis {
+        let Budget { max_trials, reserved, wall, .. } = self.spec.budget;
+        let times = &self.times;
+        let trials = max_trials.unwrap_or(0);
+        let rungs = self.spec.scheduler.ladder().rungs().len() as u64;
+        let leases = u64::from(trials) * rungs;
+        let driver = times.turn.1 + times.write.1 + times.sync.1;
+        let lease = times.startup.1 + 3 * times.state.1 + times.death.1 + times.searcher.1 + 4 * (times.network.1 + driver);
+        let work = self.spec.scheduler.worst_resource(trials) * (times.unit.1 + times.network.1 + driver) + leases * lease;
+        let patience = 4 * self.stall_ms + 6 * self.options.lease_ms + 2 * self.options.closing_ms + 4 * self.grace_ms;
+        let starts = 4 * (times.restart.1 + 3 * times.start.1) + 60_000;
+        2 * work + wall.unwrap_or(0) + reserved.unwrap_or(0) + patience + starts
+    }
+}
+
+/// What is the same in all sweeps of this package.
+pub(crate) fn patience() -> Patience {
+    Patience { retries: 1, lost_max: 5 }
+}
+
+/// The direction of the metric `loss`.
+pub(crate) const GOAL: Goal = Goal::Minimize;

@@ -1,0 +1,360 @@
+//! Trainer processes. They speak the production's protocol to the production's session and train nothing.
+use std::collections::VecDeque;
+
+use hpo_core::sweep::event::{FailureKind, Held};
+use hpo_core::{Attempt, Metrics, Resource, TrialId};
+use hpo_worker::session::{Exit, Input, SpawnFailure, TrainerEvent};
+use hpo_worker::trainer::protocol::{FromTrainer, Start, ToTrainer};
+
+use super::{Coming, World};
+use crate::check::Fact;
+use crate::setup::Style;
+use crate::store::State;
+
+const SIGSEGV: i32 = 11;
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+
+/// What comes to a trainer process.
+#[derive(Clone, Debug)]
+pub(super) enum Order {
+    Line(ToTrainer),
+    Terminate,
+    Kill,
+}
+
+/// One trainer process.
+pub(super) struct Trainer {
+    pub(super) process: u64,
+    orders: VecDeque<ToTrainer>,
+    work: Option<Work>,
+    /// The trial whose state it still has, and where that stands.
+    memory: Option<(u32, u32)>,
+    turn: u64,
+    ready: bool,
+    /// It does nothing any more, and does not know it.
+    hangs: bool,
+}
+
+struct Work {
+    start: Start,
+    done: u32,
+    stage: Stage,
+    /// It has begun to train.
+    began: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Restoring,
+    Training,
+    /// It writes its state because its part is done.
+    Writing,
+    /// It writes its state because it was called back.
+    Leaving,
+}
+
+impl Work {
+    fn held(&self, slot: u16) -> Held {
+        Held { trial: TrialId(self.start.trial), attempt: Attempt(self.start.attempt), slot }
+    }
+}
+
+impl World {
+    /// Starts a trainer process for a lease.
+    pub(super) fn hire(&mut self, worker: usize, slot: u16, start: Start) {
+        if self.healed.is_none() && self.chance.hits("spawn", self.setup.faults.spawn_pm) {
+            let failure = if self.chance.hits("of the machine", 300) {
+                SpawnFailure::Machine("no memory for a process".to_owned())
+            } else {
+                SpawnFailure::Job("no such program".to_owned())
+            };
+            let input = Box::new(Input::Trainer { slot, event: TrainerEvent::NotSpawned(failure) });
+            return self.heap.push(self.now, Coming::Done { worker, input });
+        }
+        let bay = &mut self.workers[worker].bays[usize::from(slot)];
+        bay.processes += 1;
+        let orders = VecDeque::from([ToTrainer::Start(start)]);
+        let process = bay.processes;
+        bay.trainer = Some(Trainer { process, orders, work: None, memory: None, turn: 0, ready: false, hangs: false });
+        self.train_after(worker, slot, "startup", self.setup.times.startup);
+    }
+
+    fn trainer(&mut self, worker: usize, slot: u16) -> Option<&mut Trainer> {
+        self.workers[worker].bays[usize::from(slot)].trainer.as_mut()
+    }
+
+    /// The trainer's next step is after so long, and no other.
+    fn train_after(&mut self, worker: usize, slot: u16, what: &'static str, span: crate::setup::Span) {
+        let at = self.after(what, span);
+        let Some(trainer) = self.trainer(worker, slot) else { return };
+        trainer.turn += 1;
+        let (process, turn) = (trainer.process, trainer.turn);
+        self.heap.push(at, Coming::Train { worker, slot, process, turn });
+    }
+
+    fn say(&mut self, worker: usize, slot: u16, said: FromTrainer) {
+        self.voice(worker, slot, TrainerEvent::Said(said));
+    }
+
+    pub(super) fn train(&mut self, worker: usize, slot: u16, process: u64, turn: u64) {
+        let style = self.setup.style;
+        let Some(trainer) = self.trainer(worker, slot) else { return };
+        if trainer.process != process || trainer.turn != turn || trainer.hangs {
+            return;
+        }
+        if !std::mem::replace(&mut trainer.ready, true) && style != Style::Quiet {
+            self.say(worker, slot, FromTrainer::Ready);
+        }
+        let Some(trainer) = self.trainer(worker, slot) else { return };
+        match trainer.work.as_ref().map(|work| work.stage) {
+            None => self.read_orders(worker, slot),
+            Some(Stage::Restoring) => self.start_training(worker, slot),
+            Some(Stage::Training) => self.train_unit(worker, slot),
+            Some(Stage::Writing) => self.reach(worker, slot),
+            Some(Stage::Leaving) => self.left(worker, slot),
+        }
+    }
+
+    /// Between two leases.
+    fn read_orders(&mut self, worker: usize, slot: u16) {
+        while let Some(order) = self.trainer(worker, slot).and_then(|trainer| trainer.orders.pop_front()) {
+            // Others crossed our last word about an attempt that has ended.
+            let ToTrainer::Start(start) = order else { continue };
+            let span = if start.checkpoint.is_some() { self.setup.times.state } else { (0, 0) };
+            let Some(trainer) = self.trainer(worker, slot) else { return };
+            let done = start.from;
+            trainer.work = Some(Work { start, done, stage: Stage::Restoring, began: false });
+            return self.train_after(worker, slot, "restore", span);
+        }
+    }
+
+    fn start_training(&mut self, worker: usize, slot: u16) {
+        let Some(trainer) = self.trainer(worker, slot) else { return };
+        let memory = trainer.memory.take();
+        let Some(work) = trainer.work.as_mut() else { return };
+        let start = work.start.clone();
+        let held = work.held(slot);
+        let state = start.checkpoint.as_ref().and_then(|path| self.store.read(path));
+        let wrong = match (&start.checkpoint, &state) {
+            (None, _) if start.in_place => memory != Some((start.trial, start.from)),
+            (None, _) => start.from != 0,
+            (Some(_), Some(state)) => (state.trial.0, state.resource.0) != (start.trial, start.from),
+            (Some(_), None) => false,
+        };
+        if wrong {
+            let has = state.map_or(format!("{memory:?} in memory"), |state| format!("{state:?}"));
+            return self.fail(format!("worker {worker} slot {slot} is to go on with {start:?}, but has {has}"));
+        }
+        if start.checkpoint.is_some() && state.is_none() {
+            return self.give_up(worker, slot, FailureKind::Checkpoint, "the state cannot be read");
+        }
+        if let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_mut()) {
+            (work.stage, work.began) = (Stage::Training, true);
+        }
+        let id = self.workers[worker].id;
+        let (from, checkpoint) = (Resource(start.from), state.map(|state| state.id));
+        self.fact(&Fact::TrainingBegan { worker: id, held, from, checkpoint });
+        if self.setup.style != Style::Quiet {
+            self.say(worker, slot, FromTrainer::Started { startup_ms: 1, restore_ms: 0 });
+        }
+        self.next_unit(worker, slot);
+    }
+
+    fn next_unit(&mut self, worker: usize, slot: u16) {
+        let times = self.workers[worker].slowness;
+        let (least, most) = self.setup.times.unit;
+        self.train_after(worker, slot, "unit", (least * times, most * times));
+        // What came while it could not read.
+        self.look_at_orders(worker, slot);
+    }
+
+    fn train_unit(&mut self, worker: usize, slot: u16) {
+        let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_mut()) else { return };
+        work.done += 1;
+        let (held, resource, until) = (work.held(slot), work.done, work.start.until);
+        let id = self.workers[worker].id;
+        self.fact(&Fact::Trained { worker: id, held, resource: Resource(resource) });
+        if self.healed.is_none() && self.chance.hits("trainer", self.setup.faults.trainer_pm) {
+            return self.go_wrong(worker, slot);
+        }
+        let metrics = self.figures(held.trial, resource);
+        self.say(worker, slot, FromTrainer::Report { resource, metrics });
+        if resource < until {
+            return self.next_unit(worker, slot);
+        }
+        self.enter(worker, slot, Stage::Writing);
+    }
+
+    fn enter(&mut self, worker: usize, slot: u16, stage: Stage) {
+        if let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_mut()) {
+            work.stage = stage;
+        }
+        self.train_after(worker, slot, "write a state", self.setup.times.state);
+    }
+
+    /// The same trial has the same figures wherever and however often it is trained.
+    fn figures(&self, trial: TrialId, resource: u32) -> Metrics {
+        let share = |purpose: &str, index: u64| self.setup.curves.derive(purpose, index).0 as f64 / u64::MAX as f64;
+        let place = u64::from(trial.0);
+        let diverges = self.setup.curves.derive("diverges", place).0;
+        let breaks_at = 1 + diverges / 1000 % 9;
+        let mut loss = share("quality", place) + 1.0 / f64::from(resource) + 0.1 * share("noise", place << 32 | u64::from(resource));
+        if diverges % 1000 < u64::from(self.setup.faults.nan_pm) && u64::from(resource) >= breaks_at {
+            loss = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY][(diverges % 3) as usize];
+        }
+        [(self.setup.spec.metric.clone(), loss)].into_iter().collect()
+    }
+
+    /// The state goes to where the lease says.
+    fn write_state(&mut self, worker: usize, slot: u16) {
+        let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()) else { return };
+        let (trial, resource) = (TrialId(work.start.trial), Resource(work.done));
+        let path = work.start.checkpoint_out.clone();
+        let mut cut_off = false;
+        if self.healed.is_none() && self.chance.hits("state", self.setup.faults.state_pm) {
+            if self.chance.one_of("state is missing or cut off", 2) == 0 {
+                return;
+            }
+            cut_off = true;
+        }
+        let content = self.setup.curves.derive("state", u64::from(trial.0) << 32 | u64::from(resource.0) << 1 | u64::from(cut_off));
+        let id = format!("{:016x}", content.0).repeat(4);
+        self.store.write(&path, State { trial, resource, id, cut_off });
+    }
+
+    fn reach(&mut self, worker: usize, slot: u16) {
+        self.write_state(worker, slot);
+        let Some(trainer) = self.trainer(worker, slot) else { return };
+        let Some(work) = trainer.work.take() else { return };
+        trainer.memory = Some((work.start.trial, work.done));
+        self.ends(worker, slot, &work);
+        if self.setup.style == Style::Quiet {
+            return self.exit(worker, slot, Exit { code: Some(0), ..Exit::default() });
+        }
+        let Work { start, done, .. } = work;
+        let wrote_ms = 1;
+        self.say(worker, slot, FromTrainer::Reached { resource: done, checkpoint: Some(start.checkpoint_out), wrote_ms });
+        self.rest(worker, slot);
+    }
+
+    fn left(&mut self, worker: usize, slot: u16) {
+        let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()) else { return };
+        let progressed = work.done > work.start.from;
+        if progressed {
+            self.write_state(worker, slot);
+        }
+        let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.take()) else { return };
+        self.ends(worker, slot, &work);
+        let Work { start, done, .. } = work;
+        let checkpoint = progressed.then_some(start.checkpoint_out);
+        self.say(worker, slot, FromTrainer::Left { resource: done, checkpoint, wrote_ms: 1 });
+        self.rest(worker, slot);
+    }
+
+    /// A trainer that serves lease after lease reads on; a program has no more to do.
+    fn rest(&mut self, worker: usize, slot: u16) {
+        if self.setup.style == Style::Kept {
+            self.read_orders(worker, slot);
+        } else {
+            self.exit(worker, slot, Exit { code: Some(0), ..Exit::default() });
+        }
+    }
+
+    fn ends(&mut self, worker: usize, slot: u16, work: &Work) {
+        if work.began {
+            let id = self.workers[worker].id;
+            self.fact(&Fact::TrainingEnded { worker: id, held: work.held(slot) });
+        }
+    }
+
+    fn give_up(&mut self, worker: usize, slot: u16, kind: FailureKind, message: &str) {
+        let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.take()) else { return };
+        self.ends(worker, slot, &work);
+        if self.setup.style == Style::Quiet {
+            return self.exit(worker, slot, Exit { code: Some(1), tail: message.to_owned(), ..Exit::default() });
+        }
+        self.say(worker, slot, FromTrainer::Failed { kind, message: message.to_owned() });
+    }
+
+    /// A unit goes wrong, in one of many ways.
+    fn go_wrong(&mut self, worker: usize, slot: u16) {
+        let signal = |signal, oom| Exit { signal: Some(signal), oom, ..Exit::default() };
+        match self.chance.one_of("way to go wrong", 9) {
+            0 => self.exit(worker, slot, signal(SIGSEGV, false)),
+            1 => self.exit(worker, slot, signal(SIGKILL, false)),
+            2 => self.exit(worker, slot, signal(SIGKILL, true)),
+            3 => self.exit(worker, slot, Exit { code: Some(1), tail: "it did not go well".to_owned(), ..Exit::default() }),
+            4 => self.exit(worker, slot, Exit { code: Some(0), ..Exit::default() }),
+            5 => self.give_up(worker, slot, FailureKind::OutOfMemory, "CUDA out of memory"),
+            6 => {
+                if let Some(trainer) = self.trainer(worker, slot) {
+                    trainer.hangs = true;
+                }
+            }
+            7 => {
+                let off = self.chance.one_of("wrong unit", 30) as u32;
+                let metrics = self.figures(TrialId(0), 1);
+                self.say(worker, slot, FromTrainer::Report { resource: off, metrics });
+                self.next_unit(worker, slot);
+            }
+            _ if self.setup.style == Style::Kept => {
+                let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.take()) else { return };
+                self.ends(worker, slot, &work);
+                self.say(worker, slot, FromTrainer::Unsaved { message: "the disk is full".to_owned() });
+            }
+            _ => self.voice(worker, slot, TrainerEvent::Garbled("@hpo {".to_owned())),
+        }
+    }
+
+    pub(super) fn order(&mut self, worker: usize, slot: u16, process: u64, order: Order) {
+        let style = self.setup.style;
+        let Some(trainer) = self.trainer(worker, slot).filter(|trainer| trainer.process == process) else { return };
+        let Order::Line(line) = order else {
+            let signal = if matches!(order, Order::Kill) { SIGKILL } else { SIGTERM };
+            let deaf = signal == SIGTERM && trainer.hangs;
+            if !deaf {
+                self.exit(worker, slot, Exit { signal: Some(signal), ..Exit::default() });
+            }
+            return;
+        };
+        if style == Style::Quiet || trainer.hangs {
+            return;
+        }
+        trainer.orders.push_back(line);
+        match &trainer.work {
+            None if trainer.ready => self.read_orders(worker, slot),
+            Some(work) if work.stage == Stage::Training => self.look_at_orders(worker, slot),
+            _ => {}
+        }
+    }
+
+    /// In the middle of a unit.
+    fn look_at_orders(&mut self, worker: usize, slot: u16) {
+        let Some(order) = self.trainer(worker, slot).and_then(|trainer| trainer.orders.pop_front()) else { return };
+        match order {
+            ToTrainer::CallBack => self.enter(worker, slot, Stage::Leaving),
+            ToTrainer::Stop => {
+                let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.take()) else { return };
+                self.ends(worker, slot, &work);
+                self.say(worker, slot, FromTrainer::Stopped);
+                self.rest(worker, slot);
+            }
+            ToTrainer::Start(start) => self.fail(format!("worker {worker} slot {slot}: {start:?} comes in the middle of another lease")),
+        }
+    }
+
+    /// The process is dead, and its worker hears of it.
+    fn exit(&mut self, worker: usize, slot: u16, exit: Exit) {
+        self.dismiss(worker, slot);
+        self.voice(worker, slot, TrainerEvent::Exited(exit));
+    }
+
+    /// The process is dead.
+    pub(super) fn dismiss(&mut self, worker: usize, slot: u16) {
+        let Some(trainer) = self.workers[worker].bays[usize::from(slot)].trainer.take() else { return };
+        if let Some(work) = trainer.work {
+            self.ends(worker, slot, &work);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Worker processes: the production session, and what performs it in this world.
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use hpo_core::sweep::event::Slot;
+use hpo_core::{Stamp, WorkerId};
+use hpo_driver::engine::parts;
+use hpo_worker::session::{Config, Input, Output, Session, SessionEnd, StoreFailure, TrainerEvent};
+use hpo_worker::trainer::protocol::{Start, ToTrainer};
+
+use super::trainers::{Order, Trainer};
+use super::{Coming, ORPHAN_MS, World};
+use crate::check::Fact;
+
+/// One worker process.
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) alive: bool,
+    session: Session,
+    born: Stamp,
+    pub(super) bays: Vec<Bay>,
+    pub(super) conn: Option<usize>,
+    /// Counts the tries to connect: an older one is void.
+    pub(super) dial: u64,
+    /// It does nothing before.
+    pub(super) frozen_until: Stamp,
+    /// No packet reaches it before.
+    pub(super) cut_off_until: Stamp,
+    /// The last moment at which something in the world kept it from being heard.
+    pub(super) troubled: Stamp,
+    /// How many times longer a unit takes here.
+    pub(super) slowness: u64,
+    /// Which of the world's places for workers it fills.
+    place: usize,
+}
+
+/// A slot.
+#[derive(Default)]
+pub(super) struct Bay {
+    pub(super) trainer: Option<Trainer>,
+    /// Trainer processes so far.
+    pub(super) processes: u64,
+    paused: bool,
+    /// What its trainers did and the session has not heard.
+    voice: VecDeque<TrainerEvent>,
+}
+
+impl World {
+    /// Whoever starts workers sees to it that there are enough.
+    pub(super) fn employ(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
+        for place in 0..self.setup.workers.len() {
+            if !self.workers.iter().any(|worker| worker.alive && worker.place == place) {
+                self.bear(place);
+            }
+        }
+    }
+
+    fn bear(&mut self, place: usize) {
+        let number = self.workers.len() as u128 + 1;
+        // A slot's name is the first eight digits.
+        let id = WorkerId(number << 96 | number);
+        let slots = self.setup.workers[place];
+        let straggles = self.healed.is_none() && self.chance.hits("straggler", self.setup.faults.straggler_pm);
+        let config = Config {
+            worker: id,
+            name: format!("worker {}", self.workers.len()),
+            version: "sim".to_owned(),
+            slots: vec![Slot { name: "core".to_owned(), milli_gpus: 0 }; usize::from(slots)],
+            scratch: PathBuf::from(format!("tmp/{}", self.workers.len())),
+            retry_cap_ms: self.setup.options.lease_ms / 2,
+            orphan_ms: ORPHAN_MS,
+            farewell_ms: 10_000,
+            words_max: 16,
+        };
+        let worker = self.workers.len();
+        self.workers.push(Worker {
+            id,
+            alive: true,
+            session: Session::new(config, self.setup.curves.derive("session", worker as u64).rng()),
+            born: self.now,
+            bays: (0..slots).map(|_| Bay::default()).collect(),
+            conn: None,
+            dial: 0,
+            frozen_until: self.now,
+            cut_off_until: self.now,
+            troubled: self.now,
+            slowness: if straggles { 20 } else { 1 },
+            place,
+        });
+        self.fact(&Fact::WorkerBorn { worker: id, slots: vec![0; usize::from(slots)] });
+        let mut out = vec![];
+        self.workers[worker].session.begin(0, &mut out);
+        self.perform(worker, out);
+        self.tick_later(worker);
+    }
+
+    fn tick_later(&mut self, worker: usize) {
+        let at = self.after("tick", self.setup.times.tick);
+        self.heap.push(at, Coming::Tick { worker });
+    }
+
+    pub(super) fn tick(&mut self, worker: usize) {
+        let it = &self.workers[worker];
+        if !it.alive {
+            return;
+        }
+        if self.now < it.frozen_until {
+            return self.heap.push(it.frozen_until, Coming::Tick { worker });
+        }
+        self.tell(worker, Input::Tick);
+        self.tick_later(worker);
+    }
+
+    /// Something kept this worker from being heard until then.
+    pub(super) fn trouble(&mut self, worker: usize, until: Stamp) {
+        let it = &mut self.workers[worker];
+        it.troubled = it.troubled.max(until);
+    }
+
+    /// The session is told something, and what it wants is done.
+    pub(super) fn tell(&mut self, worker: usize, input: Input) {
+        let it = &mut self.workers[worker];
+        if !it.alive {
+            return;
+        }
+        let mut out = vec![];
+        it.session.step(self.now.since(it.born), input, &mut out);
+        self.perform(worker, out);
+    }
+
+    pub(super) fn done(&mut self, worker: usize, input: Box<Input>) {
+        let until = self.workers[worker].frozen_until;
+        if self.now < until {
+            return self.heap.push(until, Coming::Done { worker, input });
+        }
+        self.tell(worker, *input);
+    }
+
+    fn perform(&mut self, worker: usize, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Send(message) => self.send_up(worker, message),
+                Output::Connect { after_ms } => self.connect_after(worker, after_ms),
+                Output::Restore { held, id } => {
+                    let outcome = self.store.open(&id);
+                    self.done_later(worker, Input::Restored { held, outcome });
+                }
+                Output::Adopt { held, file, optional } => {
+                    let outcome = self.adopt(&file, optional);
+                    self.done_later(worker, Input::Adopted { held, outcome });
+                }
+                Output::Discard { file } => self.store.discard(&file),
+                Output::Spawn { slot, start } => self.spawn(worker, slot, *start),
+                Output::Write { slot, line } => self.command(worker, slot, Order::Line(line)),
+                Output::Terminate { slot } => self.command(worker, slot, Order::Terminate),
+                Output::Kill { slot } => self.command(worker, slot, Order::Kill),
+                Output::Pause { slot, paused } => self.pause(worker, slot, paused),
+                Output::Exit(end) => return self.leave(worker, &end),
+            }
+        }
+    }
+
+    fn connect_after(&mut self, worker: usize, after_ms: u64) {
+        if let Some(conn) = self.workers[worker].conn.take() {
+            self.hang_up(conn, false);
+        }
+        let it = &mut self.workers[worker];
+        it.dial += 1;
+        it.troubled = it.troubled.max(self.now.plus(after_ms));
+        self.heap.push(self.now.plus(after_ms), Coming::Dial { worker, turn: it.dial });
+    }
+
+    fn adopt(&mut self, file: &std::path::Path, optional: bool) -> Result<Option<hpo_worker::checkpoint::Stored>, StoreFailure> {
+        let Some((stored, state)) = self.store.adopt(file, optional)? else { return Ok(None) };
+        self.fact(&Fact::Stored { id: state.id, trial: state.trial, resource: state.resource });
+        Ok(Some(stored))
+    }
+
+    fn done_later(&mut self, worker: usize, input: Input) {
+        let at = self.after("store", self.setup.times.state);
+        self.heap.push(at, Coming::Done { worker, input: Box::new(input) });
+    }
+
+    fn spawn(&mut self, worker: usize, slot: u16, start: Start) {
+        let bay = &mut self.workers[worker].bays[usize::from(slot)];
+        if bay.trainer.is_some() || bay.voice.iter().any(|event| matches!(event, TrainerEvent::Exited(_))) {
+            return self.fail(format!("worker {worker} starts a second trainer on slot {slot}"));
+        }
+        self.hire(worker, slot, start);
+    }
+
+    /// Something is said to the trainer of a slot. One that is gone has said so, or is about to.
+    fn command(&mut self, worker: usize, slot: u16, order: Order) {
+        let Some(trainer) = &self.workers[worker].bays[usize::from(slot)].trainer else { return };
+        let process = trainer.process;
+        let span = match order {
+            Order::Line(ToTrainer::Start(_)) => (0, 0),
+            Order::Line(_) | Order::Terminate => (0, 50),
+            Order::Kill => self.setup.times.death,
+        };
+        let at = self.after("order", span);
+        self.heap.push(at, Coming::Order { worker, slot, process, order });
+    }
+
+    fn pause(&mut self, worker: usize, slot: u16, paused: bool) {
+        let bay = &mut self.workers[worker].bays[usize::from(slot)];
+        bay.paused = paused;
+        let waiting = if paused { 0 } else { bay.voice.len() };
+        for _ in 0..waiting {
+            self.heap.push(self.now, Coming::Hear { worker, slot });
+        }
+    }
+
+    /// A trainer did something; the session hears of it soon, in order.
+    pub(super) fn voice(&mut self, worker: usize, slot: u16, event: TrainerEvent) {
+        self.workers[worker].bays[usize::from(slot)].voice.push_back(event);
+        self.heap.push(self.now, Coming::Hear { worker, slot });
+    }
+
+    pub(super) fn hear(&mut self, worker: usize, slot: u16) {
+        let it = &mut self.workers[worker];
+        if self.now < it.frozen_until {
+            return self.heap.push(it.frozen_until, Coming::Hear { worker, slot });
+        }
+        let bay = &mut it.bays[usize::from(slot)];
+        if bay.paused {
+            return;
+        }
+        if let Some(event) = bay.voice.pop_front() {
+            self.tell(worker, Input::Trainer { slot, event });
+        }
+    }
+
+    /// The session is over.
+    fn leave(&mut self, worker: usize, end: &SessionEnd) {
+        let known = !matches!(end, SessionEnd::OtherSweep { .. } | SessionEnd::BadJob { .. });
+        if !known {
+            self.fail(format!("worker {worker} leaves: {end}"));
+        }
+        self.bury(worker, &end.to_string());
+    }
+
+    /// The process is gone, and its trainers with it. What it had sent is on its way.
+    pub(super) fn bury(&mut self, worker: usize, why: &str) {
+        if !self.workers[worker].alive {
+            return;
+        }
+        self.note(format_args!("worker {worker} is gone: {why}"));
+        for slot in 0..self.workers[worker].bays.len() {
+            // Slots are numbered below 65536.
+            self.dismiss(worker, slot as u16);
+        }
+        self.workers[worker].alive = false;
+        let id = self.workers[worker].id;
+        self.fact(&Fact::WorkerDied { worker: id });
+        if let Some(conn) = self.workers[worker].conn.take() {
+            if self.healed.is_none() && self.chance.hits("host dies with its worker", self.setup.faults.delay_pm) {
+                self.go_silent(conn, false, true);
+            } else {
+                self.hang_up(conn, false);
+            }
+        }
+        let at = self.after("replacement of a worker", self.setup.times.restart);
+        self.heap.push(at, Coming::Employ);
+    }
+
+    /// Whoever started a worker has seen it dead.
+    pub(super) fn prove_death(&mut self, worker: usize) {
+        let it = &self.workers[worker];
+        if let (false, Some(driver)) = (it.alive, self.rendezvous) {
+            let worker = it.id;
+            self.bring(driver, parts::Input::Dead { worker });
+        }
+    }
+
+    /// Notice: the machine will be taken away.
+    pub(super) fn notice(&mut self, worker: usize) {
+        let until = self.workers[worker].frozen_until;
+        let input = Box::new(Input::Notice);
+        self.heap.push(self.now.max(until), Coming::Done { worker, input });
+        let at = self.after("until the machine is taken", (1_000, 60_000));
+        self.heap.push(at, Coming::Doom { worker });
+    }
+}
