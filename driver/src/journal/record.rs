@@ -44,3 +44,13 @@ pub struct Record {
 pub fn decisions(actions: &[Action]) -> Vec<String> {
     actions.iter().filter(|action| action.is_decision()).map(Action::to_string).collect()
 }
+
+impl Record {
+    /// Reads the text of a line. Whether its checksum is right is another question.
+    ///
+    /// # Errors
+    /// If it is no record.
+    pub fn read(line: &[u8]) -> Result<Self, serde_json::Error> {
+        super::parse::record(line)
+    }
+}

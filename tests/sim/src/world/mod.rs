@@ -302,7 +302,7 @@ impl World {
     fn is_durable(&mut self, tail: &[u8]) {
         self.safe.extend_from_slice(tail);
         for line in tail.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let record: Record = match serde_json::from_slice(line) {
+            let record = match Record::read(line) {
                 Ok(record) => record,
                 Err(why) => return self.fail(format!("a durable line is no record: {why}")),
             };

@@ -226,7 +226,7 @@ impl Cluster {
         let (at, worth) = (run.at, saves && run.at > run.lease.from.0 && run.at < run.lease.until.0);
         self.word(worker, slot, true, |lease, seq| {
             let checkpoint = worth.then(|| Self::state(lease, at));
-            Event::Ended { trial: lease.trial, attempt: lease.attempt, seq, how: End::Preempted { checkpoint } }
+            Event::Ended { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, how: End::Preempted { checkpoint } }
         });
     }
 
@@ -266,7 +266,7 @@ impl Cluster {
         if at == until {
             return self.word(worker, slot, true, |lease, seq| {
                 let checkpoint = Some(Self::state(lease, at));
-                Event::Reached { trial: lease.trial, attempt: lease.attempt, seq, resource: Resource(at), checkpoint }
+                Event::Reached { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, resource: Resource(at), checkpoint }
             });
         }
         self.workers.get_mut(&worker).unwrap().get_mut(&slot).unwrap().at = at + 1;
@@ -276,6 +276,7 @@ impl Cluster {
             trial: lease.trial,
             attempt: lease.attempt,
             seq,
+            after_ms: None,
             resource: Resource(at + 1),
             loss: Loss::new(loss),
             metrics: Metrics::from_iter([("loss".to_owned(), loss)]),
@@ -348,7 +349,7 @@ impl Cluster {
             }
             _ => End::Failed { kind, message },
         };
-        self.word(worker, slot, true, |lease, seq| Event::Ended { trial: lease.trial, attempt: lease.attempt, seq, how });
+        self.word(worker, slot, true, |lease, seq| Event::Ended { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, how });
     }
 
     /// A new driver; each worker comes back, or is dead.
