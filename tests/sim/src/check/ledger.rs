@@ -1,7 +1,7 @@
 //! The ledger sums to the reservation, and its parts to what was leased and what was not.
 //!
 //! Each slot's time is counted here naively: from joining to leaving, and for each lease from its record to the record that
-//! ended it; a slot of which no driver has heard since the last one died counts until that one was last heard of.
+//! ended it, or as long as its worker says that it had it, if that is shorter; a slot of which no driver has heard since the last one died counts until that one was last heard of.
 use std::collections::BTreeMap;
 
 use hpo_core::ledger::Uses;
@@ -19,6 +19,8 @@ pub(super) struct Ledger {
     workers: BTreeMap<u32, Worker>,
     /// Leases that have their slot, and since when.
     open: BTreeMap<Place, (Of, Stamp)>,
+    /// When each attempt was given its first slot; one that is taken back keeps it.
+    given: BTreeMap<Of, Stamp>,
     /// Of leases that have ended, in thousandths of a slot times milliseconds.
     leased: u128,
     /// The most that workers said they took for it, likewise.
@@ -47,6 +49,7 @@ impl Ledger {
             book: Book::new(spec),
             workers: BTreeMap::new(),
             open: BTreeMap::new(),
+            given: BTreeMap::new(),
             leased: 0,
             startup: 0,
             restore: 0,
@@ -101,18 +104,31 @@ impl Ledger {
         }
     }
 
-    /// Leases that have ended are booked, new ones begin.
-    fn leases(&mut self, at: Stamp) {
+    /// When the attempt that this record ends ended in truth, by what its worker says.
+    fn over(&self, record: &Record) -> Stamp {
+        let (of, after_ms) = match record.event {
+            Event::Reached { trial, attempt, after_ms, .. } | Event::Ended { trial, attempt, after_ms, .. } => {
+                (Of { trial, attempt }, after_ms)
+            }
+            _ => return record.at,
+        };
+        let (Some(given), Some(after)) = (self.given.get(&of), after_ms) else { return record.at };
+        record.at.min(given.plus(after))
+    }
+
+    /// Leases that have ended are booked, until `over`; new ones begin.
+    fn leases(&mut self, at: Stamp, over: Stamp) {
         let ended: Vec<Place> =
             self.open.iter().filter(|(place, (of, _))| !self.book.is_open(*of, **place)).map(|(&place, _)| place).collect();
         for place in ended {
             if let Some((_, since)) = self.open.remove(&place) {
-                self.leased += self.span(place, since, at);
+                self.leased += self.span(place, since, over);
             }
         }
         for (place, slot) in &self.book.slots {
             if let Some(of) = slot.lease {
                 self.open.entry(*place).or_insert((of, at));
+                self.given.entry(of).or_insert(at);
             }
         }
     }
@@ -153,9 +169,9 @@ impl Judge for Ledger {
         let acts = Book::acts(record).unwrap_or_default();
         self.book.event(record, &acts);
         // A slot whose lease ends and begins anew in one record: the first is booked before the second begins.
-        self.leases(record.at);
+        self.leases(record.at, self.over(record));
         acts.iter().for_each(|act| self.book.act(act));
-        self.leases(record.at);
+        self.leases(record.at, record.at);
         if let Event::WorkerLeft { worker } | Event::WorkerLost { worker } = &record.event {
             self.workers.retain(|_, known| known.id != *worker);
         }
