@@ -12,17 +12,20 @@ mod inbox;
 mod kept;
 mod prepare;
 mod proposer;
+mod pulse;
 mod run;
+mod standby;
 mod take;
 
 pub use drive::{Begin, Drive, DriveOptions, SweepFile};
-pub use fault::{DriveFault, EngineFault};
+pub use fault::{DriveFault, EngineFault, Settled};
 pub(crate) use fleet::{Link, Outgoing};
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox::Input;
 pub use inbox::{EngineGone, Handle};
 pub use run::{Counters, Ended, Options, Outcome, Progress};
+pub use standby::stand_by;
 
 #[cfg(test)]
 mod tests;

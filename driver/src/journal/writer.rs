@@ -25,7 +25,7 @@ impl Writer {
     ///
     /// # Errors
     /// If there is one already, or the disk refuses.
-    pub fn create(path: &Path, header: &Header, fence: Fence) -> Result<Self, JournalFault> {
+    pub fn create(path: &Path, header: &Header, fence: impl Into<Arc<Fence>>) -> Result<Self, JournalFault> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut buffer = vec![];
         encode(path, 1, header, &mut buffer)?;
@@ -45,18 +45,20 @@ impl Writer {
     ///
     /// # Errors
     /// If the file is not as it was replayed, or the disk refuses.
-    pub fn resume(path: &Path, replayed: &Replayed, fence: Fence) -> Result<Self, JournalFault> {
+    pub fn resume(path: &Path, replayed: &Replayed, fence: impl Into<Arc<Fence>>) -> Result<Self, JournalFault> {
         let torn = replayed.torn.map_or(0, |torn| torn.bytes);
         let writer = Self::append_to(path, fence, replayed.whole_bytes + torn)?;
         writer.is_as_left()?;
+        // The file was opened before this, so it is not a successor's.
+        writer.fence.check()?;
         writer.file.set_len(replayed.whole_bytes).map_err(JournalFault::io(path, "cut"))?;
         writer.file.sync_all().map_err(JournalFault::io(path, "sync"))?;
         Ok(Self { length: replayed.whole_bytes, ..writer })
     }
 
-    fn append_to(path: &Path, fence: Fence, length: u64) -> Result<Self, JournalFault> {
+    pub(super) fn append_to(path: &Path, fence: impl Into<Arc<Fence>>, length: u64) -> Result<Self, JournalFault> {
         let file = File::options().append(true).open(path).map_err(JournalFault::io(path, "open"))?;
-        Ok(Self { path: path.to_owned(), file, fence: Arc::new(fence), length, buffer: vec![] })
+        Ok(Self { path: path.to_owned(), file, fence: fence.into(), length, buffer: vec![] })
     }
 
     /// On any file.

@@ -121,8 +121,13 @@ fn welcome(job: &Job) -> Input {
 }
 
 fn welcome_to(sweep: &str, job: &Job) -> Input {
+    welcome_by(1, sweep, job)
+}
+
+/// From the driver of this epoch.
+fn welcome_by(epoch: u32, sweep: &str, job: &Job) -> Input {
     let job = serde_json::to_string(job).unwrap();
-    Input::Driver(FromDriver::Welcome(Welcome { sweep: sweep.to_owned(), heartbeat_ms: 1_000, lease_ms: 30_000, job }))
+    Input::Driver(FromDriver::Welcome(Welcome { sweep: sweep.to_owned(), heartbeat_ms: 1_000, lease_ms: 30_000, job, epoch }))
 }
 
 fn held(trial: u32, attempt: u32, slot: u16) -> Held {
