@@ -6,5 +6,6 @@ mod bad_input;
 mod crash;
 mod curves;
 mod ends;
+mod failover;
 mod programs;
 mod world;
