@@ -73,6 +73,15 @@ pub fn raise_open_files() {
     }
 }
 
+/// What process numbers mean something in: this start of this machine and, in a container, its own numbering. Two machines
+/// can have one name. Empty where the system does not tell.
+#[must_use]
+pub fn machine() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let numbering = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {}", boot.trim(), numbering.display()).trim().to_owned()
+}
+
 struct Stat {
     state: char,
     started: u64,

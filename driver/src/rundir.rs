@@ -1,6 +1,8 @@
 //! The folder of one sweep: where everything lies. The only place that knows these names.
 use std::path::{Path, PathBuf};
 
+use crate::journal::Place;
+
 /// `runs/NAME/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir(PathBuf);
@@ -21,10 +23,10 @@ impl RunDir {
     pub fn sweep_toml(&self) -> PathBuf {
         self.0.join("sweep.toml")
     }
-    /// Every event, in order. See `journal/FORMAT.md`.
+    /// Every event, in order: `journal.jsonl`, or what has taken its place. See `journal/FORMAT.md`.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.0.join("journal.jsonl")
+        Place::of(&self.0).unwrap_or_else(|_| Place::first(&self.0)).path()
     }
     /// How to reach the driver: addresses, process, epoch.
     #[must_use]

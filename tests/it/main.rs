@@ -7,5 +7,6 @@ mod chaos;
 mod crash;
 mod curves;
 mod ends;
+mod failover;
 mod programs;
 mod world;

@@ -118,8 +118,13 @@ impl World {
     }
 
     pub(crate) fn background_behind(&self, before: &[String], words: &[&str]) -> Running {
-        let log = std::fs::File::options().create(true).append(true).open(self.path("said.log")).unwrap();
-        let child = self.hpo_behind(before, words).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.logged("said.log", self.hpo_behind(before, words))
+    }
+
+    /// Starts a command in the background; what it says goes to a log of that name.
+    pub(crate) fn logged(&self, name: &str, mut command: Command) -> Running {
+        let log = std::fs::File::options().create(true).append(true).open(self.path(name)).unwrap();
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         Running { child }
     }
 

@@ -3,6 +3,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -17,6 +18,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
+
+use later::later;
 
 /// The version of `rendezvous.json` that this program reads.
 const RENDEZVOUS_FORMAT: u32 = 1;
@@ -110,6 +113,12 @@ pub enum ConnectFault {
     /// The connection broke.
     #[error("the connection to the driver broke")]
     Broken(#[source] Box<Status>),
+    /// A later driver has taken over from the one that was talked to.
+    #[error("another driver (epoch {epoch}) has taken over")]
+    Superseded {
+        /// Its epoch.
+        epoch: u32,
+    },
     /// The driver ended it.
     #[error("the driver has closed the connection")]
     Closed,
@@ -198,7 +207,8 @@ impl Drop for Link {
 /// Talks to the driver until it ends the conversation.
 async fn converse(target: &Target, tell: &mpsc::Sender<LinkEvent>) -> Result<(), ConnectFault> {
     let token = token(&target.token_file)?;
-    let (channel, address) = open(&addresses(&target.rendezvous)?).await?;
+    let Rendezvous { epoch, addresses, .. } = rendezvous(&target.rendezvous)?;
+    let (channel, address) = open(&addresses).await?;
     let (words, outgoing) = mpsc::channel(IN_FLIGHT);
     // The driver waits for the greeting before it answers the call, so it must be on its way by then.
     if tell.send(LinkEvent::Up(words)).await.is_err() {
@@ -209,13 +219,18 @@ async fn converse(target: &Target, tell: &mpsc::Sender<LinkEvent>) -> Result<(),
     let mut client = FleetClient::new(channel).max_decoding_message_size(MESSAGE_MAX * 4);
     let answer = timeout(SESSION_WAIT, client.session(request)).await.map_err(|_| ConnectFault::NoAnswer { address })?;
     let mut heard = answer.map_err(|status| refusal(status, &target.token_file))?.into_inner();
-    while let Some(message) = heard.message().await.map_err(|status| refusal(status, &target.token_file))? {
+    let mut later = pin!(later(&target.rendezvous, epoch));
+    loop {
+        let message = tokio::select! {
+            message = heard.message() => message.map_err(|status| refusal(status, &target.token_file))?,
+            epoch = &mut later => return Err(ConnectFault::Superseded { epoch }),
+        };
+        let Some(message) = message else { return Ok(()) };
         let said = from_driver(message, target.worker).map_err(ConnectFault::Senseless)?;
         if tell.send(LinkEvent::Said(said)).await.is_err() {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 fn refusal(status: Status, token_file: &Path) -> ConnectFault {
@@ -251,11 +266,14 @@ async fn open(addresses: &[String]) -> Result<(Channel, String), ConnectFault> {
 #[derive(Deserialize)]
 struct Rendezvous {
     format: u32,
+    /// Which driver wrote it; each has a higher one than those before.
+    #[serde(default)]
+    epoch: u32,
     addresses: Vec<String>,
 }
 
 /// Read anew for each try: a driver that was started again listens elsewhere.
-fn addresses(path: &Path) -> Result<Vec<String>, ConnectFault> {
+fn rendezvous(path: &Path) -> Result<Rendezvous, ConnectFault> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ConnectFault::NoDriver { path: path.to_owned() },
         _ => ConnectFault::Read { path: path.to_owned(), source },
@@ -268,7 +286,7 @@ fn addresses(path: &Path) -> Result<Vec<String>, ConnectFault> {
     if found.addresses.is_empty() {
         return Err(wrong("it names no address".to_owned()));
     }
-    Ok(found.addresses)
+    Ok(found)
 }
 
 /// The secret, if nobody else can read it, as the driver wants to see it.
@@ -287,6 +305,8 @@ fn token(path: &Path) -> Result<MetadataValue<Ascii>, ConnectFault> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+mod later;
 
 #[cfg(test)]
 pub(crate) mod fake;

@@ -51,7 +51,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  hpo resume runs/quickstart")]
     Resume(Resume),
     /// Run only the driver: workers come from elsewhere (`hpo worker`)
-    #[command(after_help = "Example:\n  hpo driver sweep.toml --listen 0.0.0.0:0\n  hpo worker --run-dir runs/sweep      # on each node")]
+    #[command(after_help = DRIVER_HELP)]
     Driver(Driver),
     /// Run a worker for the sweep of a run folder
     #[command(after_help = "Example:\n  hpo worker --run-dir runs/sweep --slots 2")]
@@ -114,6 +114,17 @@ pub(super) struct Space {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) sample: u32,
 }
+
+const DRIVER_HELP: &str = "\
+Ctrl-C stops the sweep for now: trials save their states, workers leave, standbys end. SIGTERM, the word of a batch system,
+ends this driver alone: workers train on and wait for a standby, or for `hpo driver RUN` (exit code 4 in both cases).
+
+A standby ends with the exit code of the sweep when that is over, and with 4 when it was stopped by Ctrl-C.
+
+Example:
+  hpo driver sweep.toml --listen 0.0.0.0:0
+  hpo worker --run-dir runs/sweep      # on each node
+  hpo driver runs/sweep --standby      # on another node";
 
 const SIMULATE_HELP: &str = "\
 The trials of the files are looked up or computed: [trial] kind = \"tabular\", \"surrogate\" or \"synthetic\". What the
@@ -186,6 +197,12 @@ pub(super) struct Driver {
     /// Where to listen; port 0 takes a free one, which rendezvous.json then names
     #[arg(long, default_value = "0.0.0.0:0")]
     pub(super) listen: std::net::SocketAddr,
+    /// Wait until the driver of the run is gone, then go on in its place; several may wait, one goes on
+    #[arg(long, conflicts_with = "seed")]
+    pub(super) standby: bool,
+    /// Take a driver for gone that has given no sign for so long (6s at least); one whose process is dead on this host is gone at once
+    #[arg(long, value_name = "TIME", requires = "standby", default_value = "30s", value_parser = super::standby::patience)]
+    pub(super) takeover_after: std::time::Duration,
 }
 
 #[derive(Args, Debug)]

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use hpo_core::SweepSpec;
 use hpo_driver::config::{self, Checked, plan};
-use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended};
+use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
+use tokio::runtime::Runtime;
 
 use super::args::{Driver, Manners, Resume, Run};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::progress::Progress;
+use super::standby::standby;
 use super::{files, model, runs};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -32,6 +34,9 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 }
 
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
+    if args.standby {
+        return standby(args, manners);
+    }
     if args.sweep.is_dir() {
         if args.seed.is_some() {
             return Err(anyhow::anyhow!("--seed is for new sweeps: this one was created with a seed, and goes on with it"))
@@ -55,12 +60,12 @@ fn warn(checked: &Checked, manners: Manners) {
     }
 }
 
-fn new_run(given: Option<&Path>, checked: &Checked) -> RunDir {
+pub(super) fn new_run(given: Option<&Path>, checked: &Checked) -> RunDir {
     RunDir::new(given.map_or_else(|| PathBuf::from("runs").join(&checked.spec.name), Path::to_owned))
 }
 
 /// The sweep file of a run, as it was when the run was created.
-fn frozen(run: &RunDir) -> Result<Checked, Failure> {
+pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
     if !run.journal().is_file() {
         return Err(DriveFault::NotARun { run: run.path().to_owned() }).or_exit(Exit::RunFolder);
     }
@@ -91,51 +96,64 @@ fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: SocketAddr, loca
     if local.is_none() {
         raise_open_files();
     }
-    let options = DriveOptions { run: run.clone(), begin, file: checked.into(), listen, local, limits: checked.into() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)?;
-    let ended = runtime.block_on(watched(options, &checked.spec, manners)).map_err(|fault| {
-        let exit = match &fault {
-            // Nothing was started, nor made.
-            DriveFault::Listen { .. } => Exit::BadInput,
-            // The journal is whole either way; what stopped it may have to be put right first.
-            fault if fault.is_about_the_run_folder() => Exit::RunFolder,
-            _ => Exit::Resumable,
-        };
-        Failure { exit, why: fault.into() }
-    })?;
-    match ended {
-        Ended::Suspended => {
+    let runtime = runtime()?;
+    match runtime.block_on(Drive::start(options(run, begin, checked, listen, local))) {
+        Ok(drive) => go_on(runtime, drive, run, checked, manners),
+        Err(fault) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+    }
+}
+
+pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: SocketAddr, local: Option<LocalOptions>) -> DriveOptions {
+    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, local, limits: checked.into() }
+}
+
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)
+}
+
+pub(super) fn exit_of(fault: &DriveFault) -> Exit {
+    match fault {
+        // Nothing was started, nor made.
+        DriveFault::Listen { .. } => Exit::BadInput,
+        // The journal is whole either way; what stopped it may have to be put right first.
+        fault if fault.is_about_the_run_folder() => Exit::RunFolder,
+        _ => Exit::Resumable,
+    }
+}
+
+/// Goes on with a sweep to its end, and past it.
+pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
+    let ended = runtime.block_on(watched(drive, run, &checked.spec, manners));
+    let outcome = match ended {
+        Ok(Ended::Suspended) => {
             if !manners.quiet {
                 eprintln!("stopped for now; go on with `hpo resume {}`", run.path().display());
             }
             Ok(Exit::Resumable)
         }
-        Ended::Finished(_) => conclude(run, checked, manners),
-    }
+        Ok(Ended::Finished(_)) => conclude(run, checked, manners),
+        Err(DriveFault::Engine(EngineFault::Left)) => {
+            if !manners.quiet {
+                let run = run.path().display();
+                eprintln!("this driver has left; workers train on for a standby, or for `hpo driver {run}`");
+            }
+            Ok(Exit::Resumable)
+        }
+        Err(fault) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+    };
+    // A disk that does not answer must not keep a driver that was fenced off.
+    runtime.shutdown_background();
+    outcome
 }
 
-/// Drives the sweep, shows how it goes, and turns signals into a request to stop for now.
-async fn watched(options: DriveOptions, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
-    let by_hand = options.local.is_none();
-    let run = options.run.clone();
-    let drive = Drive::start(options).await?;
+/// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
+async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
+    let by_hand = !drive.has_local_workers();
     if by_hand && !manners.quiet {
         let at = drive.addresses().join(", ");
         eprintln!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
     }
-    let engine = drive.handle();
-    // Goes on through export and report.
-    tokio::spawn(async move {
-        while signalled().await {
-            if engine.drain().await.is_err() {
-                // What is left can be done again at any time, and whoever asks now does not want to wait for it.
-                if !manners.quiet {
-                    eprintln!("stopped before all was done; the rest is done by `hpo resume {}`", run.path().display());
-                }
-                std::process::exit(Exit::Resumable as i32);
-            }
-        }
-    });
+    tokio::spawn(obey(drive.handle(), by_hand, run.clone(), manners));
     let mut seen = drive.progress();
     let mut display = Progress::new(spec, manners);
     let shown = async {
@@ -155,16 +173,40 @@ async fn watched(options: DriveOptions, spec: &SweepSpec, manners: Manners) -> R
     Ok(outcome.ended)
 }
 
-/// Ctrl-C, or the SIGTERM of a batch system. False if signals cannot be heard.
-async fn signalled() -> bool {
+/// Hears signals, also through export and report.
+async fn obey(engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
+    while let Some(heard) = signalled().await {
+        // Workers of other machines need not stop because this one is taken away.
+        let asked = if by_hand && heard == Heard::Terminate { engine.leave().await } else { engine.drain().await };
+        if asked.is_err() {
+            // What is left can be done again at any time, and whoever asks now does not want to wait for it.
+            if !manners.quiet {
+                eprintln!("stopped before all was done; the rest is done by `hpo resume {}`", run.path().display());
+            }
+            std::process::exit(Exit::Resumable as i32);
+        }
+    }
+}
+
+/// A wish of someone outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Ctrl-C.
+    Interrupt,
+    /// The SIGTERM of a batch system.
+    Terminate,
+}
+
+/// The next signal. None if signals cannot be heard.
+pub(super) async fn signalled() -> Option<Heard> {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
         tracing::warn!("signals cannot be heard: Ctrl-C will kill the driver, and `hpo resume` goes on from its journal");
-        return false;
+        return None;
     };
     tokio::select! {
-        heard = interrupt.recv() => heard.is_some(),
-        heard = terminate.recv() => heard.is_some(),
+        heard = interrupt.recv() => heard.map(|()| Heard::Interrupt),
+        heard = terminate.recv() => heard.map(|()| Heard::Terminate),
     }
 }
 

@@ -16,6 +16,7 @@ mod model;
 mod progress;
 mod runs;
 mod simulate;
+mod standby;
 mod why;
 mod work;
 

@@ -1,6 +1,6 @@
 //! A driver, all of it: run folder, engine, door, local workers.
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use hpo_core::SweepSpec;
 use hpo_core::job::Job;
@@ -15,9 +15,10 @@ use super::heart::Parts;
 use super::inbox::{Handle, Inbox};
 use super::kept::Folder;
 use super::prepare::{Prepared, prepare};
+use super::pulse::Pulse;
 use super::run::{Ended, Options, Outcome, Progress};
 use crate::config::Checked;
-use crate::journal::{BEAT, Fence};
+use crate::journal::Fence;
 use crate::launch::{LaunchFault, Local, LocalOptions};
 use crate::process::host;
 use crate::rendezvous::{FORMAT, Rendezvous, addresses};
@@ -53,8 +54,13 @@ impl From<&Checked> for SweepFile {
 pub enum Begin {
     /// A new sweep in a new run folder.
     Create,
-    /// The sweep of a run folder goes on.
+    /// The sweep of a run folder goes on, if nobody drives it.
     Resume,
+    /// A standby goes on with it, for the driver of epoch `last` (0: there was none) is gone.
+    TakeOver {
+        /// The epoch of that driver. If there has been another since, nothing happens.
+        last: u32,
+    },
 }
 
 /// What to drive, and how.
@@ -85,6 +91,7 @@ pub struct Drive {
     shutdown: oneshot::Sender<()>,
     rendezvous: Rendezvous,
     local: Option<Local>,
+    pulse: Pulse,
     /// Kept to the very end: until then the local workers are this driver's.
     fence: Arc<Fence>,
 }
@@ -96,11 +103,22 @@ impl Drive {
     /// If any of that fails; then nothing is left running.
     pub async fn start(options: DriveOptions) -> Result<Self, DriveFault> {
         let listen = |source| DriveFault::Listen { address: options.listen, source };
-        let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+        let listener = std::net::TcpListener::bind(options.listen).map_err(listen)?;
+        Self::start_on(listener, options).await
+    }
+
+    /// The same, where an address is listened on already.
+    ///
+    /// # Errors
+    /// If any of the rest fails; then nothing is left running.
+    pub async fn start_on(listener: std::net::TcpListener, options: DriveOptions) -> Result<Self, DriveFault> {
+        let listen = |source| DriveFault::Listen { address: options.listen, source };
+        listener.set_nonblocking(true).map_err(listen)?;
+        let listener = TcpListener::from_std(listener).map_err(listen)?;
         let bound = listener.local_addr().map_err(listen)?;
         let (options, prepared) =
             off_the_runtime(move || (prepare(&options), options)).await.map(|(prepared, options)| (options, prepared))?;
-        let Prepared { header, sweep, journal, records, kept, clock, token } = prepared?;
+        let Prepared { header, sweep, journal, records, kept, clock, token, place, pulse } = prepared?;
         let kind = Kind::named(&header.searcher).ok_or(DriveFault::UnknownSearcher { name: header.searcher.clone() })?;
         let searcher = hpo_searchers::build(kind, &header.spec.space, header.spec.seed);
         let rendezvous = Rendezvous {
@@ -125,6 +143,7 @@ impl Drive {
             engine: engine.clone(),
             token,
             sweep: header.sweep,
+            epoch: rendezvous.epoch,
             job: serde_json::to_string(&job).map_err(|wrong| DriveFault::Io {
                 path: options.run.sweep_toml(),
                 doing: "pass on the job of",
@@ -133,13 +152,13 @@ impl Drive {
             heartbeat_ms: options.limits.heartbeat_ms,
             lease_ms: options.limits.lease_ms,
         };
-        rendezvous.write(&options.run)?;
+        pulse.vouch(progress.clone(), place);
+        pulse.post(&options.run, &rendezvous)?;
         let ended = on_a_thread(heart)?;
         let (shutdown, asked) = oneshot::channel::<()>();
         // A dropped sender ends the server as well.
         let server = tokio::spawn(serve(listener, door, async { drop(asked.await) }));
-        tokio::spawn(beat(Arc::downgrade(&fence)));
-        let mut drive = Self { run: options.run, engine, ended, progress, server, shutdown, rendezvous, local: None, fence };
+        let mut drive = Self { run: options.run, engine, ended, progress, server, shutdown, rendezvous, local: None, pulse, fence };
         if let Some(local) = options.local {
             match Local::start(&drive.run, local, drive.engine.clone(), seen_closing).await {
                 Ok(local) => drive.local = Some(local),
@@ -161,6 +180,18 @@ impl Drive {
         self.engine.clone()
     }
 
+    /// Whether workers on this machine are started and ended with it.
+    #[must_use]
+    pub fn has_local_workers(&self) -> bool {
+        self.local.is_some()
+    }
+
+    /// Which driver of the sweep this is, from 1.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.rendezvous.epoch
+    }
+
     /// Where workers dial.
     #[must_use]
     pub fn addresses(&self) -> &[String] {
@@ -174,6 +205,8 @@ impl Drive {
     pub async fn wait(mut self) -> Result<Outcome, DriveFault> {
         let result = tokio::select! {
             ended = &mut self.ended => outcome(ended),
+            // The engine would find out with its next record, and has nothing to say before that.
+            fault = self.pulse.fenced() => Err(fault.into()),
             fault = launch_fault(&mut self.local) => return Err(self.give_up(fault.into()).await),
             served = &mut self.server => return Err(self.give_up(server_fault(served)).await),
         };
@@ -192,24 +225,31 @@ impl Drive {
     }
 
     async fn clean_up(self, result: &Result<Outcome, DriveFault>) {
-        if let Some(local) = self.local {
-            match result {
-                Err(fault) if fault.is_fenced() => local.abandon(),
-                _ => local.finish(result.is_ok()).await,
-            }
+        let fenced = result.as_ref().is_err_and(DriveFault::is_fenced);
+        let left = matches!(result, Err(DriveFault::Engine(EngineFault::Left)));
+        match self.local {
+            Some(local) if fenced => local.abandon(),
+            Some(local) => local.finish(result.is_ok()).await,
+            None => {}
+        }
+        if !fenced && !left {
+            // Workers need not wait for another driver.
+            let pulse = self.pulse;
+            let _ = off_the_runtime(move || pulse.withdraw()).await;
         }
         if matches!(result, Ok(Outcome { ended: Ended::Finished(_), .. })) {
             let store = Folder(self.run.checkpoints());
             let _ = off_the_runtime(move || store.clear_scratch()).await;
         }
-        self.rendezvous.withdraw(&self.run);
         let _ = self.shutdown.send(());
         if !self.server.is_finished() {
             // It limits its own time.
             let _ = self.server.await;
         }
-        // Said here and not by the last owner, which may be a beat that waits for its disk.
-        let _ = off_the_runtime(move || self.fence.end()).await;
+        if !fenced {
+            // Said here and not by the last owner, which may be a beat that waits for its disk.
+            let _ = off_the_runtime(move || self.fence.end()).await;
+        }
     }
 }
 
@@ -225,21 +265,8 @@ fn on_a_thread(engine: Engine) -> Result<oneshot::Receiver<Result<Outcome, Engin
     Ok(ended)
 }
 
-async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DriveFault> {
+pub(super) async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DriveFault> {
     tokio::task::spawn_blocking(work).await.map_err(|_| DriveFault::EnginePanicked)
-}
-
-/// Shows other hosts that this driver lives, until it is done.
-async fn beat(fence: Weak<Fence>) {
-    let mut ticks = tokio::time::interval(BEAT);
-    loop {
-        ticks.tick().await;
-        let Some(fence) = fence.upgrade() else { return };
-        // The folder may lie on a network file system, where this can take its time.
-        if off_the_runtime(move || fence.beat()).await.is_err() {
-            return;
-        }
-    }
 }
 
 fn outcome(ended: Result<Result<Outcome, EngineFault>, oneshot::error::RecvError>) -> Result<Outcome, DriveFault> {

@@ -25,9 +25,23 @@ pub enum EngineFault {
     /// The searcher panicked.
     #[error("the searcher panicked; what it said is above")]
     SearcherDied,
+    /// It was asked to leave the sweep to the next driver.
+    #[error("asked to leave; workers train on and wait for the next driver")]
+    Left,
     /// The system gives no thread.
-    #[error("cannot start the searcher's thread")]
+    #[error("cannot start a thread")]
     NoThread(#[source] io::Error),
+}
+
+/// Why nobody need take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Settled {
+    /// The sweep is over.
+    #[error("has ended")]
+    Finished,
+    /// Someone asked it to stop for now.
+    #[error("was asked to stop for now; `hpo resume` goes on with it")]
+    Suspended,
 }
 
 /// Why a sweep could not be driven, or not to its end.
@@ -53,14 +67,22 @@ pub enum DriveFault {
     },
     /// One driver a sweep.
     #[error(
-        "the sweep in `{}` has a living driver: process {} on host `{}` (epoch {}); look at it with `hpo status`, or end it first",
+        "the sweep in `{}` has a living driver: process {} on host `{}` (epoch {}); look at it with `hpo status`, end it first, or wait for its end with `hpo driver --standby`",
         run.display(), claim.process.pid, claim.host, claim.epoch
     )]
     Driven {
         /// The folder.
         run: PathBuf,
         /// Who drives.
-        claim: Claim,
+        claim: Box<Claim>,
+    },
+    /// A standby is not needed any more.
+    #[error("the sweep in `{}` {how}", run.display())]
+    Settled {
+        /// The folder.
+        run: PathBuf,
+        /// In which way.
+        how: Settled,
     },
     /// The frozen sweep file does not say what the journal says.
     #[error("`{}` was changed after the sweep was created; put it back as it was, or start a new sweep with it", path.display())]

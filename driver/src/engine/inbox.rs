@@ -69,6 +69,8 @@ pub enum Input {
     SearcherDied,
     /// Stop for now. Said twice: at once.
     Drain,
+    /// Leave the sweep to the next driver.
+    Leave,
 }
 
 /// The engine has ended and takes nothing more.
@@ -100,6 +102,14 @@ impl Handle {
     /// If the engine has ended.
     pub async fn drain(&self) -> Result<(), EngineGone> {
         self.send(Input::Drain).await
+    }
+
+    /// Asks the engine to end at once and leave the sweep as it is, for another driver: workers train on and look for it.
+    ///
+    /// # Errors
+    /// If the engine has ended.
+    pub async fn leave(&self) -> Result<(), EngineGone> {
+        self.send(Input::Leave).await
     }
 }
 

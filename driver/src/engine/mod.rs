@@ -15,15 +15,18 @@ mod inbox;
 mod kept;
 mod prepare;
 mod proposer;
+mod pulse;
 mod run;
+mod standby;
 mod take;
 
 pub use drive::{Begin, Drive, DriveOptions, SweepFile};
-pub use fault::{DriveFault, EngineFault};
+pub use fault::{DriveFault, EngineFault, Settled};
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub use inbox::{EngineGone, Handle};
 pub use run::{Counters, Ended, Options, Outcome, Progress};
+pub use standby::stand_by;
 
 /// What an engine is made of, for a world of one's own.
 pub mod parts {

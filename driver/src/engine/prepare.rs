@@ -3,14 +3,17 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use hpo_core::Sweep;
+use hpo_core::sweep::view::SweepState;
 
 use super::clock::{Clock, unix_ms};
 use super::drive::{Begin, DriveOptions, SweepFile};
-use super::fault::DriveFault;
+use super::fault::{DriveFault, Settled};
 use super::kept::Kept;
-use crate::journal::{FORMAT, Fence, Header, Replay, Writer, living};
+use super::pulse::Pulse;
+use crate::journal::{FORMAT, Fence, Header, Place, Replay, Replayed, Writer, last, living};
 use crate::rendezvous::{RendezvousFault, create_token, random, read_token};
 use crate::rundir::RunDir;
 
@@ -23,12 +26,15 @@ pub(super) struct Prepared {
     pub(super) kept: Kept,
     pub(super) clock: Clock,
     pub(super) token: String,
+    pub(super) place: Place,
+    pub(super) pulse: Pulse,
 }
 
 pub(super) fn prepare(options: &DriveOptions) -> Result<Prepared, DriveFault> {
     match options.begin {
         Begin::Create => create(&options.run, &options.file),
         Begin::Resume => resume(&options.run, &options.file),
+        Begin::TakeOver { last } => take_over(&options.run, &options.file, last),
     }
 }
 
@@ -53,10 +59,13 @@ fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
         seed: file.spec.seed,
     };
     // The journal comes last: with it the folder is a run.
-    let journal = Writer::create(&run.journal(), &header, Fence::claim(run.path(), 0)?)?;
+    let fence = Arc::new(Fence::claim(run.path(), 0)?);
+    let pulse = Pulse::start(Arc::downgrade(&fence))?;
+    let place = Place::first(run.path());
+    let journal = Writer::create(&place.path(), &header, fence)?;
     let sweep = Sweep::new(header.spec.clone());
     let clock = Clock::of(header.created_unix_ms, sweep.now());
-    Ok(Prepared { header, sweep, journal, records: 0, kept: Kept::default(), clock, token })
+    Ok(Prepared { header, sweep, journal, records: 0, kept: Kept::default(), clock, token, place, pulse })
 }
 
 fn make_subfolders(run: &RunDir) -> Result<(), DriveFault> {
@@ -83,25 +92,42 @@ fn make_folder(run: &RunDir) -> Result<(), DriveFault> {
 }
 
 fn resume(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
-    let (path, journal) = (run.path(), run.journal());
-    if !journal.exists() {
+    let path = run.path();
+    if !run.journal().exists() {
         return Err(DriveFault::NotARun { run: path.to_owned() });
     }
+    // Before it is known whether that driver lives: one that comes meanwhile is not fenced off unseen.
+    let last = last(path)?.map_or(0, |claim| claim.epoch);
     if let Some(claim) = living(path)? {
-        return Err(DriveFault::Driven { run: path.to_owned(), claim });
+        return Err(DriveFault::Driven { run: path.to_owned(), claim: Box::new(claim) });
     }
-    // Claimed before it is read, so that a driver that lives nevertheless writes nothing behind what is read.
-    let mut fence = Fence::claim(path, 0)?;
-    let mut kept = Kept::default();
-    let mut replay = Replay::open(&journal)?;
-    while let Some(step) = replay.step()? {
-        kept.replayed(&step.entry.record.event, step.actions, step.sweep);
-    }
-    let replayed = replay.finish()?;
-    if replayed.sweep.driver_epoch() >= fence.epoch() {
-        // The run folder was copied without its claims.
-        fence = Fence::claim(path, replayed.sweep.driver_epoch())?;
-    }
+    go_on(run, file, last, |_| Ok(()))
+}
+
+/// Takes the run from the driver of epoch `last`, which is gone, if there is something left to drive.
+fn take_over(run: &RunDir, file: &SweepFile, last: u32) -> Result<Prepared, DriveFault> {
+    go_on(run, file, last, |sweep| match sweep.view().state {
+        SweepState::Finished(_) => Err(DriveFault::Settled { run: run.path().to_owned(), how: Settled::Finished }),
+        SweepState::Draining => Err(DriveFault::Settled { run: run.path().to_owned(), how: Settled::Suspended }),
+        SweepState::Running | SweepState::Ending(_) => Ok(()),
+    })
+}
+
+fn go_on(run: &RunDir, file: &SweepFile, last: u32, wanted: impl FnOnce(&Sweep) -> Result<(), DriveFault>) -> Result<Prepared, DriveFault> {
+    // Claimed before it is read, so that a driver that lives nevertheless does nothing that is not in what is read.
+    let mut fence = Arc::new(Fence::claim_next(run.path(), last)?);
+    let mut pulse = Pulse::start(Arc::downgrade(&fence))?;
+    let (place, replayed, kept) = loop {
+        let (place, replayed, kept) = replay(run)?;
+        let known = replayed.sweep.driver_epoch();
+        if known < fence.epoch() {
+            break (place, replayed, kept);
+        }
+        // The run folder was copied without its claims. What was read before the right one may be out of date.
+        fence = Arc::new(Fence::claim_next(run.path(), known)?);
+        pulse = Pulse::start(Arc::downgrade(&fence))?;
+    };
+    wanted(&replayed.sweep)?;
     // `--seed` overrode the file when the sweep was created.
     let mut spec = file.spec.clone();
     spec.seed = replayed.header.spec.seed;
@@ -111,10 +137,21 @@ fn resume(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
         return Err(DriveFault::SweepChanged { path: frozen });
     }
     make_subfolders(run)?;
-    let writer = Writer::resume(&journal, &replayed, fence)?;
+    let (place, journal) = place.go_on(&replayed, fence)?;
     let clock = Clock::of(replayed.header.created_unix_ms, replayed.last_at);
     let token = read_token(run)?;
-    Ok(Prepared { header: replayed.header, sweep: replayed.sweep, journal: writer, records: replayed.records, kept, clock, token })
+    Ok(Prepared { header: replayed.header, sweep: replayed.sweep, journal, records: replayed.records, kept, clock, token, place, pulse })
+}
+
+/// Lives the newest journal through again.
+fn replay(run: &RunDir) -> Result<(Place, Replayed, Kept), DriveFault> {
+    let place = Place::of(run.path()).map_err(fault(run.path(), "list"))?;
+    let mut kept = Kept::default();
+    let mut replay = Replay::open(&place.path())?;
+    while let Some(step) = replay.step()? {
+        kept.replayed(&step.entry.record.event, step.actions, step.sweep);
+    }
+    Ok((place, replay.finish()?, kept))
 }
 
 fn content_hash(text: &[u8]) -> String {

@@ -42,6 +42,10 @@ impl Heart {
             Input::Suggested { trial, answer, cost_us } => self.suggested(now, trial, answer, cost_us)?,
             Input::SearcherDied => return Err(EngineFault::SearcherDied),
             Input::Drain => self.drain(now),
+            // At the end there is nothing to leave to anyone.
+            Input::Leave if matches!(self.phase, Phase::Closing { .. }) => {}
+            // What was not written will be said again to whoever comes.
+            Input::Leave => return Err(EngineFault::Left),
         }
         Ok(())
     }

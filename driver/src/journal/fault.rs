@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use hpo_core::Rejection;
 
+use super::claim::Claim;
+
 /// Why a journal cannot be read or written. After a failed write nothing that it held was acted upon; the next driver
 /// goes on from what is whole.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +77,12 @@ pub enum JournalFault {
         why: Rejection,
     },
     /// A higher epoch was claimed: this driver may not write any more.
-    #[error("another driver (epoch {newer}) has taken over the run in `{}`", folder.display())]
+    #[error("another driver ({by}) has taken over the run in `{}`; this one is fenced off and leaves everything to it", folder.display())]
     TakenOver {
         /// The run folder.
         folder: PathBuf,
-        /// Its epoch, as far as known.
-        newer: u32,
+        /// The driver of the last epoch.
+        by: Box<Claim>,
     },
     /// The epoch was claimed between looking and claiming.
     #[error("another driver is starting on the run in `{}`; `hpo status` shows it", folder.display())]
@@ -134,7 +136,7 @@ pub enum Damage {
 
 impl JournalFault {
     /// Wraps what the system said about `path`.
-    pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, doing, source },

@@ -1,37 +1,26 @@
 //! One writer, without file locks (they fail on Lustre and NFS): who wants to write claims the next epoch by creating a
-//! file that only one can create, and stops as soon as it sees that someone claimed a later one.
-use std::fs::{self, File};
-use std::io::{self, Write};
+//! file that only one can create, and marks the claims before it as superseded. Whoever finds its claim marked has lost
+//! the right, and acts on nothing more. `FORMAT.md` says why this is safe however long a driver sleeps, and where.
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
+use super::claim::{Claim, LENGTH_MAX, Successor, epochs, file, last_epoch, read};
 use super::fault::JournalFault;
-use crate::process::{Process, host};
+use crate::rendezvous::random;
 
 /// A living driver touches its claim at least this often.
 pub(crate) const BEAT: Duration = Duration::from_secs(2);
-
-/// What stands in `driver-epoch-N`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// N: counts the drivers of a sweep, from 1.
-    pub epoch: u32,
-    /// The driver's process.
-    #[serde(flatten)]
-    pub process: Process,
-    /// The host it runs on.
-    pub host: String,
-    /// It ended in good order.
-    pub ended: bool,
-}
 
 /// The right to write the journal, for as long as nobody claims a later epoch.
 #[derive(Debug)]
 pub struct Fence {
     folder: PathBuf,
     claim: Claim,
+    /// The last earlier epoch whose driver may still be in the middle of a write; 0 if there is none.
+    doubtful: u32,
 }
 
 impl Fence {
@@ -41,22 +30,63 @@ impl Fence {
     /// If someone else claims it at the same moment, or the folder cannot be written.
     pub fn claim(folder: &Path, known: u32) -> Result<Self, JournalFault> {
         let before = last_epoch(folder)?.unwrap_or(0);
-        let claim = Claim { epoch: before.max(known).saturating_add(1), process: Process::me(), host: host(), ended: false };
-        let path = file(folder, claim.epoch);
+        Self::claim_next(folder, before.max(known))
+    }
+
+    /// Claims the epoch after `last` and no other: whoever judged that the driver of `last` is gone knows nothing of a
+    /// driver that came since.
+    ///
+    /// # Errors
+    /// [`JournalFault::Raced`] if there is such a driver, or the folder cannot be written.
+    pub fn claim_next(folder: &Path, last: u32) -> Result<Self, JournalFault> {
+        let epoch = last.saturating_add(1);
+        let path = file(folder, epoch);
+        let nonce = random::<8>().map_err(JournalFault::io(&path, "draw a number for"))?;
+        let claim = Claim::mine(epoch, u64::from_be_bytes(nonce));
+        let raced = || JournalFault::Raced { folder: folder.to_owned() };
         // It appears whole or not at all: nobody reads half a claim.
-        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(JournalFault::io(&path, "create"))?;
-        temporary.write_all(&text(&claim)).map_err(JournalFault::io(&path, "write"))?;
-        temporary.as_file().sync_all().map_err(JournalFault::io(&path, "sync"))?;
-        temporary.persist_noclobber(&path).map_err(|fault| match fault.error.kind() {
-            io::ErrorKind::AlreadyExists => JournalFault::Raced { folder: folder.to_owned() },
-            _ => JournalFault::io(&path, "create")(fault.error),
-        })?;
-        sync_folder(folder)?;
-        // The driver before sees that its file is gone, even if it slept through several successors.
-        if before > 0 {
-            let _ = fs::remove_file(file(folder, before));
+        match put(folder, &text(&claim))?.persist_noclobber(&path) {
+            Ok(_) => {}
+            // A network file system may ask its server twice, and hear of its own first try.
+            Err(there) if there.error.kind() == io::ErrorKind::AlreadyExists && read(folder, epoch)? == Some(claim.clone()) => {}
+            Err(there) if there.error.kind() == io::ErrorKind::AlreadyExists => return Err(raced()),
+            Err(other) => return Err(JournalFault::io(&path, "create")(other.error)),
         }
-        Ok(Self { folder: folder.to_owned(), claim })
+        sync_folder(folder)?;
+        let mut fence = Self { folder: folder.to_owned(), claim, doubtful: 0 };
+        // Of two that do not know of each other, at least the one that came later sees the other now.
+        if last_epoch(folder)? != Some(epoch) {
+            return Err(raced());
+        }
+        fence.doubtful = fence.supersede()?;
+        Ok(fence)
+    }
+
+    /// Marks all earlier claims, and then finds the last one of a driver that is not proved to have ended. In this order:
+    /// whoever ended has done before all that it will ever do.
+    fn supersede(&self) -> Result<u32, JournalFault> {
+        let Claim { epoch, process, ref host, .. } = self.claim;
+        let successor = Successor { epoch, pid: process.pid, host: host.clone() };
+        let claimed = epochs(&self.folder)?;
+        // Whoever removed a claim knows more than we do.
+        let mut doubtful = (1..epoch).rev().find(|earlier| !claimed.contains(earlier)).unwrap_or(0);
+        for &earlier in claimed.range(..epoch) {
+            let Some(claim) = read(&self.folder, earlier)? else {
+                doubtful = doubtful.max(earlier);
+                continue;
+            };
+            if claim.successor.is_none() {
+                let path = file(&self.folder, earlier);
+                let marked = text(&Claim { successor: Some(successor.clone()), ..claim.clone() });
+                // In place of the old file, so that its name is never free.
+                put(&self.folder, &marked)?.persist(&path).map_err(|fault| JournalFault::io(&path, "mark")(fault.error))?;
+            }
+            if !claim.is_over() {
+                doubtful = doubtful.max(earlier);
+            }
+        }
+        sync_folder(&self.folder)?;
+        Ok(doubtful)
     }
 
     /// The epoch.
@@ -65,37 +95,62 @@ impl Fence {
         self.claim.epoch
     }
 
-    /// Whether the right still stands.
-    ///
-    /// # Errors
-    /// If someone claimed a later epoch.
-    pub fn check(&self) -> Result<(), JournalFault> {
-        let newer = self.claim.epoch + 1;
-        if file(&self.folder, self.claim.epoch).exists() && !file(&self.folder, newer).exists() {
-            return Ok(());
-        }
-        let newer = last_epoch(&self.folder)?.unwrap_or(newer);
-        Err(JournalFault::TakenOver { folder: self.folder.clone(), newer })
+    /// Whether a driver of `epoch` or a later one may still be in the middle of a write.
+    pub(super) fn doubts(&self, epoch: u32) -> bool {
+        self.doubtful >= epoch
     }
 
-    /// Touches the claim, so that other hosts see that this driver lives; due every two seconds. That it fails is no
-    /// fault of the sweep: the disk's faults show in the journal.
+    /// Whether the right still stands. Opening the claim makes a network file system ask its server, so what was done
+    /// before this returns was done before any successor looked.
+    ///
+    /// # Errors
+    /// If someone claimed a later epoch, or the claim cannot be read.
+    pub fn check(&self) -> Result<(), JournalFault> {
+        let path = file(&self.folder, self.claim.epoch);
+        let mine = match self.open_mine() {
+            Ok(mine) => mine.is_some(),
+            Err(gone) if matches!(gone.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => false,
+            Err(other) => return Err(JournalFault::io(&path, "read")(other)),
+        };
+        if mine && !file(&self.folder, self.claim.epoch.saturating_add(1)).exists() {
+            return Ok(());
+        }
+        let newer = last_epoch(&self.folder)?.unwrap_or(0).max(self.claim.epoch.saturating_add(1));
+        let by = read(&self.folder, newer)?.unwrap_or_else(|| Claim::unknown(newer));
+        Err(JournalFault::TakenOver { folder: self.folder.clone(), by: Box::new(by) })
+    }
+
+    /// Touches the claim, so that others see that this driver lives; due every two seconds. That it fails is no fault of
+    /// the sweep: the disk's faults show in the journal.
     pub fn beat(&self) {
-        if let Ok(open) = File::options().write(true).open(file(&self.folder, self.claim.epoch)) {
+        if let Ok(Some(open)) = self.open_mine() {
             let _ = open.set_modified(SystemTime::now());
         }
     }
 
-    /// Says that nobody need wait for this driver any more. Whoever shares the fence may still hold it; the last one to
-    /// let go says it again.
+    /// Says that nobody need wait for this driver any more: it writes nothing from here on. Whoever shares the fence may
+    /// still hold it; the last one to let go says it again.
     pub fn end(&self) {
         let ended = Claim { ended: true, ..self.claim.clone() };
         let mut bytes = text(&ended);
         // As long as what it replaces, in one write: a reader sees the one or the other.
         bytes.resize(text(&self.claim).len(), b' ');
-        if let Ok(mut open) = File::options().write(true).open(file(&self.folder, self.claim.epoch)) {
-            let _ = open.write_all(&bytes);
+        if let Ok(Some(mut open)) = self.open_mine() {
+            let _ = open.seek(SeekFrom::Start(0)).and_then(|_| open.write_all(&bytes));
         }
+    }
+
+    /// The claim's file, if it is still as this driver made it. It stays this driver's own: a successor puts another file
+    /// in its place.
+    fn open_mine(&self) -> io::Result<Option<File>> {
+        let mut open = File::options().read(true).write(true).open(file(&self.folder, self.claim.epoch))?;
+        let mut found = vec![];
+        Read::by_ref(&mut open).take(LENGTH_MAX).read_to_end(&mut found)?;
+        let claim: Option<Claim> = serde_json::from_slice(&found).ok();
+        let mine = claim.is_some_and(|claim| claim.nonce == self.claim.nonce && claim.successor.is_none());
+        // A file that its server has removed, but keeps for whoever has it open.
+        let there = open.metadata()?.nlink() > 0;
+        Ok((mine && there).then_some(open))
     }
 }
 
@@ -105,68 +160,16 @@ impl Drop for Fence {
     }
 }
 
-/// The driver that lives on this run, if one does. For one on another host this watches its claim for six seconds; on
-/// this host it is known at once.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub fn living(folder: &Path) -> Result<Option<Claim>, JournalFault> {
-    living_within(folder, BEAT * 3)
-}
-
-pub(super) fn living_within(folder: &Path, patience: Duration) -> Result<Option<Claim>, JournalFault> {
-    let Some(epoch) = last_epoch(folder)? else { return Ok(None) };
-    let path = file(folder, epoch);
-    let bytes = fs::read(&path).map_err(JournalFault::io(&path, "read"))?;
-    // Damaged by someone else. Then its beat tells, as for another host.
-    let unknown = Claim { epoch, process: Process { pid: 0, started: 0 }, host: String::new(), ended: false };
-    let claim = serde_json::from_slice(&bytes).unwrap_or(unknown);
-    let lives = if claim.ended {
-        false
-    } else if claim.host == host() {
-        claim.process.is_alive()
-    } else {
-        beats(&path, patience)?
-    };
-    Ok(lives.then_some(claim))
-}
-
-/// Whether the file is touched while we watch. No clock of another host is believed.
-fn beats(path: &Path, patience: Duration) -> Result<bool, JournalFault> {
-    // Opening it makes a network file system ask its server.
-    let touched = || File::open(path).and_then(|open| open.metadata()?.modified());
-    let first = touched().map_err(JournalFault::io(path, "read"))?;
-    let steps = 10;
-    for _ in 0..steps {
-        std::thread::sleep(patience / steps);
-        match touched() {
-            Ok(now) if now == first => {}
-            // Touched, or replaced by a successor.
-            Ok(_) => return Ok(true),
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(true),
-            Err(fault) => return Err(JournalFault::io(path, "read")(fault)),
-        }
-    }
-    Ok(false)
-}
-
-fn file(folder: &Path, epoch: u32) -> PathBuf {
-    folder.join(format!("driver-epoch-{epoch}"))
+/// A file that has no name yet.
+fn put(folder: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, JournalFault> {
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(JournalFault::io(folder, "write to"))?;
+    temporary.write_all(bytes).map_err(JournalFault::io(temporary.path(), "write"))?;
+    temporary.as_file().sync_all().map_err(JournalFault::io(temporary.path(), "sync"))?;
+    Ok(temporary)
 }
 
 fn text(claim: &Claim) -> Vec<u8> {
     serde_json::to_vec(claim).unwrap_or_default()
-}
-
-fn last_epoch(folder: &Path) -> Result<Option<u32>, JournalFault> {
-    let entries = fs::read_dir(folder).map_err(JournalFault::io(folder, "list"))?;
-    let mut last = None;
-    for entry in entries {
-        let name = entry.map_err(JournalFault::io(folder, "list"))?.file_name();
-        let epoch = name.to_str().and_then(|name| name.strip_prefix("driver-epoch-")).and_then(|number| number.parse().ok());
-        last = last.max(epoch);
-    }
-    Ok(last)
 }
 
 /// Makes the names in a folder durable.

@@ -39,6 +39,8 @@ pub(crate) struct Door {
     pub(crate) token: String,
     /// Id of the sweep.
     pub(crate) sweep: String,
+    /// Which driver of the sweep this is.
+    pub(crate) epoch: u32,
     /// The `[trial]` part of the sweep as JSON.
     pub(crate) job: String,
     /// How often each side says something at least.
@@ -50,7 +52,8 @@ pub(crate) struct Door {
 impl Door {
     fn welcome(&self) -> Welcome {
         let short = |ms: Millis| u32::try_from(ms).unwrap_or(u32::MAX);
-        Welcome { sweep: self.sweep.clone(), heartbeat_ms: short(self.heartbeat_ms), lease_ms: short(self.lease_ms), job: self.job.clone() }
+        let (heartbeat_ms, lease_ms) = (short(self.heartbeat_ms), short(self.lease_ms));
+        Welcome { sweep: self.sweep.clone(), heartbeat_ms, lease_ms, job: self.job.clone(), epoch: self.epoch }
     }
 }
 

@@ -21,7 +21,7 @@ async fn served() -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (engine, inbox) = Inbox::new();
-    let door = Door { engine, token: TOKEN.into(), sweep: "s1".into(), job: "{}".into(), heartbeat_ms: 50, lease_ms: 500 };
+    let door = Door { engine, token: TOKEN.into(), sweep: "s1".into(), epoch: 1, job: "{}".into(), heartbeat_ms: 50, lease_ms: 500 };
     let (shutdown, asked) = oneshot::channel::<()>();
     let server = tokio::spawn(serve(listener, door, async { drop(asked.await) }));
     Served { address, inbox, shutdown, server }

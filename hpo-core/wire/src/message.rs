@@ -130,6 +130,9 @@ pub struct Welcome {
     pub lease_ms: u32,
     /// [`hpo_core::job::Job`] as JSON.
     pub job: String,
+    /// Which driver of the sweep speaks, from 1: one with a lower epoch than another that was heard is fenced off. 0 from
+    /// drivers that do not say.
+    pub epoch: u32,
 }
 
 /// Every word of this attempt up to `seq` is on the driver's disk, or refused for good.

@@ -205,6 +205,9 @@ pub struct Welcome {
     /// the `\[trial\]` part of the sweep as JSON (worker::trainable::Job)
     #[prost(string, tag = "4")]
     pub job: ::prost::alloc::string::String,
+    /// which driver of the sweep this is, from 1; a lower one than before was fenced off
+    #[prost(uint32, tag = "5")]
+    pub epoch: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Lease {

@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hpo_driver::journal::{JournalFault, Medium};
+use hpo_driver::journal::{Claim, JournalFault, Medium};
+use hpo_driver::process::Process;
 
 use crate::chance::Chance;
 
@@ -171,7 +172,16 @@ impl Medium for Head {
             return Ok(());
         }
         let newer = state.claims.last().copied().unwrap_or(self.epoch + 1);
-        Err(JournalFault::TakenOver { folder: PathBuf::from("run"), newer })
+        let by = Claim {
+            epoch: newer,
+            process: Process { pid: 0, started: 0 },
+            host: "another".to_owned(),
+            machine: String::new(),
+            nonce: 0,
+            ended: false,
+            successor: None,
+        };
+        Err(JournalFault::TakenOver { folder: PathBuf::from("run"), by: Box::new(by) })
     }
 
     fn length(&self) -> io::Result<u64> {

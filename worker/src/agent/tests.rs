@@ -46,7 +46,7 @@ impl Bench {
     async fn welcome(&self, script: &str) {
         std::fs::write(self.folder.path().join("train.sh"), script).unwrap();
         let job = serde_json::to_string(&job(self.folder.path())).unwrap();
-        self.driver.say(FromDriver::Welcome(Welcome { sweep: "s".to_owned(), heartbeat_ms: 500, lease_ms: 5_000, job })).await;
+        self.driver.say(FromDriver::Welcome(Welcome { sweep: "s".to_owned(), heartbeat_ms: 500, lease_ms: 5_000, job, epoch: 1 })).await;
     }
 
     async fn word(&mut self) -> (u32, About) {

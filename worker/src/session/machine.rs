@@ -23,6 +23,8 @@ pub struct Session {
     link: Link,
     /// The sweep that this worker has joined, and its job.
     joined: Option<(String, Job)>,
+    /// The latest driver that has welcomed this worker. What an earlier one says is out of date.
+    epoch: u32,
     slots: Vec<Slot>,
     outbox: Outbox,
     /// The newest attempt of each trial that was ever leased to this worker.
@@ -49,6 +51,7 @@ impl Session {
             rng,
             link: Link::new(),
             joined: None,
+            epoch: 0,
             slots,
             outbox: Outbox::default(),
             newest: BTreeMap::new(),
@@ -153,7 +156,9 @@ impl Session {
     fn driver(&mut self, now: Millis, said: FromDriver, out: &mut Vec<Output>) {
         self.link.heard(now);
         match said {
-            FromDriver::Welcome(welcome) => self.welcomed(welcome, out),
+            FromDriver::Welcome(welcome) => self.welcomed(now, welcome, out),
+            // On a connection that was given up.
+            _ if !self.link.is_up() => {}
             FromDriver::Lease(lease) => self.lease(now, lease, out),
             FromDriver::Stop(attempt) => self.attempt(attempt, now, out, |slot, desk| slot.ask(attempt, Ask::Stop, desk)),
             FromDriver::CallBack(attempt) => self.attempt(attempt, now, out, |slot, desk| slot.ask(attempt, Ask::CallBack, desk)),
@@ -166,7 +171,8 @@ impl Session {
         }
     }
 
-    fn welcomed(&mut self, Welcome { sweep, heartbeat_ms, lease_ms, job }: Welcome, out: &mut Vec<Output>) {
+    fn welcomed(&mut self, now: Millis, welcome: Welcome, out: &mut Vec<Output>) {
+        let Welcome { sweep, heartbeat_ms, lease_ms, job, epoch } = welcome;
         match &self.joined {
             Some((ours, _)) if *ours != sweep => {
                 return self.exit(SessionEnd::OtherSweep { ours: ours.clone(), theirs: sweep }, out);
@@ -177,6 +183,12 @@ impl Session {
                 Err(why) => return self.exit(SessionEnd::BadJob { why: why.to_string() }, out),
             },
         }
+        if epoch < self.epoch {
+            // It has been fenced off and does not know it yet: nothing that it acknowledges is safe.
+            self.link.lost(now);
+            return self.dial_again(out);
+        }
+        self.epoch = epoch;
         self.link.welcomed(heartbeat_ms.into(), lease_ms.into());
         if matches!(&self.leaving, Some(Leaving { end: SessionEnd::Orphaned { .. }, .. })) {
             self.leaving = None;

@@ -9,8 +9,8 @@ use crate::pb::from_driver::Said;
 impl From<FromDriver> for pb::FromDriver {
     fn from(message: FromDriver) -> Self {
         let said = match message {
-            FromDriver::Welcome(Welcome { sweep, heartbeat_ms, lease_ms, job }) => {
-                Said::Welcome(pb::Welcome { sweep, heartbeat_ms, lease_ms, job })
+            FromDriver::Welcome(Welcome { sweep, heartbeat_ms, lease_ms, job, epoch }) => {
+                Said::Welcome(pb::Welcome { sweep, heartbeat_ms, lease_ms, job, epoch })
             }
             FromDriver::Lease(lease) => Said::Lease(lease_to_pb(lease)),
             FromDriver::Stop(held) => Said::Stop(held.into()),
@@ -31,8 +31,8 @@ impl From<FromDriver> for pb::FromDriver {
 /// If the message makes no sense.
 pub fn from_driver(message: pb::FromDriver, worker: WorkerId) -> Result<FromDriver, ConvertFault> {
     Ok(match required("FromDriver.said", message.said)? {
-        Said::Welcome(pb::Welcome { sweep, heartbeat_ms, lease_ms, job }) => {
-            FromDriver::Welcome(Welcome { sweep, heartbeat_ms, lease_ms, job })
+        Said::Welcome(pb::Welcome { sweep, heartbeat_ms, lease_ms, job, epoch }) => {
+            FromDriver::Welcome(Welcome { sweep, heartbeat_ms, lease_ms, job, epoch })
         }
         Said::Lease(lease) => FromDriver::Lease(lease_from_pb(lease, worker)?),
         Said::Stop(held) => FromDriver::Stop(held.try_into()?),

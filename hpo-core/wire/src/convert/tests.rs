@@ -102,8 +102,13 @@ fn lease() -> impl Strategy<Value = Lease> {
 }
 
 fn from_a_driver() -> impl Strategy<Value = FromDriver> {
-    let welcome =
-        (".*", any::<(u32, u32)>(), ".*").prop_map(|(sweep, (heartbeat_ms, lease_ms), job)| Welcome { sweep, heartbeat_ms, lease_ms, job });
+    let welcome = (".*", any::<(u32, u32, u32)>(), ".*").prop_map(|(sweep, (heartbeat_ms, lease_ms, epoch), job)| Welcome {
+        sweep,
+        heartbeat_ms,
+        lease_ms,
+        job,
+        epoch,
+    });
     let acknowledged = any::<(u32, u32, u32)>().prop_map(|(trial, attempt, seq)| Acknowledged {
         trial: TrialId(trial),
         attempt: Attempt(attempt),

@@ -409,7 +409,7 @@ impl World {
                 self.fail(format!("the journal that only drivers wrote cannot be read: {fault}"));
             }
             EngineFault::OutsideSpace { .. } | EngineFault::NoThread(_) => self.fail(fault.to_string()),
-            EngineFault::Journal(_) | EngineFault::SearcherDied => {}
+            EngineFault::Journal(_) | EngineFault::SearcherDied | EngineFault::Left => {}
         }
         self.kill_driver(driver, &fault.to_string());
     }

@@ -211,6 +211,7 @@ impl World {
                     heartbeat_ms: limits.heartbeat_ms as u32,
                     lease_ms: limits.lease_ms as u32,
                     job: self.job.clone(),
+                    epoch: self.drivers[driver].epoch,
                 };
                 drop(link.out.try_send(Outgoing::Say(FromDriver::Welcome(welcome))));
                 self.conns[conn].greeted = true;

@@ -199,7 +199,29 @@ fn a_job_that_is_not_understood_ends_the_worker() {
     let mut bench = Bench::new(1);
     bench.on(Input::Connected);
     let job = r#"{"trainable":{"kind":"quantum"}}"#.to_owned();
-    let welcome = Welcome { sweep: "sweep".to_owned(), heartbeat_ms: 1, lease_ms: 1, job };
+    let welcome = Welcome { sweep: "sweep".to_owned(), heartbeat_ms: 1, lease_ms: 1, job, epoch: 1 };
     let out = bench.on(Input::Driver(FromDriver::Welcome(welcome)));
     assert!(matches!(&out[..], [Output::Exit(SessionEnd::BadJob { why })] if why.contains("quantum")), "{out:?}");
+}
+
+#[test]
+fn a_driver_of_a_lower_epoch_than_one_that_was_heard_is_refused() {
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    bench.said(0, report(1));
+    bench.on(Input::Disconnected);
+    bench.on(Input::Connected);
+    assert_eq!(bench.on(welcome_by(3, "sweep", &burn_job())), [reported(0, 1, 1, 1)], "the successor hears what waits");
+    bench.on(Input::Disconnected);
+    bench.on(Input::Connected);
+    // The rendezvous that was read is old, or the old driver has just come back.
+    assert!(matches!(bench.on(welcome_by(2, "sweep", &burn_job()))[..], [Output::Connect { .. }]), "it hears nothing");
+    for late in [acknowledged(0, 1, 1), lease(9, 1, 0)] {
+        assert_eq!(bench.on(late), [], "what it says is not heard");
+    }
+    assert_eq!(bench.on(Input::Driver(FromDriver::Finish { why: "over".to_owned(), resumable: false })), []);
+    assert_eq!(bench.said(0, report(2)), [], "training goes on");
+    bench.on(Input::Connected);
+    let both = [reported(0, 1, 1, 1), reported(0, 1, 2, 2)];
+    assert_eq!(bench.on(welcome_by(3, "sweep", &burn_job())), both, "nothing of it was taken for safe");
 }

@@ -130,12 +130,17 @@ fn welcome(job: &Job) -> Input {
 /// Of a driver that gives a worker up after `lease_ms`; in the other tests that is so long that it never matters.
 fn welcome_for(lease_ms: u32, job: &Job) -> Input {
     let job = serde_json::to_string(job).unwrap();
-    Input::Driver(FromDriver::Welcome(Welcome { sweep: "sweep".to_owned(), heartbeat_ms: 1_000, lease_ms, job }))
+    Input::Driver(FromDriver::Welcome(Welcome { sweep: "sweep".to_owned(), heartbeat_ms: 1_000, lease_ms, job, epoch: 1 }))
 }
 
 fn welcome_to(sweep: &str, job: &Job) -> Input {
+    welcome_by(1, sweep, job)
+}
+
+/// From the driver of this epoch.
+fn welcome_by(epoch: u32, sweep: &str, job: &Job) -> Input {
     let job = serde_json::to_string(job).unwrap();
-    Input::Driver(FromDriver::Welcome(Welcome { sweep: sweep.to_owned(), heartbeat_ms: 1_000, lease_ms: 100_000_000, job }))
+    Input::Driver(FromDriver::Welcome(Welcome { sweep: sweep.to_owned(), heartbeat_ms: 1_000, lease_ms: 100_000_000, job, epoch }))
 }
 
 fn held(trial: u32, attempt: u32, slot: u16) -> Held {

@@ -1,0 +1,126 @@
+//! `driver --standby`: waits for the end of a run's driver, and goes on in its place.
+use std::net::TcpListener;
+use std::time::Duration;
+
+use hpo_driver::engine::{Begin, Drive, DriveFault, Settled, stand_by};
+use hpo_driver::journal::{Gone, JournalFault, Standing};
+use hpo_driver::rundir::RunDir;
+
+use super::args::{Driver, Manners};
+use super::drive::{frozen, go_on, new_run, options, runtime, signalled};
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::{files, runs};
+
+/// A driver beats every two seconds: less than three beats would accuse the living.
+const SHORTEST: Duration = Duration::from_secs(6);
+
+/// Reads `--takeover-after`.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    let patience = humantime::parse_duration(text).map_err(|why| why.to_string())?;
+    if patience < SHORTEST {
+        return Err(format!("a driver shows itself every two seconds, so give it {} s at least", SHORTEST.as_secs()));
+    }
+    Ok(patience)
+}
+
+pub(super) fn standby(args: &Driver, manners: Manners) -> Outcome {
+    let run = run_of(args)?;
+    let listen = |source| DriveFault::Listen { address: args.listen, source };
+    // Now and not when it is needed: an address that is taken is noticed by whoever is still there.
+    let listener = TcpListener::bind(args.listen).map_err(listen).or_exit(Exit::BadInput)?;
+    let runtime = runtime()?;
+    loop {
+        let waited = runtime.block_on(async {
+            tokio::select! {
+                gone = stand_by(&run, args.takeover_after, |standing| say(standing, &run, args.takeover_after, manners)) => gone.map(Some),
+                Some(_) = signalled() => Ok(None),
+            }
+        });
+        let Some((last, why)) = waited.or_exit(Exit::RunFolder)? else {
+            tell(manners, "stopped waiting; nothing was touched");
+            return Ok(Exit::Resumable);
+        };
+        tell(manners, &format!("{why}: taking over"));
+        let checked = frozen(&run)?;
+        let listener = listener.try_clone().map_err(listen).or_exit(Exit::BadInput)?;
+        let options = options(&run, Begin::TakeOver { last }, &checked, args.listen, None);
+        match runtime.block_on(Drive::start_on(listener, options)) {
+            Ok(drive) => {
+                tell(manners, &took_over(&why, drive.epoch(), &run));
+                return go_on(runtime, drive, &run, &checked, manners);
+            }
+            // Another standby was quicker: it is waited for now.
+            Err(DriveFault::Journal(JournalFault::Raced { .. } | JournalFault::TakenOver { .. })) => {
+                tell(manners, "another driver has taken over meanwhile: waiting again");
+            }
+            Err(fault @ DriveFault::Settled { how, .. }) => {
+                tell(manners, &format!("{fault}: nothing is left to take over"));
+                return settled(&run, how);
+            }
+            Err(fault) => return Err(Failure { exit: super::drive::exit_of(&fault), why: fault.into() }),
+        }
+    }
+}
+
+/// The run folder of an existing or coming sweep. Whoever waits creates none.
+fn run_of(args: &Driver) -> Result<RunDir, Failure> {
+    if !args.sweep.is_file() {
+        return Ok(RunDir::new(&args.sweep));
+    }
+    let file = super::args::SweepFile { file: args.sweep.clone(), seed: None };
+    Ok(new_run(args.run_dir.as_deref(), &files::load(&file).or_exit(Exit::BadInput)?))
+}
+
+fn tell(manners: Manners, words: &str) {
+    if !manners.quiet {
+        eprintln!("{words}");
+    }
+}
+
+fn say(standing: &Standing, run: &RunDir, patience: Duration, manners: Manners) {
+    let run = run.path().display();
+    let patience = humantime::format_duration(patience);
+    tell(
+        manners,
+        &match standing {
+            Standing::NoSweep => format!("standing by until a sweep is created in `{run}`"),
+            Standing::Lives(claim) => {
+                format!(
+                    "standing by for `{run}`: its driver lives ({claim}); after its death, or {patience} without a sign of it, this one goes on"
+                )
+            }
+            Standing::Quiet(claim) => format!("the driver of `{run}` ({claim}) is quiet; it has {patience} from its last sign"),
+            Standing::Gone { why, .. } => why.to_string(),
+        },
+    );
+}
+
+fn took_over(why: &Gone, epoch: u32, run: &RunDir) -> String {
+    let run = run.path().display();
+    match why {
+        Gone::Silent { .. } => format!("took over `{run}` as epoch {epoch}; should the silent driver come back, it is fenced off"),
+        _ => format!("took over `{run}` as epoch {epoch}"),
+    }
+}
+
+/// The exit code of the driver that saw the end.
+fn settled(run: &RunDir, how: Settled) -> Outcome {
+    Ok(match how {
+        Settled::Suspended => Exit::Resumable,
+        Settled::Finished if runs::read(run)?.has_result() => Exit::Done,
+        Settled::Finished => Exit::NoResult,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patience_of_less_than_three_beats_is_refused() {
+        assert_eq!(patience("6s"), Ok(SHORTEST));
+        assert_eq!(patience("2m"), Ok(Duration::from_secs(120)));
+        assert!(patience("5s").unwrap_err().contains("6 s at least"));
+        assert!(patience("soon").is_err());
+    }
+}
