@@ -73,7 +73,9 @@ pub(super) fn table(space: &Space, indent: usize) -> String {
     let rows: Vec<[String; 4]> = space
         .parameters()
         .iter()
-        .map(|parameter| [cell(&parameter.name), kind(&parameter.domain).to_owned(), cell(&values(&parameter.domain)), condition(parameter)])
+        .map(|parameter| {
+            [cell(&parameter.name), kind(&parameter.domain).to_owned(), cell(&values(&parameter.domain)), condition(parameter)]
+        })
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (name, values) = (width(0), width(2));

@@ -4,8 +4,8 @@ use std::fmt;
 use hpo_core::Goal;
 
 use super::outcome::seconds;
-use crate::report::words::cell;
 use super::{Interval, Outcome};
+use crate::report::words::cell;
 
 /// One row a sweep: medians over seeds, each with its 95 % bootstrap interval.
 #[derive(Clone, Debug, PartialEq)]

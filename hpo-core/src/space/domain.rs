@@ -73,13 +73,11 @@ impl Domain {
         match self {
             Self::Float { low, high, fold, step } => check_float(*low, *high, *fold, *step),
             Self::Int { low, high, fold, step } => check_int(*low, *high, *fold, *step),
-            Self::Choice { values, .. } => {
-                match values.iter().all(finite) {
-                    true if values.is_empty() || has_twins(values) => Err(SpaceFaultKind::Choices),
-                    true => Ok(()),
-                    false => Err(SpaceFaultKind::NotFinite),
-                }
-            }
+            Self::Choice { values, .. } => match values.iter().all(finite) {
+                true if values.is_empty() || has_twins(values) => Err(SpaceFaultKind::Choices),
+                true => Ok(()),
+                false => Err(SpaceFaultKind::NotFinite),
+            },
             Self::Constant(value) if !finite(value) => Err(SpaceFaultKind::NotFinite),
             Self::Bool | Self::Constant(_) => Ok(()),
         }

@@ -91,7 +91,8 @@ impl NetworkSpec {
             {
                 let outputs = (0..depth).map(|block| first << block);
                 let inputs = std::iter::once(channels).chain(outputs.clone());
-                let mut layers: Vec<u64> = inputs.zip(outputs).map(|(input, output)| product(&[9, input, output])).collect::<Option<_>>()?;
+                let mut layers: Vec<u64> =
+                    inputs.zip(outputs).map(|(input, output)| product(&[9, input, output])).collect::<Option<_>>()?;
                 layers.push(product(&[first << (depth - 1), height >> depth, width >> depth, units])?);
                 layers.push(product(&[units, self.classes])?);
                 layers

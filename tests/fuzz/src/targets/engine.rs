@@ -91,9 +91,13 @@ impl World {
             return;
         }
         let mut actions = vec![];
-        if std::env::var_os("SHOW").is_some() { eprintln!("{} {event:?}", self.now); }
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{} {event:?}", self.now);
+        }
         self.sweep.apply(self.now, &event, &mut actions);
-        if std::env::var_os("SHOW").is_some() { eprintln!("{} {event:?} -> {actions:?}", self.now); }
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{} {event:?} -> {actions:?}", self.now);
+        }
         self.sweep.check();
         self.history.push((self.now, serde_json::to_string(&event).expect("an event is JSON")));
         assert!(actions.iter().all(|action| !action.to_string().is_empty()));

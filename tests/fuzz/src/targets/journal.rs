@@ -9,13 +9,47 @@ use serde_json::Value;
 use crate::{Found, Target, scratch};
 
 const WORDS: &[&str] = &[
-    "\"event\":\"", "driver_started", "suggested", "exhausted", "worker_joined", "worker_left", "worker_lost", "started", "reported",
-    "reached", "ended", "drain_asked", "ticked", "preempted", "failed", "stopped", "lost", "\"holds\":[]", "milli_gpus", "asha-promote",
-    "asha-stop", "hyperband", "hyperband-async", "halving", "median", "pasha", "swift", "fifo", "\"anchor\":\"top\",", "min_resource",
-    "max_resource", "\"max_trials\":", "\"reserved\":", "\"wall\":", "\"target\":", "weights", "\"checkpoint\":null",
+    "\"event\":\"",
+    "driver_started",
+    "suggested",
+    "exhausted",
+    "worker_joined",
+    "worker_left",
+    "worker_lost",
+    "started",
+    "reported",
+    "reached",
+    "ended",
+    "drain_asked",
+    "ticked",
+    "preempted",
+    "failed",
+    "stopped",
+    "lost",
+    "\"holds\":[]",
+    "milli_gpus",
+    "asha-promote",
+    "asha-stop",
+    "hyperband",
+    "hyperband-async",
+    "halving",
+    "median",
+    "pasha",
+    "swift",
+    "fifo",
+    "\"anchor\":\"top\",",
+    "min_resource",
+    "max_resource",
+    "\"max_trials\":",
+    "\"reserved\":",
+    "\"wall\":",
+    "\"target\":",
+    "weights",
+    "\"checkpoint\":null",
 ];
 
-pub(crate) const RAW: Target = Target { name: "journal", run: run_raw, examples: examples_raw, found: &[], words: WORDS, bytes_per_byte: 2048 };
+pub(crate) const RAW: Target =
+    Target { name: "journal", run: run_raw, examples: examples_raw, found: &[], words: WORDS, bytes_per_byte: 2048 };
 
 pub(crate) const SEALED: Target =
     Target { name: "journal-sealed", run: run_sealed, examples, found: FOUND, words: WORDS, bytes_per_byte: 8192 };

@@ -59,7 +59,8 @@ fn run(data: &[u8]) {
         words_max: WORDS_MAX,
     };
     let mut out = vec![];
-    let mut world = World { session: Session::new(config, Seed(1).rng()), now: 0, held: vec![], file: BTreeMap::new(), said: BTreeMap::new() };
+    let mut world =
+        World { session: Session::new(config, Seed(1).rng()), now: 0, held: vec![], file: BTreeMap::new(), said: BTreeMap::new() };
     world.session.begin(0, &mut out);
     for _ in 0..STEPS {
         // The bytes are at an end.

@@ -38,7 +38,8 @@ fn said_by_workers() -> Vec<FromWorker> {
 }
 
 fn said_by_drivers() -> Vec<FromDriver> {
-    let params: Params = [("lr".to_owned(), Value::Float(0.1)), ("n".to_owned(), Value::Int(-3)), ("o".to_owned(), Value::from("x"))].into();
+    let params: Params =
+        [("lr".to_owned(), Value::Float(0.1)), ("n".to_owned(), Value::Int(-3)), ("o".to_owned(), Value::from("x"))].into();
     let lease = Lease {
         trial: TrialId(3),
         attempt: Attempt(2),
