@@ -18,7 +18,7 @@ fn journals_as_raw_bytes() {
 
 #[test]
 fn journals_with_right_checksums() {
-    hold("journal-sealed", 400);
+    hold("journal-sealed", 2000);
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn messages() {
 
 #[test]
 fn words_at_the_door_of_the_sweep() {
-    hold("engine", 2000);
+    hold("engine", 1000);
 }
 
 #[test]

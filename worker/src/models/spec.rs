@@ -73,6 +73,36 @@ impl NetworkSpec {
         Ok(Self { input, classes, dropout: DROPOUT.read(params)?, shape })
     }
 
+    /// How many weights it has, without biases; `None` if [`NetworkSpec::from_params`] makes no such network. Asked before
+    /// one is built from a file, which may say anything.
+    #[must_use]
+    pub fn weights(&self) -> Option<u64> {
+        let within = |number: usize, of: &Int| i64::try_from(number).is_ok_and(|number| (of.low..=of.high).contains(&number));
+        let product = |factors: &[usize]| factors.iter().try_fold(1_u64, |product, &factor| product.checked_mul(factor as u64));
+        let sound = self.classes > 0 && self.input.iter().all(|&size| size > 0) && (DROPOUT.low..=DROPOUT.high).contains(&self.dropout);
+        let [channels, height, width] = self.input;
+        let layers = match self.shape {
+            Shape::Mlp { width: units, depth } if sound && within(units, &MLP_WIDTH) && within(depth, &MLP_DEPTH) => {
+                let first = product(&[channels, height, width, units])?;
+                vec![first, product(&[units, units, depth - 1])?.max(1), product(&[units, self.classes])?]
+            }
+            Shape::Cnn { channels: first, depth, width: units, .. }
+                if sound && within(first, &CHANNELS) && within(depth, &CNN_DEPTH) && within(units, &CNN_WIDTH) =>
+            {
+                let outputs = (0..depth).map(|block| first << block);
+                let inputs = std::iter::once(channels).chain(outputs.clone());
+                let mut layers: Vec<u64> =
+                    inputs.zip(outputs).map(|(input, output)| product(&[9, input, output])).collect::<Option<_>>()?;
+                layers.push(product(&[first << (depth - 1), height >> depth, width >> depth, units])?);
+                layers.push(product(&[units, self.classes])?);
+                layers
+            }
+            _ => return None,
+        };
+        // An image that is halved to nothing has no features.
+        layers.into_iter().try_fold(0, |sum: u64, weights| if weights == 0 { None } else { sum.checked_add(weights) })
+    }
+
     /// The parameters that [`NetworkSpec::from_params`] reads.
     #[must_use]
     pub fn hyperparameters(model: Model) -> Vec<Hyperparameter> {

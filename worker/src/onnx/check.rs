@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto, tensor_shape_proto, type_proto};
 use super::{IR_VERSION, OPSET};
 
+/// Numbers in a row of an input or output: sizes multiply without overflow, and memory ends far below.
+const MOST_CELLS: u64 = 1 << 32;
+
 /// One axis of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -242,9 +245,11 @@ fn port(info: &ValueInfoProto) -> Result<Port, CheckFault> {
         return Err(fault());
     };
     let shape: Vec<Axis> = tensor.shape.iter().flat_map(|shape| &shape.dim).map(axis).collect::<Option<_>>().ok_or_else(fault)?;
+    let cells = shape.iter().try_fold(1_u64, |cells, axis| cells.checked_mul(if let Axis::Size(size) = axis { *size } else { 1 }));
     let rows_of_fixed_shape =
         matches!(shape.as_slice(), [Axis::Any(_), row @ ..] if !row.is_empty() && row.iter().all(|axis| matches!(axis, Axis::Size(_))));
-    if tensor.elem_type() != tensor_proto::DataType::Float as i32 || !rows_of_fixed_shape {
+    let bounded = cells.is_some_and(|cells| cells <= MOST_CELLS);
+    if tensor.elem_type() != tensor_proto::DataType::Float as i32 || !rows_of_fixed_shape || !bounded {
         return Err(fault());
     }
     Ok(Port { name: info.name().to_owned(), dtype: "f32".to_owned(), shape })

@@ -1,6 +1,6 @@
 //! Files that are whole or absent.
 use std::fs::{File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -27,9 +27,17 @@ pub enum FileFault {
     },
 }
 
+/// No protobuf message is larger, and so no model in one file.
+const BYTES_MAX: u64 = 2 << 30;
+
 /// Reads all of it.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileFault> {
-    std::fs::read(path).map_err(|source| FileFault::Read { path: path.to_owned(), source })
+    let read = || {
+        let mut bytes = vec![];
+        let size = File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        if size as u64 > BYTES_MAX { Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 2 GiB")) } else { Ok(bytes) }
+    };
+    read().map_err(|source| FileFault::Read { path: path.to_owned(), source })
 }
 
 /// A file that lies beside its place, complete and on disk, and is not there yet. It vanishes when dropped.

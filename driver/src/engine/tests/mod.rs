@@ -341,6 +341,21 @@ async fn asked_twice_to_stop_nobody_is_waited_for() {
 }
 
 #[tokio::test]
+async fn nobody_speaks_for_the_lease_of_another_worker() {
+    let case = Case::new(1);
+    let drive = case.start(Begin::Create).await;
+    let mut owner = case.dial(&drive, 1, 1).await;
+    let lease = owner.lease().await;
+    let mut other = case.dial(&drive, 2, 1).await;
+    other.say(report(&lease, 1, 1)).await;
+    other.acknowledged(&lease, 1).await;
+    assert!(!case.events().iter().any(|event| matches!(event, Event::Reported { .. })), "it is not believed");
+    owner.train(&lease, 1).await;
+    owner.acknowledged(&lease, 3).await;
+    case.check_journal();
+}
+
+#[tokio::test]
 async fn words_that_make_no_sense_end_their_attempt_with_a_reason() {
     let case = Case::new(1);
     let drive = case.start(Begin::Create).await;

@@ -189,14 +189,41 @@ fn a_circle_is_found_beside_other_faults_and_named_by_a_parameter_on_it() {
 }
 
 #[test]
-fn forty_thousand_constants_make_no_points_and_need_no_stack() {
-    let mut all: Vec<Parameter> = (0..40_000).map(|name| parameter(&name.to_string(), Domain::Constant(0.into()))).collect();
-    all[20_000].domain = Domain::Bool;
+fn as_many_parameters_as_there_may_be_make_few_points_and_one_more_is_refused() {
+    let mut all: Vec<Parameter> =
+        (0..Space::MOST_PARAMETERS).map(|name| parameter(&name.to_string(), Domain::Constant(0.into()))).collect();
+    all[500].domain = Domain::Bool;
     // A constant that is there with one value only, and on which another hangs.
-    all[30_000].when.insert("20000".to_owned(), vec![true.into()]);
-    all[39_999].domain = Domain::Int { low: 1, high: 3, fold: Fold::Linear, step: 1 };
-    all[39_999].when.insert("30000".to_owned(), vec![0.into()]);
-    let space = Space::new(all).unwrap();
+    all[700].when.insert("500".to_owned(), vec![true.into()]);
+    all[999].domain = Domain::Int { low: 1, high: 3, fold: Fold::Linear, step: 1 };
+    all[999].when.insert("700".to_owned(), vec![0.into()]);
+    let space = Space::new(all.clone()).unwrap();
     assert_eq!(space.points(4), Some(vec![0, 3, 4, 5]));
     assert_eq!(space.points(3), None);
+    all.push(parameter("more", Domain::Bool));
+    let faults = Space::new(all).unwrap_err();
+    assert_eq!(faults, [SpaceFault { parameter: "more".into(), kind: SpaceFaultKind::TooManyParameters { found: 1001 } }]);
+}
+
+#[test]
+fn lists_of_values_are_bounded_and_have_no_twins() {
+    let choice = |values: Vec<Value>| Space::new(vec![parameter("x", Domain::Choice { values, ordered: false })]);
+    let numbers = |count: usize| (0..count as i64).map(Value::Int).collect::<Vec<_>>();
+    assert!(choice(numbers(Space::MOST_VALUES)).is_ok());
+    assert_eq!(choice(numbers(1001)).unwrap_err()[0].kind, SpaceFaultKind::LongList { found: 1001 });
+    let mut child = parameter("child", Domain::Bool);
+    child.when.insert("x".to_owned(), numbers(1001));
+    let x = parameter("x", Domain::Choice { values: numbers(3), ordered: false });
+    assert_eq!(Space::new(vec![x, child]).unwrap_err()[0].kind, SpaceFaultKind::LongList { found: 1001 });
+    let twins: [&[Value]; 4] = [
+        &[1.into(), "1".into(), 1.0.into()],
+        &[0.0.into(), 3.into(), (-0.0).into()],
+        &["a".into(), true.into(), "b".into(), "a".into()],
+        &[false.into(), true.into(), false.into()],
+    ];
+    for values in twins {
+        assert_eq!(choice(values.to_vec()).unwrap_err()[0].kind, SpaceFaultKind::Choices, "{values:?}");
+    }
+    // Alike as floats.
+    assert!(choice(vec![(1_i64 << 60).into(), ((1_i64 << 60) + 1).into(), "1".into(), 1.into(), true.into()]).is_ok());
 }

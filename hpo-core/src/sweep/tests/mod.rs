@@ -6,6 +6,7 @@ use crate::schedule::{Ladder, SchedulerSpec};
 use crate::space::{Domain, Fold, Parameter};
 use crate::{Attempt, Goal, Loss, Metrics, Millis, Params, Resource, Seed, Seq, Space, Value};
 
+mod absurd;
 mod chance;
 mod doubt;
 mod explain;

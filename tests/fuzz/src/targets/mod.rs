@@ -36,6 +36,7 @@ pub const TARGETS: &[&Target] = &[
     &state::TARGET,
     &onnx::INSPECT,
     &onnx::ROWS,
+    &onnx::PREDICT,
 ];
 
 #[cfg(not(feature = "burn"))]

@@ -129,6 +129,14 @@ pub enum StateFault {
         #[source]
         source: RecordError,
     },
+    /// The checksum is right, but the header describes no network, or one that is larger than its parameters.
+    #[error("the state {path} holds {found} bytes of parameters, which its network cannot have come from")]
+    Network {
+        /// Which file.
+        path: PathBuf,
+        /// How many bytes there are.
+        found: usize,
+    },
     /// The state of something else.
     #[error("the state {path} has another {what} than this trial: it belongs to another trial or its data has changed")]
     Foreign {
@@ -253,6 +261,11 @@ fn writer(rest: &[u8]) -> String {
 impl Stored {
     fn network(&self, bytes: Vec<u8>, device: &Device) -> Result<Network, StateFault> {
         let fault = |source| StateFault::Tensors { path: self.path.clone(), source };
+        // Before anything is built by what the header says: memory grows with what is there.
+        let weights = self.header.network.weights().and_then(|weights| weights.checked_mul(4));
+        if weights.is_none_or(|needed| needed > bytes.len() as u64) {
+            return Err(StateFault::Network { path: self.path.clone(), found: bytes.len() });
+        }
         let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(fault)?;
         // The seed does not matter: every parameter is replaced.
         let empty = self.header.network.init(device, self.header.seed);
