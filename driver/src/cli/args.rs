@@ -186,6 +186,10 @@ pub(super) struct Driver {
     /// Where to listen; port 0 takes a free one, which rendezvous.json then names
     #[arg(long, default_value = "0.0.0.0:0")]
     pub(super) listen: std::net::SocketAddr,
+    /// Speak without TLS, so that the token and all else can be read by who listens in; refused unless --listen is a loopback
+    /// address, as in 127.0.0.1:0
+    #[arg(long)]
+    pub(super) insecure_plaintext_on_loopback: bool,
 }
 
 #[derive(Args, Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 use hpo_core::WorkerId;
 use hpo_core::sweep::event::{Held, Slot};
 use hpo_wire::pb::fleet_client::FleetClient;
-use hpo_wire::{FromDriver, FromWorker, Hello, PROTOCOL, TOKEN_HEADER, bearer, from_driver, pb};
+use hpo_wire::{FromDriver, FromWorker, Hello, PROTOCOL, TOKEN_HEADER, Trust, bearer, dial, from_driver, pb};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming};
@@ -33,13 +33,14 @@ pub(crate) fn hello(id: u128, slots: usize) -> Hello {
 
 impl FakeWorker {
     /// Dials and says hello.
-    pub(crate) async fn dial(address: &str, token: &str, hello: Hello) -> Result<Self, Status> {
-        Self::dial_with(address, token, FromWorker::Hello(hello.clone()).into(), hello.worker).await
+    pub(crate) async fn dial(address: &str, trust: &Trust, token: &str, hello: Hello) -> Result<Self, Status> {
+        Self::dial_with(address, trust, token, FromWorker::Hello(hello.clone()).into(), hello.worker).await
     }
 
     /// Dials and says anything.
-    pub(crate) async fn dial_with(address: &str, token: &str, first: pb::FromWorker, id: WorkerId) -> Result<Self, Status> {
-        let mut client = FleetClient::connect(format!("http://{address}")).await.map_err(|fault| Status::unavailable(fault.to_string()))?;
+    pub(crate) async fn dial_with(address: &str, trust: &Trust, token: &str, first: pb::FromWorker, id: WorkerId) -> Result<Self, Status> {
+        let channel = dial(address, trust).await.map_err(|fault| Status::unavailable(fault.to_string()))?;
+        let mut client = FleetClient::new(channel);
         let (out, said) = mpsc::channel(1000);
         out.send(first).await.unwrap();
         let mut request = Request::new(ReceiverStream::new(said));
@@ -49,8 +50,8 @@ impl FakeWorker {
     }
 
     /// Dials with attempts that it still holds.
-    pub(crate) async fn dial_again(address: &str, token: &str, id: u128, slots: usize, holds: Vec<Held>) -> Self {
-        Self::dial(address, token, Hello { holds, ..hello(id, slots) }).await.expect("a connection")
+    pub(crate) async fn dial_again(address: &str, trust: &Trust, token: &str, id: u128, slots: usize, holds: Vec<Held>) -> Self {
+        Self::dial(address, trust, token, Hello { holds, ..hello(id, slots) }).await.expect("a connection")
     }
 
     pub(crate) async fn say(&self, message: FromWorker) {

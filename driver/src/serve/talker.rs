@@ -4,9 +4,12 @@ use std::time::Duration;
 use hpo_core::sweep::event::Slot;
 use hpo_core::{Lease, Resource, Seq, WorkerId};
 use hpo_wire::pb::fleet_client::FleetClient;
-use hpo_wire::{About, ConvertFault, FromDriver, FromWorker, Hello, PROTOCOL, TOKEN_HEADER, Word, bearer, from_driver, pb};
+use hpo_wire::{
+    About, ConvertFault, DialFault, FromDriver, FromWorker, Hello, PROTOCOL, TOKEN_HEADER, Trust, Word, bearer, dial, from_driver, pb,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status};
 
 /// A driver that says nothing for so long is broken.
@@ -18,8 +21,8 @@ const WINDOW: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TalkFault {
     /// The driver cannot be reached.
-    #[error("cannot reach the driver")]
-    Dial(#[from] tonic::transport::Error),
+    #[error(transparent)]
+    Dial(#[from] DialFault),
     /// It ended the conversation.
     #[error("the driver ended the conversation")]
     Status(#[from] Status),
@@ -38,8 +41,8 @@ pub enum TalkFault {
 ///
 /// # Errors
 /// If the driver breaks off before.
-pub async fn talk(address: &str, token: &str, id: WorkerId, metric: &str) -> Result<(), TalkFault> {
-    let mut client = FleetClient::connect(format!("http://{address}")).await?;
+pub async fn talk(address: &str, trust: &Trust, token: &str, id: WorkerId, metric: &str) -> Result<(), TalkFault> {
+    let mut client = FleetClient::new(dial(address, trust).await?);
     let (out, said) = mpsc::channel::<pb::FromWorker>(WINDOW);
     let slot = Slot { name: "bench".to_owned(), milli_gpus: 0 };
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -54,7 +57,9 @@ pub async fn talk(address: &str, token: &str, id: WorkerId, metric: &str) -> Res
     };
     out.send(FromWorker::Hello(hello).into()).await.map_err(|_| TalkFault::Silent)?;
     let mut request = Request::new(ReceiverStream::new(said));
-    request.metadata_mut().insert(TOKEN_HEADER, bearer(token).parse().map_err(|_| TalkFault::Token)?);
+    let mut shown: MetadataValue<Ascii> = bearer(token).parse().map_err(|_| TalkFault::Token)?;
+    shown.set_sensitive(true);
+    request.metadata_mut().insert(TOKEN_HEADER, shown);
     let mut heard = client.session(request).await?.into_inner();
     loop {
         let message = tokio::time::timeout(PATIENCE, heard.message()).await.map_err(|_| TalkFault::Silent)??;

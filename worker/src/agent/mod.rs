@@ -42,6 +42,8 @@ pub struct AgentOptions {
     pub slots: Vec<Slot>,
     /// The driver's `rendezvous.json`.
     pub rendezvous: PathBuf,
+    /// The certificate of the run's authority, `ca.pem`.
+    pub authority: PathBuf,
     /// The sweep's secret, readable by its owner alone.
     pub token_file: PathBuf,
     /// The run's checkpoint store.
@@ -174,7 +176,8 @@ pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> R
     };
     // The low half of a random id is as good a seed as any.
     let session = Session::new(config, hpo_core::Seed(worker.0 as u64).rng());
-    let target = Target { rendezvous: options.rendezvous.clone(), token_file: options.token_file.clone(), worker };
+    let (rendezvous, authority) = (options.rendezvous.clone(), options.authority.clone());
+    let target = Target { rendezvous, authority, token_file: options.token_file.clone(), worker };
     let ended = shell::Shell::new(options, session, store, scratch.clone(), target).run(shutdown).await;
     // Trainers are dead by now. What cannot be removed is stale one day.
     let _ = std::fs::remove_dir_all(&scratch);

@@ -38,17 +38,18 @@ async fn drive(folder: &Path, reports: u32, workers: u32) -> anyhow::Result<Rate
         begin: Begin::Create,
         file: (&checked).into(),
         listen: ([127, 0, 0, 1], 0).into(),
+        plaintext: false,
         local: None,
         limits: Options::default(),
     };
     let drive = Drive::start(options).await?;
     let address = drive.addresses().first().context("the driver has no address")?.clone();
-    let token = rendezvous::read_token(&run)?;
+    let (trust, token) = (rendezvous::read_trust(&run)?, rendezvous::read_token(&run)?);
     let begun = Instant::now();
     let talkers: Vec<_> = (1..=workers)
         .map(|id| {
-            let (address, token) = (address.clone(), token.clone());
-            tokio::spawn(async move { talker::talk(&address, &token, WorkerId(id.into()), "loss").await })
+            let (address, trust, token) = (address.clone(), trust.clone(), token.clone());
+            tokio::spawn(async move { talker::talk(&address, &trust, &token, WorkerId(id.into()), "loss").await })
         })
         .collect();
     let outcome = drive.wait().await?;
