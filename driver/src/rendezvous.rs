@@ -10,7 +10,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 
-use crate::rundir::RunDir;
+use crate::rundir::{PRIVATE_FILE, RunDir};
 
 /// Version of `rendezvous.json`.
 pub const FORMAT: u32 = 1;
@@ -123,7 +123,7 @@ pub fn addresses(bound: SocketAddr) -> Vec<String> {
 pub fn create_token(run: &RunDir) -> Result<String, RendezvousFault> {
     let path = run.token();
     let token: String = random::<32>().map_err(fault(&path, "draw"))?.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path).map_err(fault(&path, "create"))?;
+    let mut file = File::options().write(true).create_new(true).mode(PRIVATE_FILE).open(&path).map_err(fault(&path, "create"))?;
     file.write_all(token.as_bytes()).and_then(|()| file.sync_all()).map_err(fault(&path, "write"))?;
     Ok(token)
 }

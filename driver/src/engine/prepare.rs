@@ -12,7 +12,7 @@ use super::fault::DriveFault;
 use super::kept::Kept;
 use crate::journal::{FORMAT, Fence, Header, Replay, Writer, living};
 use crate::rendezvous::{RendezvousFault, create_token, random, read_token};
-use crate::rundir::{RunDir, make_private_folder};
+use crate::rundir::{PRIVATE_FILE, PRIVATE_FOLDER, RunDir, make_private_folder};
 use crate::serve::authority::Authority;
 
 /// A run folder that this driver may write.
@@ -39,7 +39,7 @@ fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     make_subfolders(run)?;
     let frozen = run.sweep_toml();
     // `[trial] env` may hold secrets.
-    let text = File::options().write(true).create_new(true).mode(0o600).open(&frozen);
+    let text = File::options().write(true).create_new(true).mode(PRIVATE_FILE).open(&frozen);
     let text = text.and_then(|mut open| open.write_all(file.text.as_bytes()).and_then(|()| open.sync_all()));
     text.map_err(fault(&frozen, "write"))?;
     let token = create_token(run)?;
@@ -72,7 +72,7 @@ fn make_folder(run: &RunDir) -> Result<(), DriveFault> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(fault(parent, "create"))?;
     }
-    match DirBuilder::new().mode(0o700).create(path) {
+    match DirBuilder::new().mode(PRIVATE_FOLDER).create(path) {
         Ok(()) => Ok(()),
         Err(there) if there.kind() == io::ErrorKind::AlreadyExists => {
             if run.journal().exists() {

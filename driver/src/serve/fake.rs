@@ -7,6 +7,7 @@ use hpo_wire::pb::fleet_client::FleetClient;
 use hpo_wire::{FromDriver, FromWorker, Hello, PROTOCOL, TOKEN_HEADER, Trust, bearer, dial, from_driver, pb};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
 /// Nothing in these tests takes so long.
@@ -40,6 +41,11 @@ impl FakeWorker {
     /// Dials and says anything.
     pub(crate) async fn dial_with(address: &str, trust: &Trust, token: &str, first: pb::FromWorker, id: WorkerId) -> Result<Self, Status> {
         let channel = dial(address, trust).await.map_err(|fault| Status::unavailable(fault.to_string()))?;
+        Self::call(channel, token, first, id).await
+    }
+
+    /// Says anything on a connection that is open already.
+    pub(crate) async fn call(channel: Channel, token: &str, first: pb::FromWorker, id: WorkerId) -> Result<Self, Status> {
         let mut client = FleetClient::new(channel);
         let (out, said) = mpsc::channel(1000);
         out.send(first).await.unwrap();
@@ -63,6 +69,11 @@ impl FakeWorker {
         let _ = self.out.send(message).await;
     }
 
+    /// Where its words go.
+    pub(crate) fn mouth(&self) -> mpsc::Sender<pb::FromWorker> {
+        self.out.clone()
+    }
+
     /// The next message that is no heartbeat. `Ok(None)` at the end of the stream.
     pub(crate) async fn hear(&mut self) -> Result<Option<FromDriver>, Status> {
         loop {
@@ -72,6 +83,11 @@ impl FakeWorker {
                 other => return Ok(other),
             }
         }
+    }
+
+    /// Whether anything came before the end.
+    pub(crate) async fn hear_raw(&mut self) -> bool {
+        matches!(self.words.message().await, Ok(Some(_)))
     }
 
     /// The next message as it comes.

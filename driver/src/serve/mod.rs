@@ -159,4 +159,6 @@ impl Fleet for Reception {
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
+mod siege;
+#[cfg(test)]
 mod tests;

@@ -35,6 +35,8 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 /// An idle connection is asked whether it lives after this time, and given up after as much again.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// What may be on its way to a worker that does not read.
+const WINDOW: u32 = 128 * 1024;
 
 /// Whom to take for the driver.
 #[derive(Clone)]
@@ -184,6 +186,7 @@ where
     // The name stands in the requests and is not looked up: the connection is there already.
     let endpoint = Endpoint::from_shared(format!("http://{SERVER_NAME}"))?;
     let endpoint = endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE).keep_alive_while_idle(true);
+    let endpoint = endpoint.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
     endpoint.connect_with_connector(Once(Some(stream))).await
 }
 
