@@ -7,4 +7,5 @@ mod crash;
 mod curves;
 mod ends;
 mod programs;
+mod security;
 mod world;

@@ -111,6 +111,15 @@ pub enum ConnectFault {
         /// In its words.
         why: String,
     },
+    /// It does not take plaintext.
+    #[error("the driver at {address} hangs up on plaintext: it wants TLS, and `rendezvous.json` does not say so")]
+    WantsTls {
+        /// Where.
+        address: String,
+        /// How it hung up.
+        #[source]
+        source: Box<Status>,
+    },
     /// The connection broke.
     #[error("the connection to the driver broke")]
     Broken(#[source] Box<Status>),
@@ -144,6 +153,7 @@ impl ConnectFault {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
+            Self::WantsTls { .. } => Remedy::RetryIfWelcomed,
             Self::TokenNotPrivate { .. } | Self::TokenEmpty { .. } | Self::WrongToken { .. } => Remedy::RetryIfWelcomed,
             Self::Rendezvous { .. } | Self::Authority { .. } | Self::AuthorityNotPrivate { .. } => Remedy::RetryIfWelcomed,
             Self::Dial(fault) if fault.is_somebody_else() => Remedy::RetryIfWelcomed,
@@ -214,8 +224,14 @@ async fn converse(target: &Target, tell: &mpsc::Sender<LinkEvent>) -> Result<(),
     let mut request = Request::new(ReceiverStream::new(outgoing).map(pb::FromWorker::from));
     request.metadata_mut().insert(TOKEN_HEADER, token);
     let mut client = FleetClient::new(channel).max_decoding_message_size(ANSWER_MAX);
-    let answer = timeout(SESSION_WAIT, client.session(request)).await.map_err(|_| ConnectFault::NoAnswer { address })?;
-    let mut heard = answer.map_err(|status| refusal(status, &target.token_file))?.into_inner();
+    let answer = timeout(SESSION_WAIT, client.session(request)).await;
+    let answer = answer.map_err(|_| ConnectFault::NoAnswer { address: address.clone() })?;
+    let mut heard = match answer.map_err(|status| refusal(status, &target.token_file)) {
+        Ok(answer) => answer.into_inner(),
+        // A driver that speaks HTTP/2 says why.
+        Err(ConnectFault::Broken(source)) if !rendezvous.tls => return Err(ConnectFault::WantsTls { address, source }),
+        Err(fault) => return Err(fault),
+    };
     while let Some(message) = heard.message().await.map_err(|status| refusal(status, &target.token_file))? {
         let said = from_driver(message, target.worker).map_err(ConnectFault::Senseless)?;
         if tell.send(LinkEvent::Said(said)).await.is_err() {

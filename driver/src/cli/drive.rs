@@ -38,6 +38,7 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 }
 
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
+    allow_many_connections();
     let listen = Listen { address: args.listen, plaintext: args.insecure_plaintext_on_loopback };
     if args.sweep.is_dir() {
         if args.seed.is_some() {
@@ -53,6 +54,16 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
     drive(&run, Begin::Create, &checked, listen, None, manners)
+}
+
+/// A connection is an open file, and a shell gives us as few as 1,024. Only where nothing is started that would inherit it:
+/// old programs trust that few are open.
+fn allow_many_connections() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(why) = raised {
+        tracing::warn!("the limit of open files stays as it is: {why}");
+    }
 }
 
 /// What the user most likely did not mean, before anything starts.

@@ -179,3 +179,25 @@ async fn a_message_beyond_a_limit_is_answered_with_the_limit() {
         assert!(matches!(served.next().await, Input::Broke { .. }));
     }
 }
+
+#[tokio::test]
+async fn plaintext_is_not_spoken_beyond_this_machine() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let address = crate::rendezvous::addresses(listener.local_addr().unwrap()).swap_remove(0);
+    if address.starts_with("127.") {
+        eprintln!("SKIPPED plaintext_is_not_spoken_beyond_this_machine: this machine has no address but loopback");
+        return;
+    }
+    let fault = hpo_wire::dial(&address, &Trust::plaintext_on_loopback()).await.unwrap_err();
+    assert!(matches!(fault, hpo_wire::DialFault::NotLoopback { .. }), "{fault}");
+    // The door does not, either, whoever asks.
+    let (engine, _inbox) = Inbox::new();
+    let (folder, security) = (tempfile::tempdir().unwrap(), Security::PlaintextOnLoopback);
+    let token = Token::of(RunDir::new(folder.path()), TOKEN.into());
+    let door = Door { engine, security, token, sweep: "s1".into(), job: "{}".into(), heartbeat_ms: 50, lease_ms: 500 };
+    tokio::spawn(serve(listener, door, std::future::pending()));
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let mut heard = vec![];
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
+    assert!(heard.is_empty(), "not even the settings of HTTP/2");
+}
