@@ -159,10 +159,8 @@ impl Message {
             Self::WrongGoal { opposite, .. } => format!("set goal = \"{opposite}\""),
             Self::NoTarget { .. } => "accuracies lie between 0 and 1, losses above 0".to_owned(),
             Self::NothingVaries => "add a parameter, for example lr = { log_uniform = [1e-4, 1e-1] }".to_owned(),
-            Self::TooManyParameters { .. } => "leave out what does not matter".to_owned(),
-            Self::LongName { .. } => "choose a shorter name".to_owned(),
-            Self::LongText { .. } => "put long texts into files, and name the files".to_owned(),
-            Self::NulInText { .. } => "leave it out".to_owned(),
+            Self::TooManyParameters { .. } | Self::LongName { .. } => "take fewer, or shorter names".to_owned(),
+            Self::LongText { .. } | Self::NulInText { .. } => "put such a text into a file, and name the file".to_owned(),
             Self::ParameterName { .. } => "use letters, digits, `_` and `-`, beginning with a letter".to_owned(),
             Self::ReservedName { name } => format!("`{{{name}}}` is filled in by hpo: give the parameter another name"),
             Self::NoDomain { .. } => {
