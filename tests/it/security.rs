@@ -108,7 +108,8 @@ struct Door {
 impl Door {
     fn open(words: &[&str]) -> Self {
         let world = World::new(PROGRAMS);
-        let driver = world.background(&[&["driver", "sweep.toml", "--run-dir", "run", "--listen", "127.0.0.1:0"], words].concat());
+        let words = [&["driver", "sweep.toml", "--run-dir", "run", "--listen", "127.0.0.1:0"], words].concat();
+        let driver = world.background(&words);
         let begun = Instant::now();
         let rendezvous = loop {
             if let Ok(text) = std::fs::read(world.run_dir().join("rendezvous.json")) {
@@ -180,6 +181,10 @@ fn who_is_not_of_this_run_gets_a_sentence_and_the_driver_a_line() {
     let _ = browser.read_to_end(&mut answer);
     assert!(answer.len() < 10, "an alert of TLS at most: {answer:?}");
     ours.logged("does not speak TLS", 2);
+    // Connections are open files, of which a shell allows few.
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", ours.driver.pid())).unwrap();
+    let files: Vec<&str> = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    assert_eq!(files[3], files[4], "as many as the system allows");
     // A port scanner.
     drop(TcpStream::connect(ours.address()).unwrap());
     ours.logged("hung up before TLS was agreed on", 1);

@@ -2,6 +2,7 @@
 //! what the engine says. All that lasts is in the engine; a connection can break at any time and nothing is lost.
 pub(crate) mod authority;
 mod gate;
+mod joins;
 mod notices;
 mod session;
 pub mod talker;
@@ -26,6 +27,7 @@ pub use authority::AuthorityFault;
 
 use crate::engine::Handle;
 use gate::Gate;
+use joins::Joins;
 use notices::Notices;
 use session::{Outbound, Session};
 use token::Token;
@@ -85,6 +87,7 @@ struct Reception {
     door: Arc<Door>,
     room: Arc<Semaphore>,
     notices: Arc<Notices>,
+    joins: Joins,
     sessions: AtomicU64,
 }
 
@@ -96,7 +99,7 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, shutdown: impl Futu
     let room = Arc::new(Semaphore::new(SESSIONS_MAX));
     let notices = Arc::new(Notices::default());
     let guests = Gate { listener, security: door.security.clone(), notices: notices.clone() }.open();
-    let reception = Reception { door: Arc::new(door), room, notices, sessions: AtomicU64::new(1) };
+    let reception = Reception { door: Arc::new(door), room, notices, joins: Joins::new(), sessions: AtomicU64::new(1) };
     let service = FleetServer::new(reception).max_decoding_message_size(MESSAGE_MAX).max_encoding_message_size(ANSWER_MAX);
     let (hurry, hurried) = tokio::sync::oneshot::channel();
     let asked = async move {
@@ -135,6 +138,10 @@ impl Reception {
         }
         let permit = self.room.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Status::resource_exhausted(format!("{SESSIONS_MAX} workers are connected; no more can be")))?;
+        if !self.joins.one() {
+            let why = format!("too many workers come and go; {} a second are the most", joins::A_SECOND);
+            return Err(Status::resource_exhausted(why));
+        }
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
         Session::open(self.door.clone(), number, request.into_inner(), visitor.clone(), permit).await
     }
