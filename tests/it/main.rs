@@ -9,4 +9,5 @@ mod curves;
 mod ends;
 mod failover;
 mod programs;
+mod security;
 mod world;

@@ -203,6 +203,10 @@ pub(super) struct Driver {
     /// Take a driver for gone that has given no sign for so long (6s at least); one whose process is dead on this host is gone at once
     #[arg(long, value_name = "TIME", requires = "standby", default_value = "30s", value_parser = super::standby::patience)]
     pub(super) takeover_after: std::time::Duration,
+    /// Speak without TLS, so that the token and all else can be read by who listens in; refused unless --listen is a loopback
+    /// address, as in 127.0.0.1:0
+    #[arg(long)]
+    pub(super) insecure_plaintext_on_loopback: bool,
 }
 
 #[derive(Args, Debug)]

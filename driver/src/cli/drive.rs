@@ -18,7 +18,15 @@ use super::progress::Progress;
 use super::standby::standby;
 use super::{files, model, runs};
 
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Where the driver listens, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Listen {
+    pub(super) address: SocketAddr,
+    pub(super) plaintext: bool,
+}
+
+/// For workers that the driver starts itself.
+const LOOPBACK: Listen = Listen { address: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0), plaintext: false };
 
 pub(super) fn run(args: &Run, manners: Manners) -> Outcome {
     let checked = files::load(&args.sweep).or_exit(Exit::BadInput)?;
@@ -34,8 +42,10 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 }
 
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
+    raise_open_files();
+    let listen = Listen { address: args.listen, plaintext: args.insecure_plaintext_on_loopback };
     if args.standby {
-        return standby(args, manners);
+        return standby(args, listen, manners);
     }
     if args.sweep.is_dir() {
         if args.seed.is_some() {
@@ -44,13 +54,13 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
         }
         let run = RunDir::new(&args.sweep);
         let checked = frozen(&run)?;
-        return drive(&run, Begin::Resume, &checked, args.listen, None, manners);
+        return drive(&run, Begin::Resume, &checked, listen, None, manners);
     }
     let file = super::args::SweepFile { file: args.sweep.clone(), seed: args.seed };
     let checked = files::load(&file).or_exit(Exit::BadInput)?;
     warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
-    drive(&run, Begin::Create, &checked, args.listen, None, manners)
+    drive(&run, Begin::Create, &checked, listen, None, manners)
 }
 
 /// What the user most likely did not mean, before anything starts.
@@ -92,10 +102,7 @@ fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failur
     Err(super::work::no_worker()).or_exit(Exit::BadInput)
 }
 
-fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: SocketAddr, local: Option<LocalOptions>, manners: Manners) -> Outcome {
-    if local.is_none() {
-        raise_open_files();
-    }
+fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
     let runtime = runtime()?;
     match runtime.block_on(Drive::start(options(run, begin, checked, listen, local))) {
         Ok(drive) => go_on(runtime, drive, run, checked, manners),
@@ -103,8 +110,9 @@ fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: SocketAddr, loca
     }
 }
 
-pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: SocketAddr, local: Option<LocalOptions>) -> DriveOptions {
-    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, local, limits: checked.into() }
+pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>) -> DriveOptions {
+    let Listen { address: listen, plaintext } = listen;
+    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, limits: checked.into() }
 }
 
 pub(super) fn runtime() -> Result<Runtime, Failure> {
@@ -114,7 +122,7 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 pub(super) fn exit_of(fault: &DriveFault) -> Exit {
     match fault {
         // Nothing was started, nor made.
-        DriveFault::Listen { .. } => Exit::BadInput,
+        DriveFault::Listen { .. } | DriveFault::PlaintextAbroad { .. } => Exit::BadInput,
         // The journal is whole either way; what stopped it may have to be put right first.
         fault if fault.is_about_the_run_folder() => Exit::RunFolder,
         _ => Exit::Resumable,

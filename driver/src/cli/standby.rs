@@ -7,7 +7,7 @@ use hpo_driver::journal::{Gone, JournalFault, Standing};
 use hpo_driver::rundir::RunDir;
 
 use super::args::{Driver, Manners};
-use super::drive::{frozen, go_on, new_run, options, runtime, signalled};
+use super::drive::{Listen, frozen, go_on, new_run, options, runtime, signalled};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::{files, runs};
 
@@ -23,11 +23,11 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
     Ok(patience)
 }
 
-pub(super) fn standby(args: &Driver, manners: Manners) -> Outcome {
+pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcome {
     let run = run_of(args)?;
-    let listen = |source| DriveFault::Listen { address: args.listen, source };
+    let cannot_listen = |source| DriveFault::Listen { address: args.listen, source };
     // Now and not when it is needed: an address that is taken is noticed by whoever is still there.
-    let listener = TcpListener::bind(args.listen).map_err(listen).or_exit(Exit::BadInput)?;
+    let listener = TcpListener::bind(listen.address).map_err(cannot_listen).or_exit(Exit::BadInput)?;
     let runtime = runtime()?;
     loop {
         let waited = runtime.block_on(async {
@@ -42,8 +42,8 @@ pub(super) fn standby(args: &Driver, manners: Manners) -> Outcome {
         };
         tell(manners, &format!("{why}: taking over"));
         let checked = frozen(&run)?;
-        let listener = listener.try_clone().map_err(listen).or_exit(Exit::BadInput)?;
-        let options = options(&run, Begin::TakeOver { last }, &checked, args.listen, None);
+        let listener = listener.try_clone().map_err(cannot_listen).or_exit(Exit::BadInput)?;
+        let options = options(&run, Begin::TakeOver { last }, &checked, listen, None);
         match runtime.block_on(Drive::start_on(listener, options)) {
             Ok(drive) => {
                 tell(manners, &took_over(&why, drive.epoch(), &run));

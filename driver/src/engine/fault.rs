@@ -8,7 +8,7 @@ use hpo_core::TrialId;
 use crate::journal::{Claim, JournalFault};
 use crate::launch::LaunchFault;
 use crate::rendezvous::RendezvousFault;
-use crate::serve::ServeFault;
+use crate::serve::{AuthorityFault, ServeFault};
 
 /// What ends the engine's loop. Nothing that was not written down was acted upon; `hpo resume` goes on.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +116,17 @@ pub enum DriveFault {
         #[source]
         source: io::Error,
     },
+    /// Plaintext would cross a network.
+    #[error(
+        "plaintext is for this machine alone, and {address} is more; add --listen 127.0.0.1:0, or leave out --insecure-plaintext-on-loopback"
+    )]
+    PlaintextAbroad {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The run's certificate authority cannot be made or used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityFault),
     /// The journal cannot be read or claimed.
     #[error(transparent)]
     Journal(#[from] JournalFault),
@@ -163,6 +174,7 @@ impl DriveFault {
             | Self::Io { .. }
             | Self::Journal(_)
             | Self::Rendezvous(_)
+            | Self::Authority(_)
             | Self::Launch(LaunchFault::RunFolder { .. } | LaunchFault::Roster(_)) => true,
             // A full disk, say. Where another driver has the run, there is nothing to put right.
             Self::Engine(EngineFault::Journal(fault)) => !fault.is_fenced(),

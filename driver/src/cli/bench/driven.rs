@@ -74,7 +74,7 @@ impl Driven {
 
     /// Lets it end in good order. How many events it wrote, in how many syncs.
     pub(super) fn finish(mut self) -> anyhow::Result<(u64, u64)> {
-        Process::of(self.child.id().cast_signed()).signal(Signal::SIGTERM);
+        Process::of(self.child.id().cast_signed()).signal(Signal::SIGINT);
         let asked = Instant::now();
         while self.child.try_wait()?.is_none() {
             ensure!(asked.elapsed() < PATIENCE, "the driver does not end after {PATIENCE:?}:\n{}", self.said());
