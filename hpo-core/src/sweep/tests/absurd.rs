@@ -9,7 +9,7 @@ fn a_slot_is_leased_only_after_this_driver_has_heard_of_its_worker() {
     world.say(Event::DriverStarted { epoch: 2 });
     // A word can only come from somebody else, for the worker has not said yet that it is there.
     world.report(0, 1, 0.5);
-    let reached = |trial, attempt, seq| Event::Reached { trial, attempt, seq, resource: Resource(1), checkpoint: None };
+    let reached = |trial, attempt, seq| Event::Reached { trial, attempt, seq, after_ms: None, resource: Resource(1), checkpoint: None };
     let said = world.word(0, reached);
     assert!(said.iter().all(|said| !said.starts_with("lease")), "{said:?}");
     let said = world.join(ONE, 2, vec![Held { trial: TrialId(1), attempt: Attempt(1), slot: 1 }]);

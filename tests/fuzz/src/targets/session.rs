@@ -143,7 +143,7 @@ impl World {
     fn welcome(&self, u: &mut Unstructured<'_>) -> Result<Welcome> {
         let job = if u.ratio(1, 32)? { "{".to_owned() } else { serde_json::to_string(&job(u)?).expect("a job is JSON") };
         let sweep = if u.ratio(1, 32)? { "other" } else { "sweep" };
-        Ok(Welcome { sweep: sweep.into(), heartbeat_ms: u.arbitrary()?, lease_ms: u.arbitrary()?, job })
+        Ok(Welcome { sweep: sweep.into(), heartbeat_ms: u.arbitrary()?, lease_ms: u.arbitrary()?, job, epoch: u.arbitrary()? })
     }
 
     fn driver(&mut self, u: &mut Unstructured<'_>) -> Result<FromDriver> {

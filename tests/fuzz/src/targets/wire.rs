@@ -55,7 +55,7 @@ fn said_by_drivers() -> Vec<FromDriver> {
     };
     vec![
         FromDriver::Lease(lease),
-        FromDriver::Welcome(Welcome { sweep: "c0a1".into(), heartbeat_ms: 1000, lease_ms: 9000, job: "{}".into() }),
+        FromDriver::Welcome(Welcome { sweep: "c0a1".into(), heartbeat_ms: 1000, lease_ms: 9000, job: "{}".into(), epoch: 1 }),
         FromDriver::Stop(Held { trial: TrialId(3), attempt: Attempt(2), slot: 1 }),
         FromDriver::Acknowledged(Acknowledged { trial: TrialId(3), attempt: Attempt(2), seq: Seq(1) }),
         FromDriver::Finish { why: "over".into(), resumable: true },
