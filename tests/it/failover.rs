@@ -195,6 +195,31 @@ fn a_driver_that_hangs_is_replaced_and_fenced_off_when_it_comes_back() {
 }
 
 #[test]
+fn drivers_that_hang_one_after_the_other_and_come_back_together_write_nothing_that_counts() {
+    let mut cluster = Cluster::new();
+    let mut hanging = vec![(cluster.at_work(), "first.log")];
+    for log in ["two.log", "three.log"] {
+        let next = cluster.standby(log, &["--takeover-after", "6s"]);
+        hanging[hanging.len() - 1].0.signal(Signal::SIGSTOP);
+        cluster.hears(log, "took over");
+        let before = cluster.reports();
+        cluster.wait_for_reports(before + 2);
+        hanging.push((next, log));
+    }
+    let (mut last, _) = hanging.pop().unwrap();
+    hanging.iter().for_each(|(driver, _)| driver.signal(Signal::SIGCONT));
+    for (driver, log) in &mut hanging {
+        assert_eq!(driver.code(), Some(3), "{}", cluster.said(log));
+        assert!(cluster.said(log).contains("another driver (epoch 3, "), "{}", cluster.said(log));
+    }
+    assert_eq!(last.code(), Some(0), "{}", cluster.said("three.log"));
+    cluster.workers_leave();
+    cluster.nothing_was_lost();
+    assert_eq!(cluster.epochs(), [1, 2, 3]);
+    assert_eq!(cluster.journals(), ["journal-epoch-3.jsonl", "journal.jsonl"], "what the copy replaces is removed");
+}
+
+#[test]
 fn of_two_standbys_one_goes_on_and_the_other_waits_for_that_one() {
     let mut cluster = Cluster::new();
     let mut first = cluster.at_work();

@@ -200,7 +200,7 @@ pub(super) struct Driver {
     /// Wait until the driver of the run is gone, then go on in its place; several may wait, one goes on
     #[arg(long, conflicts_with = "seed")]
     pub(super) standby: bool,
-    /// Take a driver for gone that has given no sign for so long (6s at least); one whose process is dead on this host is gone at once
+    /// Take a driver for gone that has given no sign for so long (6s to 5m); one whose process is dead on this host is gone at once
     #[arg(long, value_name = "TIME", requires = "standby", default_value = "30s", value_parser = super::standby::patience)]
     pub(super) takeover_after: std::time::Duration,
     /// Speak without TLS, so that the token and all else can be read by who listens in; refused unless --listen is a loopback

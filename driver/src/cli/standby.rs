@@ -13,12 +13,17 @@ use super::{files, runs};
 
 /// A driver beats every two seconds: less than three beats would accuse the living.
 const SHORTEST: Duration = Duration::from_secs(6);
+/// Workers wait ten minutes for a driver, and need some of that to come back.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Reads `--takeover-after`.
 pub(super) fn patience(text: &str) -> Result<Duration, String> {
     let patience = humantime::parse_duration(text).map_err(|why| why.to_string())?;
     if patience < SHORTEST {
         return Err(format!("a driver shows itself every two seconds, so give it {} s at least", SHORTEST.as_secs()));
+    }
+    if patience > LONGEST {
+        return Err(format!("workers wait ten minutes for a driver, so give it {} s at most", LONGEST.as_secs()));
     }
     Ok(patience)
 }
@@ -117,10 +122,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patience_of_less_than_three_beats_is_refused() {
+    fn a_patience_of_less_than_three_beats_or_longer_than_that_of_workers_is_refused() {
         assert_eq!(patience("6s"), Ok(SHORTEST));
         assert_eq!(patience("2m"), Ok(Duration::from_secs(120)));
         assert!(patience("5s").unwrap_err().contains("6 s at least"));
+        assert!(patience("301s").unwrap_err().contains("300 s at most"));
         assert!(patience("soon").is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hpo_core::Sweep;
 use hpo_core::sweep::view::SweepState;
@@ -13,10 +14,14 @@ use super::drive::{Begin, DriveOptions, SweepFile};
 use super::fault::{DriveFault, Settled};
 use super::kept::Kept;
 use super::pulse::Pulse;
-use crate::journal::{FORMAT, Fence, Header, Place, Replay, Replayed, Writer, last, living};
+use crate::journal::{FORMAT, Fence, Header, JournalFault, Place, Replay, Replayed, Writer, last, living};
 use crate::rendezvous::{RendezvousFault, create_token, random, read_token};
 use crate::rundir::{PRIVATE_FILE, PRIVATE_FOLDER, RunDir, make_private_folder};
 use crate::serve::authority::Authority;
+
+/// How often, and how long each time, a write of the driver before is waited for.
+const SETTLE_TRIES: u32 = 5;
+const SETTLE_WAIT: Duration = Duration::from_secs(1);
 
 /// A run folder that this driver may write.
 pub(super) struct Prepared {
@@ -121,7 +126,7 @@ fn go_on(run: &RunDir, file: &SweepFile, last: u32, wanted: impl FnOnce(&Sweep) 
     let mut fence = Arc::new(Fence::claim_next(run.path(), last)?);
     let mut pulse = Pulse::start(Arc::downgrade(&fence))?;
     let (place, replayed, kept) = loop {
-        let (place, replayed, kept) = replay(run)?;
+        let (place, replayed, kept) = replay_settled(run, &fence)?;
         let known = replayed.sweep.driver_epoch();
         if known < fence.epoch() {
             break (place, replayed, kept);
@@ -157,6 +162,18 @@ fn go_on(run: &RunDir, file: &SweepFile, last: u32, wanted: impl FnOnce(&Sweep) 
         place,
         pulse,
     })
+}
+
+/// As [`replay`]. A driver that is being replaced may be in the middle of a write, of which a network file system shows
+/// later parts before earlier ones; it lands, or its host is dead.
+fn replay_settled(run: &RunDir, fence: &Fence) -> Result<(Place, Replayed, Kept), DriveFault> {
+    for _ in 0..SETTLE_TRIES {
+        match replay(run) {
+            Err(DriveFault::Journal(JournalFault::Damaged { .. })) if fence.doubts(1) => std::thread::sleep(SETTLE_WAIT),
+            other => return other,
+        }
+    }
+    replay(run)
 }
 
 /// Lives the newest journal through again.

@@ -34,11 +34,15 @@ struct Duty {
 impl Pulse {
     /// Begins to touch the claim: a long journal is lived through before there is an engine.
     pub(super) fn start(fence: Weak<Fence>) -> Result<Self, EngineFault> {
+        Self::start_at(fence, BEAT, STUCK)
+    }
+
+    fn start_at(fence: Weak<Fence>, pace: Duration, stuck: Duration) -> Result<Self, EngineFault> {
         let duty = Arc::default();
         let (tell, fenced) = oneshot::channel();
         let kept = Arc::clone(&duty);
         let body = move || {
-            if let Some(fault) = beat(&fence, &kept) {
+            if let Some(fault) = beat(&fence, &kept, pace, stuck) {
                 // Nobody listens if the driver is ending anyway.
                 let _ = tell.send(fault);
             }
@@ -76,7 +80,7 @@ impl Pulse {
 }
 
 /// Beats until the fence is gone, or no longer stands: then it says why.
-fn beat(fence: &Weak<Fence>, duty: &Mutex<Duty>) -> Option<JournalFault> {
+fn beat(fence: &Weak<Fence>, duty: &Mutex<Duty>, pace: Duration, stuck: Duration) -> Option<JournalFault> {
     let mut went_round = Instant::now();
     loop {
         let fence = fence.upgrade()?;
@@ -89,7 +93,7 @@ fn beat(fence: &Weak<Fence>, duty: &Mutex<Duty>) -> Option<JournalFault> {
                 if duty.engine.as_mut().is_none_or(goes_round) {
                     went_round = Instant::now();
                 }
-                if went_round.elapsed() < STUCK {
+                if went_round.elapsed() < stuck {
                     fence.beat();
                 } else {
                     warn!("the engine has done nothing for {} s: a standby may take over", went_round.elapsed().as_secs());
@@ -98,7 +102,7 @@ fn beat(fence: &Weak<Fence>, duty: &Mutex<Duty>) -> Option<JournalFault> {
             }
         }
         drop(fence);
-        std::thread::sleep(BEAT);
+        std::thread::sleep(pace);
     }
 }
 
@@ -127,4 +131,98 @@ impl Duty {
 fn held(duty: &Mutex<Duty>) -> MutexGuard<'_, Duty> {
     // Each of its parts is whole at any moment.
     duty.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::SystemTime;
+
+    use hpo_core::Sweep;
+
+    use super::super::run::Counters;
+    use super::*;
+    use crate::rendezvous::FORMAT;
+    use crate::testing::spec;
+
+    const PACE: Duration = Duration::from_millis(10);
+    /// Long enough for several beats on a busy machine.
+    const SEVERAL: Duration = Duration::from_millis(400);
+
+    struct Case {
+        folder: tempfile::TempDir,
+        fence: Arc<Fence>,
+        pulse: Pulse,
+    }
+
+    impl Case {
+        fn new(stuck: Duration) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let fence = Arc::new(Fence::claim(folder.path(), 4).unwrap());
+            let pulse = Pulse::start_at(Arc::downgrade(&fence), PACE, stuck).unwrap();
+            Self { folder, fence, pulse }
+        }
+
+        fn touched(&self) -> SystemTime {
+            fs::metadata(self.folder.path().join("driver-epoch-5")).unwrap().modified().unwrap()
+        }
+
+        fn beats(&self) -> bool {
+            let before = self.touched();
+            std::thread::sleep(SEVERAL);
+            self.touched() != before
+        }
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_has_nothing_to_write_notices_its_successor_too() {
+        let mut case = Case::new(STUCK);
+        let successor = Fence::claim(case.folder.path(), 0).unwrap();
+        let fault = tokio::time::timeout(SEVERAL * 20, case.pulse.fenced()).await.unwrap();
+        assert!(matches!(&fault, JournalFault::TakenOver { by, .. } if by.epoch == successor.epoch()), "{fault}");
+        assert!(case.fence.check().is_err());
+    }
+
+    #[test]
+    fn an_engine_is_vouched_for_only_while_it_goes_round() {
+        let case = Case::new(SEVERAL);
+        assert!(case.beats(), "before there is an engine: a long journal is read");
+        let shown = Progress { view: Sweep::new(spec(1)).view(), counters: Counters::default(), connected: 0 };
+        let (engine, seen) = watch::channel(shown.clone());
+        case.pulse.vouch(seen, Place::first(case.folder.path()));
+        engine.send_replace(shown.clone());
+        assert!(case.beats());
+        std::thread::sleep(SEVERAL * 2);
+        assert!(!case.beats(), "it hangs in its disk, or in a loop");
+        engine.send_replace(shown);
+        assert!(case.beats(), "it was only slow");
+        std::thread::sleep(SEVERAL * 2);
+        drop(engine);
+        assert!(case.beats(), "it has ended, and others clean up");
+    }
+
+    #[test]
+    fn workers_are_told_again_where_the_driver_is_until_it_leaves() {
+        let case = Case::new(STUCK);
+        let run = RunDir::new(case.folder.path());
+        let (sweep, host, addresses) = ("s".to_owned(), "h".to_owned(), vec!["a:1".to_owned()]);
+        let ours = Rendezvous { format: FORMAT, sweep, epoch: 5, addresses, pid: 1, host };
+        case.pulse.post(&run, &ours).unwrap();
+        for wrong in [Some(r#"{"torn"#.to_owned()), Some(serde_json::to_string(&Rendezvous { epoch: 4, ..ours.clone() }).unwrap()), None] {
+            match wrong {
+                Some(text) => fs::write(run.rendezvous(), text).unwrap(),
+                None => fs::remove_file(run.rendezvous()).unwrap(),
+            }
+            std::thread::sleep(SEVERAL);
+            assert_eq!(Rendezvous::read(&run).unwrap(), Some(ours.clone()));
+        }
+        let later = Rendezvous { epoch: 6, ..ours.clone() };
+        later.write(&run).unwrap();
+        std::thread::sleep(SEVERAL);
+        assert_eq!(Rendezvous::read(&run).unwrap(), Some(later), "a successor is not contradicted");
+        ours.write(&run).unwrap();
+        case.pulse.withdraw();
+        std::thread::sleep(SEVERAL);
+        assert_eq!(Rendezvous::read(&run).unwrap(), None);
+    }
 }

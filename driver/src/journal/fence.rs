@@ -96,7 +96,7 @@ impl Fence {
     }
 
     /// Whether a driver of `epoch` or a later one may still be in the middle of a write.
-    pub(super) fn doubts(&self, epoch: u32) -> bool {
+    pub(crate) fn doubts(&self, epoch: u32) -> bool {
         self.doubtful >= epoch
     }
 

@@ -17,6 +17,7 @@ use crate::serve::fake::{FakeWorker, hello};
 use crate::testing::{checkpoint, figure, spec};
 
 mod parts;
+mod takeover;
 
 /// A run folder in a folder that goes away.
 struct Case {
