@@ -7,7 +7,7 @@ use hpo_core::sweep::State;
 use hpo_driver::journal::replay;
 use serde_json::Value;
 
-use super::cluster::{Cluster, LEASE};
+use super::cluster::Cluster;
 use crate::world::{World, about, acts};
 
 /// What a run came to.
@@ -194,7 +194,7 @@ pub(super) fn judge(cluster: &Cluster) -> Account {
 
 /// A worker may be lost if it was killed, or stopped or cut off shortly before; never for what happened to others.
 fn each_loss_has_a_reason(cluster: &Cluster, lost: &[(u64, String)]) {
-    let shortly = 3 * LEASE.as_millis() as u64;
+    let shortly = 3 * cluster.plan.lease.as_millis() as u64;
     for (at, worker) in lost {
         let mut own = cluster.hurts.iter().filter(|hurt| hurt.worker == *worker);
         assert!(
