@@ -1,16 +1,12 @@
-//! What cannot go to workers: too many parameters, names and texts that are too long, and texts that no program can be given.
+//! What cannot go to workers: names and texts that are too long, and texts that no program can be given.
 use hpo_core::Value;
 use hpo_core::space::{Domain, Space};
-use hpo_wire::limits::{NAME_MAX, PARAMS_MAX, VALUE_MAX};
+use hpo_wire::limits::{NAME_MAX, VALUE_MAX};
 
 use super::message::Message;
 
 /// The first of these faults, if there is one.
 pub(super) fn fault_of(space: &Space) -> Option<Message> {
-    let count = space.names().count();
-    if count > PARAMS_MAX {
-        return Some(Message::TooManyParameters { count, most: PARAMS_MAX });
-    }
     space.parameters().iter().find_map(|parameter| {
         long_name(&parameter.name).or_else(|| texts(&parameter.domain).find_map(|text| fault_of_text(&parameter.name, text)))
     })

@@ -206,7 +206,7 @@ mod tests {
         let case = Case::new(STUCK);
         let run = RunDir::new(case.folder.path());
         let (sweep, host, addresses) = ("s".to_owned(), "h".to_owned(), vec!["a:1".to_owned()]);
-        let ours = Rendezvous { format: FORMAT, sweep, epoch: 5, addresses, pid: 1, host };
+        let ours = Rendezvous { format: FORMAT, sweep, epoch: 5, addresses, pid: 1, host, tls: true };
         case.pulse.post(&run, &ours).unwrap();
         for wrong in [Some(r#"{"torn"#.to_owned()), Some(serde_json::to_string(&Rendezvous { epoch: 4, ..ours.clone() }).unwrap()), None] {
             match wrong {

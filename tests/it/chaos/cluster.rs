@@ -7,14 +7,9 @@ use nix::sys::signal::Signal;
 
 use super::misfortune::{Draws, Misfortune, Storm, Tally};
 use super::namespace::{Network, loudly};
+use super::plan::Plan;
 use crate::world::{PATIENCE, Running, World, hit, inhabitants, trainers};
 
-/// `lease` of the sweeps.
-pub(super) const LEASE: Duration = Duration::from_secs(4);
-/// `stall` of most sweeps: a trainer that starts on a busy machine is not to be taken for one that hangs.
-pub(super) const STALL: Duration = Duration::from_secs(20);
-/// The shortest `stall` of any sweep here.
-pub(super) const STALL_MIN: Duration = Duration::from_secs(8);
 /// (host, slots) of each agent; the driver is on host 0.
 const AGENTS: [(usize, &str); 3] = [(1, "2"), (2, "1"), (2, "1")];
 pub(super) const HOSTS: usize = 3;
@@ -50,6 +45,7 @@ enum Undo {
 
 /// A sweep under way.
 pub(super) struct Cluster {
+    pub(super) plan: Plan,
     pub(super) world: World,
     network: Option<Network>,
     driver: Post,
@@ -70,11 +66,12 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Starts a sweep, and waits until it is a run.
-    pub(super) fn start(sweep: &str, seed: u64, network: Option<Network>) -> Self {
+    pub(super) fn start(plan: Plan, seed: u64, network: Option<Network>) -> Self {
         let now = Instant::now();
         let post = || Post { running: None, back: now, id: String::new() };
         let mut cluster = Self {
-            world: World::new(sweep),
+            plan,
+            world: World::new(&plan.text()),
             network,
             driver: post(),
             agents: AGENTS.iter().map(|_| post()).collect(),
@@ -109,9 +106,9 @@ impl Cluster {
         while !self.over && self.tally.kills < kills {
             let wait = self.draws.between(pause / 2, pause + pause / 2);
             self.live_for(wait);
-            let misfortune = Misfortune::draw(&mut self.draws, storm, AGENTS.len(), hosts);
-            if !self.over && self.strike(misfortune) {
-                self.tally.count(&misfortune);
+            let misfortune = Misfortune::draw(&mut self.draws, storm, &self.plan, AGENTS.len(), hosts);
+            if !self.over {
+                self.strike(misfortune);
             }
         }
     }
@@ -129,10 +126,15 @@ impl Cluster {
         for (due, _) in &mut self.undo {
             *due = Instant::now();
         }
-        let begun = Instant::now();
+        // However slow the machine is: something has to happen all the time, until the end.
+        let (mut length, mut changed) = (0, Instant::now());
         while !self.over {
-            assert!(begun.elapsed() < PATIENCE, "the sweep does not end; hpo said:\n{}", self.world.said());
             self.live_for(Duration::from_millis(100));
+            let now = std::fs::metadata(self.world.run_dir().join("journal.jsonl")).unwrap().len();
+            if now != length {
+                (length, changed) = (now, Instant::now());
+            }
+            assert!(changed.elapsed() < PATIENCE, "the sweep does not end; hpo said:\n{}", self.world.said());
         }
         let begun = Instant::now();
         while self.agents.iter().any(|agent| agent.running.is_some()) {
@@ -146,12 +148,13 @@ impl Cluster {
     }
 
     /// Waits for what the journal shows, while all goes on.
-    pub(super) fn until(&mut self, what: &str, ready: impl Fn(&[serde_json::Value]) -> bool) {
+    pub(super) fn until(&mut self, what: &str, ready: impl Fn(&[serde_json::Value]) -> bool) -> &Self {
         let begun = Instant::now();
         while !ready(&self.world.journal()) {
-            assert!(begun.elapsed() < PATIENCE, "{what} did not come in time; hpo said:\n{}", self.world.said());
+            assert!(begun.elapsed() < PATIENCE && !self.over, "{what} did not come in time; hpo said:\n{}", self.world.said());
             self.live_for(Duration::from_millis(40));
         }
+        self
     }
 
     /// Id of the worker that the agent is now.
@@ -234,6 +237,22 @@ impl Cluster {
 
     /// Does it, if there is somebody to whom it can be done.
     pub(super) fn strike(&mut self, misfortune: Misfortune) -> bool {
+        let done = self.attempt(misfortune);
+        if done {
+            self.tally.count(&misfortune, &self.plan);
+        }
+        done
+    }
+
+    /// Does it as soon as it can be done.
+    pub(super) fn suffer(&mut self, misfortune: Misfortune) {
+        while !self.strike(misfortune) {
+            assert!(!self.over, "the sweep ended before there was time for {misfortune:?}");
+            self.live_for(Duration::from_millis(100));
+        }
+    }
+
+    fn attempt(&mut self, misfortune: Misfortune) -> bool {
         let trainer = |agent: usize, which: usize| {
             let all = trainers(self.agents[agent].running.as_ref()?.pid());
             (!all.is_empty()).then(|| all[which % all.len()])

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hpo_core::Seed;
 
-use super::cluster::{LEASE, STALL, STALL_MIN};
 use super::namespace::Cut;
+use super::plan::Plan;
 
 /// Chance. The same seed gives the same draws; what real processes make of them differs each time.
 pub(super) struct Draws {
@@ -90,7 +90,7 @@ pub(super) enum Storm {
 
 impl Misfortune {
     /// `hosts`: host 0 is the driver's; without a network of our own there is one.
-    pub(super) fn draw(draws: &mut Draws, storm: Storm, agents: usize, hosts: usize) -> Self {
+    pub(super) fn draw(draws: &mut Draws, storm: Storm, plan: &Plan, agents: usize, hosts: usize) -> Self {
         let kind = match storm {
             Storm::All => draws.below(100),
             Storm::Driver => 55 + draws.below(25),
@@ -98,15 +98,15 @@ impl Misfortune {
         let (agent, which) = (draws.below(agents), draws.below(4));
         match kind {
             0..35 => Self::KillTrainer { agent, which },
-            35..55 => Self::KillAgent { agent, away: draws.time(LEASE, 8) },
-            55..73 => Self::KillDriver { away: draws.time(LEASE, 6) },
-            73..80 => Self::PauseDriver { time: draws.time(LEASE, 3) },
-            80..87 => Self::PauseAgent { agent, time: draws.time(LEASE, 3) },
-            87..93 => Self::PauseTrainer { agent, which, time: draws.time(STALL, 3) },
+            35..55 => Self::KillAgent { agent, away: draws.time(plan.lease, 8) },
+            55..73 => Self::KillDriver { away: draws.time(plan.lease, 6) },
+            73..80 => Self::PauseDriver { time: draws.time(plan.lease, 3) },
+            80..87 => Self::PauseAgent { agent, time: draws.time(plan.lease, 3) },
+            87..93 => Self::PauseTrainer { agent, which, time: draws.time(plan.stall, 3) },
             _ if hosts < 2 => Self::KillTrainer { agent, which },
             _ => {
                 let how = if draws.below(2) == 0 { Cut::Down } else { Cut::Silent };
-                Self::CutLink { host: draws.below(hosts), how, time: draws.time(LEASE, 3) }
+                Self::CutLink { host: draws.below(hosts), how, time: draws.time(plan.lease, 3) }
             }
         }
     }
@@ -115,18 +115,19 @@ impl Misfortune {
         matches!(self, Self::KillDriver { .. } | Self::KillAgent { .. } | Self::KillTrainer { .. })
     }
 
-    fn name(&self) -> &'static str {
+    fn name(&self, plan: &Plan) -> &'static str {
+        let Plan { lease, stall, .. } = plan;
         match self {
             Self::KillDriver { .. } => "driver killed",
             Self::KillAgent { .. } => "agent killed",
             Self::KillTrainer { .. } => "trainer killed",
-            Self::PauseDriver { time } if *time > LEASE => "driver stopped for longer than a lease",
+            Self::PauseDriver { time } if time > lease => "driver stopped for longer than a lease",
             Self::PauseDriver { .. } => "driver stopped",
-            Self::PauseAgent { time, .. } if *time > LEASE => "agent stopped for longer than its lease",
+            Self::PauseAgent { time, .. } if time > lease => "agent stopped for longer than its lease",
             Self::PauseAgent { .. } => "agent stopped",
-            Self::PauseTrainer { time, .. } if *time > STALL_MIN => "trainer stopped for longer than `stall`",
+            Self::PauseTrainer { time, .. } if time > stall => "trainer stopped for longer than `stall`",
             Self::PauseTrainer { .. } => "trainer stopped",
-            Self::CutLink { time, .. } if *time > LEASE => "link cut for longer than a lease",
+            Self::CutLink { time, .. } if time > lease => "link cut for longer than a lease",
             Self::CutLink { .. } => "link cut",
         }
     }
@@ -140,8 +141,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn count(&mut self, misfortune: &Misfortune) {
-        *self.by_name.entry(misfortune.name()).or_default() += 1;
+    pub(super) fn count(&mut self, misfortune: &Misfortune, plan: &Plan) {
+        *self.by_name.entry(misfortune.name(plan)).or_default() += 1;
         self.kills += usize::from(misfortune.is_kill());
     }
 

@@ -3,19 +3,22 @@
 //! course: the judge holds the journal to what must be true of every course.
 //!
 //! Where namespaces are refused there is one host and no cut, and where mounts are, no disk is filled; the tests say so.
-//! `HPO_CHAOS_SEED` repeats the draws of a run, and `HPO_CHAOS_KILLS` says how many kills there are in all.
+//! `HPO_CHAOS_SEED` repeats the draws of a run, `HPO_CHAOS_KILLS` says how many kills there are in all, and
+//! `HPO_CHAOS_PACED=true` takes trainings that need no processor: then most kills find a training at work on any machine.
 mod cluster;
 mod disk;
 mod judge;
 mod misfortune;
 mod namespace;
+mod plan;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use cluster::{Cluster, HOSTS, LEASE, STALL, STALL_MIN};
+use cluster::{Cluster, HOSTS};
 use judge::{Account, judge};
 use misfortune::{Misfortune, Storm, Tally};
 use namespace::{Cut, Network, loudly};
+use plan::Plan;
 
 /// Kills that a run has at least.
 const KILLS: usize = 100;
@@ -24,52 +27,6 @@ const KILLS_EACH: usize = 40;
 /// Time between two misfortunes.
 const PAUSE: Duration = Duration::from_millis(450);
 
-fn sweep(trials: usize, stall: Duration) -> String {
-    format!(
-        r#"
-[sweep]
-name = "chaos"
-seed = 3
-metric = "val_loss"
-max_trials = {trials}
-
-[space]
-lr = {{ log_uniform = [1e-3, 3e-2] }}
-width = {{ int = [32, 64], step = 16 }}
-dropout = {{ value = 0.1 }}
-
-[searcher]
-kind = "random"
-
-[scheduler]
-kind = "asha-promote"
-min_resource = 2
-max_resource = 18
-eta = 3
-
-[trial]
-kind = "burn"
-model = "mlp"
-device = "cpu"
-stall = "{}s"
-# What we do to trainers is not their fault, and no trial may be given up for it.
-retries = 100
-lost_max = 1000
-[trial.data]
-kind = "glyphs"
-count = 8000
-size = 12
-classes = 8
-split = {{ train = 0.8, validation = 0.1, test = 0.1 }}
-
-[workers]
-lease = "{}s"
-"#,
-        stall.as_secs(),
-        LEASE.as_secs()
-    )
-}
-
 /// Hosts of our own, where this machine lets us have them.
 fn network() -> Option<Network> {
     Network::new(HOSTS).inspect_err(|why| loudly(&format!("no network namespaces: no link is cut ({why})"))).ok()
@@ -77,17 +34,18 @@ fn network() -> Option<Network> {
 
 fn from_environment<T: std::str::FromStr>(name: &str, default: T) -> T {
     let given = std::env::var(name).ok();
-    given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+    given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} makes no sense")))
 }
 
 fn line(tally: &Tally, account: &Account, seconds: f64) -> String {
     let Account { trials, units, redone, reserved_s, redone_s, interrupted, died, hung, lost, taken_back, rejoined, drivers } = account;
     let most: u64 = interrupted.iter().sum();
     format!(
-        "{tally}. {trials} trials, {drivers} drivers, {} attempts interrupted ({died} trainer died, {hung} hung, {lost} with their worker; \
+        "{tally}. {trials} trials, {drivers} drivers, {} attempts interrupted ({died} trainer died, {} hung, {lost} with their worker; \
          {taken_back} taken back, {rejoined} workers came back), {units} units reported, {redone} of them again (at most {most}), \
          {redone_s:.1} of {reserved_s:.1} slot-seconds redone, {seconds:.0} s",
-        interrupted.len()
+        interrupted.len(),
+        hung.len()
     )
 }
 
@@ -96,14 +54,17 @@ fn a_hundred_kills_lose_nothing_change_nothing_and_fail_no_trial() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
     let seed: u64 = from_environment("HPO_CHAOS_SEED", now as u64 & 0xffff_ffff);
     let wanted: usize = from_environment("HPO_CHAOS_KILLS", KILLS);
+    let plan = if from_environment("HPO_CHAOS_PACED", false) { Plan::paced(60) } else { Plan::burn(60) };
     loudly(&format!("HPO_CHAOS_SEED={seed}, {wanted} kills"));
     let (mut kills, mut round) = (0, 0);
     while kills < wanted {
         let begun = Instant::now();
-        let mut cluster = Cluster::start(&sweep(60, STALL), seed.wrapping_add(round), network());
+        let mut cluster = Cluster::start(plan, seed.wrapping_add(round), network());
         cluster.endure(Storm::All, (wanted - kills).min(KILLS_EACH), PAUSE);
         cluster.calm();
         let account = judge(&cluster);
+        let stopped = cluster.tally.of("trainer stopped for longer than `stall`");
+        assert!(account.hung.len() <= stopped, "trainers hung that nobody had stopped: {account:?}");
         loudly(&format!("sweep {round}: {}", line(&cluster.tally, &account, begun.elapsed().as_secs_f64())));
         kills += cluster.tally.kills;
         round += 1;
@@ -114,19 +75,15 @@ fn a_hundred_kills_lose_nothing_change_nothing_and_fail_no_trial() {
 #[test]
 fn drivers_that_are_killed_and_stopped_cost_no_training_at_all() {
     let begun = Instant::now();
-    let mut cluster = Cluster::start(&sweep(40, STALL), 1, network());
+    let plan = Plan::paced(100);
+    let mut cluster = Cluster::start(plan, 1, network());
     cluster.endure(Storm::Driver, 6, PAUSE);
     // Away for so long that workers have nothing left to train and try to come back ever more rarely; and stopped for as
     // long with every connection standing.
-    for (misfortune, time) in
-        [(Misfortune::KillDriver { away: LEASE * 4 }, LEASE * 4), (Misfortune::PauseDriver { time: LEASE * 2 }, LEASE * 2)]
-    {
-        while !cluster.strike(misfortune) {
-            cluster.live_for(PAUSE);
-        }
-        cluster.tally.count(&misfortune);
-        cluster.live_for(time + LEASE * 2);
-    }
+    cluster.suffer(Misfortune::KillDriver { away: plan.lease * 3 });
+    cluster.live_for(plan.lease * 5);
+    cluster.suffer(Misfortune::PauseDriver { time: plan.lease * 2 });
+    cluster.live_for(plan.lease * 4);
     cluster.calm();
     let account = judge(&cluster);
     loudly(&format!("drivers alone: {}", line(&cluster.tally, &account, begun.elapsed().as_secs_f64())));
@@ -134,28 +91,8 @@ fn drivers_that_are_killed_and_stopped_cost_no_training_at_all() {
     assert_eq!(account.redone_s, 0.0);
 }
 
-#[test]
-fn an_agent_that_sleeps_within_its_lease_is_not_lost_and_one_that_sleeps_longer_comes_back() {
-    let begun = Instant::now();
-    let mut cluster = Cluster::start(&sweep(80, STALL_MIN), 2, network());
-    cluster.until("reports", |records| records.iter().filter(|record| record["event"] == "reported").count() >= 8);
-    let strike = |cluster: &mut Cluster, misfortune| {
-        assert!(cluster.strike(misfortune));
-        cluster.tally.count(&misfortune);
-    };
-    strike(&mut cluster, Misfortune::PauseAgent { agent: 0, time: LEASE / 3 });
-    cluster.live_for(LEASE * 2);
-    let worker = cluster.worker(0).to_owned();
-    assert!(cluster.world.events("worker_lost").iter().all(|record| record["worker"] != *worker), "it slept for less than its lease");
-    // Longer than `stall`, too: the agent may not blame its trainers for what it did not hear. Another one has reason to.
-    strike(&mut cluster, Misfortune::PauseAgent { agent: 0, time: STALL_MIN + LEASE / 2 });
-    strike(&mut cluster, Misfortune::PauseTrainer { agent: 1, which: 0, time: STALL_MIN + LEASE });
-    cluster.until("its return", |records| came_back(records, &worker));
-    cluster.calm();
-    let account = judge(&cluster);
-    loudly(&format!("an agent asleep: {}", line(&cluster.tally, &account, begun.elapsed().as_secs_f64())));
-    assert_eq!((account.rejoined, account.died, account.hung), (1, 0, 1), "{account:?}");
-    assert!(account.lost + account.taken_back <= 2, "only its two slots suffered: {account:?}");
+fn reports(records: &[serde_json::Value]) -> bool {
+    records.iter().filter(|record| record["event"] == "reported").count() >= 8
 }
 
 /// Whether the worker was declared lost, and has joined again.
@@ -165,27 +102,45 @@ fn came_back(records: &[serde_json::Value], worker: &str) -> bool {
 }
 
 #[test]
+fn an_agent_that_sleeps_within_its_lease_is_not_lost_and_blames_nobody_and_one_that_sleeps_longer_comes_back() {
+    let begun = Instant::now();
+    let seconds = Duration::from_secs;
+    let plan = Plan { lease: seconds(12), stall: seconds(5), ..Plan::paced(120) };
+    let mut cluster = Cluster::start(plan, 2, network());
+    let worker = cluster.until("reports", reports).worker(0).to_owned();
+    // Longer than `stall`: it may not blame its trainers for what it did not hear. Another agent has reason to blame one.
+    cluster.suffer(Misfortune::PauseAgent { agent: 0, time: seconds(8) });
+    cluster.suffer(Misfortune::PauseTrainer { agent: 1, which: 0, time: seconds(7) });
+    cluster.live_for(seconds(13));
+    assert!(cluster.world.events("worker_lost").is_empty(), "it slept for less than its lease");
+    cluster.suffer(Misfortune::PauseAgent { agent: 0, time: seconds(15) });
+    cluster.until("its return", |records| came_back(records, &worker));
+    cluster.calm();
+    let account = judge(&cluster);
+    loudly(&format!("an agent asleep: {}", line(&cluster.tally, &account, begun.elapsed().as_secs_f64())));
+    assert_eq!((account.rejoined, account.died), (1, 0), "{account:?}");
+    assert!(account.lost + account.taken_back <= 2, "only its two slots suffered: {account:?}");
+    assert!(!account.hung.is_empty() && !account.hung.iter().any(|(_, slot)| slot.starts_with(&worker[..8])), "{account:?}");
+}
+
+#[test]
 fn a_link_that_is_cut_within_the_lease_costs_nothing_and_after_a_longer_cut_workers_come_back() {
     let Some(network) = network() else { return };
     let begun = Instant::now();
-    let mut cluster = Cluster::start(&sweep(60, STALL), 3, Some(network));
+    let plan = Plan::paced(120);
+    let mut cluster = Cluster::start(plan, 3, Some(network));
+    cluster.until("reports", reports);
     for how in [Cut::Down, Cut::Silent] {
-        cluster.until("reports", |records| records.iter().filter(|record| record["event"] == "reported").count() >= 8);
-        let short = Misfortune::CutLink { host: 2, how, time: LEASE / 4 };
-        assert!(cluster.strike(short));
-        cluster.tally.count(&short);
-        cluster.live_for(LEASE * 2);
+        cluster.suffer(Misfortune::CutLink { host: 2, how, time: plan.lease / 4 });
+        cluster.live_for(plan.lease * 2);
     }
     assert!(cluster.world.events("worker_lost").is_empty(), "no cut lasted as long as a lease");
-    let workers = [cluster.worker(1).to_owned(), cluster.worker(2).to_owned()];
-    let long = Misfortune::CutLink { host: 2, how: Cut::Silent, time: LEASE * 3 };
-    assert!(cluster.strike(long));
-    cluster.tally.count(&long);
-    for worker in workers {
+    cluster.suffer(Misfortune::CutLink { host: 2, how: Cut::Silent, time: plan.lease * 3 });
+    for worker in [cluster.worker(1).to_owned(), cluster.worker(2).to_owned()] {
         cluster.until("its return", |records| came_back(records, &worker));
     }
     cluster.calm();
     let account = judge(&cluster);
     loudly(&format!("a link cut: {}", line(&cluster.tally, &account, begun.elapsed().as_secs_f64())));
-    assert_eq!((account.rejoined, account.died, account.hung), (2, 0, 0), "{account:?}");
+    assert_eq!((account.rejoined, account.died), (2, 0), "{account:?}");
 }
