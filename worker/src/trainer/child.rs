@@ -7,8 +7,8 @@
 //! it drops everything and waits for the next lease. **When its input ends**, its agent is dead and its words reach nobody:
 //! it ends at once, also in the middle of a step. **After a panic** it says so and ends, for a device that failed once
 //! cannot be trusted with the next trial; after any other failure it goes on.
-#[cfg(test)]
 #[cfg(feature = "burn")]
+#[cfg(test)]
 mod tests;
 
 use std::any::Any;
