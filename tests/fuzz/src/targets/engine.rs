@@ -16,7 +16,7 @@ pub(crate) const TARGET: Target =
     Target { name: "engine", run, examples, found: &[], words: &["\u{0}\u{0}\u{0}\u{0}", "\u{1}\u{1}\u{1}"], bytes_per_byte: 8192 };
 
 /// More events than this are another input.
-const EVENTS: usize = 2000;
+const EVENTS: usize = 600;
 
 fn examples() -> Vec<Vec<u8>> {
     use rand::Rng;

@@ -4,16 +4,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hpo_core::Seed;
 use hpo_fuzz::{BASE_BYTES, Mutator, Target, target};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
 
 use crate::HEAP;
 
-/// The longest that one input may take. Readers need milliseconds; a machine that builds something else beside needs more.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The most time of the processor that one input may take, in seconds. Readers need milliseconds.
+const WORK: i64 = 20;
+
+/// The longest that one input may take, also where it does nothing or others have the processor.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Address space of the process, in bytes: a reader that asks for more ends it, before it ends the machine.
 const ADDRESSES: u64 = 16 << 30;
@@ -53,14 +59,16 @@ impl Watch {
         let name = name.to_owned();
         std::thread::spawn(move || {
             let Ok(mut now) = beats.recv() else { return };
+            let (mut since, mut worked) = (Instant::now(), work());
             loop {
-                match beats.recv_timeout(PATIENCE) {
-                    Ok(next) => now = next,
+                match beats.recv_timeout(LOOK) {
+                    Ok(next) => (now, since, worked) = (next, Instant::now(), work()),
                     Err(RecvTimeoutError::Disconnected) => return,
-                    Err(RecvTimeoutError::Timeout) => {
-                        eprintln!("{name} hangs for {PATIENCE:?} on {}", keep(&name, &now).display());
+                    Err(RecvTimeoutError::Timeout) if work() - worked >= WORK || since.elapsed() >= PATIENCE => {
+                        eprintln!("{name} hangs for {:?} on {}", since.elapsed(), keep(&name, &now).display());
                         std::process::abort();
                     }
+                    Err(RecvTimeoutError::Timeout) => {}
                 }
             }
         });
@@ -81,6 +89,12 @@ impl Watch {
         };
         panic!("{} {broken} on {} ({what})", target.name, keep(target.name, input).display());
     }
+}
+
+/// Seconds of the processor that this process has had.
+fn work() -> i64 {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("a process knows what it used");
+    usage.user_time().tv_sec() + usage.system_time().tv_sec()
 }
 
 /// The input as a file, to be looked at and to be kept in `found`.
