@@ -184,8 +184,20 @@ def processor():
 
 
 def file_system(where):
-    found = subprocess.run(["findmnt", "-n", "-o", "FSTYPE,OPTIONS", "-T", where], capture_output=True, text=True)
-    return found.stdout.strip() or "an unknown file system"
+    found = subprocess.run(["findmnt", "-n", "-o", "SOURCE,FSTYPE,OPTIONS", "-T", where], capture_output=True, text=True)
+    if found.returncode != 0:
+        return "an unknown file system"
+    source, kind, options = found.stdout.split()
+    # Without one, a sync writes the data and asks the device for nothing more.
+    journal = kind == "ext4" and not any(name.startswith(os.path.basename(source) + "-") for name in ls("/proc/fs/jbd2"))
+    return f"{kind}{' without a journal of its own' if journal else ''} ({options})"
+
+
+def ls(folder):
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def versions(hpo):

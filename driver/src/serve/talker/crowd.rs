@@ -74,8 +74,9 @@ pub async fn crowd(target: &Target, plan: Plan, begun: impl FnOnce()) -> Result<
     }
     drop((tell, done));
     tokio::select! {
+        biased;
         _ = common.gate.wait() => {}
-        // Nobody tells what it saw before the gate.
+        // Before the gate opens, who tells something has failed.
         early = told.recv() => return Err(early.and_then(Result::err).unwrap_or(TalkFault::Silent)),
     }
     begun();
