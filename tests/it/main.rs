@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod chaos;
+mod bench;
 mod crash;
 mod curves;
 mod ends;

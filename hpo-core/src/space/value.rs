@@ -73,8 +73,8 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// By hand, because `untagged` makes and drops an error for each kind that a value is not: most of the time that reading
-/// a journal's proposals took.
+/// By hand, because `untagged` makes and drops an error for each kind that a value is not: two for each number of a
+/// proposal, of which a journal has many.
 struct ReadValue;
 
 impl Visitor<'_> for ReadValue {

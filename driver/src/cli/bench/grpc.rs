@@ -9,6 +9,8 @@ use hpo_core::Event;
 use hpo_driver::journal::Reader;
 use hpo_driver::rundir::RunDir;
 use hpo_driver::serve::talker::{self, Figures, Pace, Plan, Target};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use serde::Serialize;
 
 use super::super::args::BenchGrpc;
@@ -31,6 +33,8 @@ pub(super) struct Rate {
     lease_ms: Option<Quantiles>,
     /// Processor seconds of the driver meanwhile; as many as seconds is one whole core.
     driver_cpu_seconds: f64,
+    /// Those of this process, which is all the workers.
+    workers_cpu_seconds: f64,
     driver_peak_mib: u64,
     /// Reports, the other words of workers, proposals; joining and leaving.
     events: u64,
@@ -75,7 +79,8 @@ pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
     fs::write(&file, sweep(args, pace))?;
     let run = RunDir::new(folder.path().join("run"));
     let driven = Driven::start(&file, &run, &folder.path().join("driver.log"))?;
-    let (figures, cpu) = talk(&driven, &run, Plan { workers, reports: args.reports, pace, metric: "loss".to_owned() })?;
+    let (figures, [driver_cpu_seconds, workers_cpu_seconds]) =
+        talk(&driven, &run, Plan { workers, reports: args.reports, pace, metric: "loss".to_owned() })?;
     let driver_peak_mib = driven.peak_mib()?;
     let (events, journal_syncs) = driven.finish()?;
     let recorded = reports(&run)?;
@@ -93,7 +98,8 @@ pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
         reports_per_second: f64::from(args.reports) / seconds,
         report_ms: Quantiles::of(figures.to_acknowledgement),
         lease_ms: Quantiles::of(figures.to_lease),
-        driver_cpu_seconds: cpu,
+        driver_cpu_seconds,
+        workers_cpu_seconds,
         driver_peak_mib,
         events,
         journal_syncs,
@@ -102,13 +108,21 @@ pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
     })
 }
 
-/// The crowd's figures, and the processor seconds of the driver from their beginning to their end.
-fn talk(driven: &Driven, run: &RunDir, plan: Plan) -> anyhow::Result<(Figures, f64)> {
+/// The crowd's figures, and the processor seconds of driver and workers from their beginning to their end.
+fn talk(driven: &Driven, run: &RunDir, plan: Plan) -> anyhow::Result<(Figures, [f64; 2])> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let target = Target::of(run)?;
-    let mut before = Ok(0.0);
-    let figures = runtime.block_on(talker::crowd(&target, plan, || before = driven.cpu_seconds()))?;
-    Ok((figures, driven.cpu_seconds()? - before?))
+    let used = || anyhow::Ok([driven.cpu_seconds()?, own_cpu_seconds()?]);
+    let mut before = Ok([0.0; 2]);
+    let figures = runtime.block_on(talker::crowd(&target, plan, || before = used()))?;
+    let (before, after) = (before?, used()?);
+    Ok((figures, [after[0] - before[0], after[1] - before[1]]))
+}
+
+fn own_cpu_seconds() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
 /// Seven parameters, as a real sweep has them; the program is never run. The sweep has no end but the bench's.

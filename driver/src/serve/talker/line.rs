@@ -61,9 +61,11 @@ impl Line {
         }
     }
 
-    /// Leaves in good order.
+    /// Leaves in good order: until the driver hangs up, so that it has heard it.
     pub(super) async fn goodbye(self) {
-        // Whether a driver that ends hears it does not matter.
-        let _ = self.out.send(FromWorker::Goodbye { why: "done".to_owned() }.into()).await;
+        let Self { out, mut heard, .. } = self;
+        // A driver that has ended meanwhile need not hear it.
+        let _ = out.send(FromWorker::Goodbye { why: "done".to_owned() }.into()).await;
+        while let Ok(Ok(Some(_))) = timeout(PATIENCE, heard.message()).await {}
     }
 }
