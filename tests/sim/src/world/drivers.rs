@@ -1,7 +1,7 @@
 //! Driver processes: claim, replay, the loop, and all the moments at which one can die.
 use std::collections::{BTreeMap, VecDeque};
 
-use hpo_core::{Event, Millis, Stamp, TrialId};
+use hpo_core::{Event, Millis, Stamp, TrialId, sweep};
 use hpo_driver::engine::parts::{Heart, Input, Kept, Outbox, Parts, Thinker, base};
 use hpo_driver::engine::{Ended, EngineFault};
 use hpo_driver::journal::{JournalFault, Medium, Reader, Record, Replay, Replayed, Writer};
@@ -177,7 +177,8 @@ impl World {
             let at = it.asleep_until;
             return self.wake(driver, at);
         }
-        let result = match std::mem::replace(&mut it.stage, Stage::Dead) {
+        // What takes it up puts the next stage there.
+        let result = match std::mem::replace(&mut it.stage, Stage::Claimed) {
             Stage::Dead => Ok(()),
             Stage::Claimed => self.replay(driver).map_err(EngineFault::Journal),
             Stage::Replayed(replayed) => self.open(driver, *replayed).map_err(EngineFault::Journal),
@@ -458,11 +459,19 @@ impl World {
         // One that talks to a driver that is fenced off, and does not know it yet, is as out of reach as any.
         let elsewhere = |conn: Option<usize>| conn.is_some_and(|conn| Some(self.conns[conn].driver) != self.rendezvous);
         let innocent = self.workers.iter().find(|it| {
-            let reachable = it.alive && !elsewhere(it.conn) && self.now.since(it.troubled) > 2 * lease;
+            let reachable = it.alive && !elsewhere(it.conn) && self.now.since(it.troubled) > lease + lease / 4;
             it.id == worker && reachable
         });
         if let Some(it) = innocent {
             self.fail(format!("worker {} was declared lost; it lives, and the last trouble with it was at {}", it.id, it.troubled));
+        }
+    }
+
+    /// An attempt fails only if something made it fail: not because a machine was taken away, stood still, or was slow.
+    pub(super) fn look_at_failure(&mut self, record: &Record) {
+        let Event::Ended { trial, attempt, how: sweep::End::Failed { kind, message }, .. } = &record.event else { return };
+        if !self.blamed.contains(&(*trial, *attempt)) {
+            self.fail(format!("trial {trial} attempt {attempt} failed ({kind:?}: {message}), and nothing had happened to it"));
         }
     }
 }

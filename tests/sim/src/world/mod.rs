@@ -5,8 +5,10 @@ mod net;
 mod trainers;
 mod workers;
 
+use std::collections::BTreeSet;
+
 use hpo_core::sweep::EndReason;
-use hpo_core::{Stamp, TrialId};
+use hpo_core::{Attempt, Stamp, TrialId};
 use hpo_driver::journal::{FORMAT, Header, JournalFault, Reader, Record, Replay, VerifyFault, first_line};
 use hpo_worker::session::Input;
 
@@ -171,6 +173,8 @@ pub struct World {
     flipped: Option<u64>,
     /// How far the wall clock of the next driver is off, in milliseconds.
     wall_off: i64,
+    /// Attempts whose trainer, program or state the world made fail.
+    blamed: BTreeSet<(TrialId, Attempt)>,
     failure: Option<Failure>,
 }
 
@@ -213,6 +217,7 @@ impl World {
             safe: line,
             flipped: None,
             wall_off: 0,
+            blamed: BTreeSet::new(),
             failure: None,
             setup,
         };
@@ -311,6 +316,7 @@ impl World {
             };
             self.note(format_args!("  journal {} {}", record.seq, record.acts.join("; ")));
             self.look_at_loss(&record);
+            self.look_at_failure(&record);
             for judge in &mut self.judges {
                 if let Err(violation) = judge.record(&record) {
                     self.failure.get_or_insert(violation.into());
