@@ -175,6 +175,8 @@ pub struct World {
     wall_off: i64,
     /// Attempts whose trainer, program or state the world made fail.
     blamed: BTreeSet<(TrialId, Attempt)>,
+    /// Units that were trained.
+    trained: BTreeSet<(TrialId, u32)>,
     failure: Option<Failure>,
 }
 
@@ -218,6 +220,7 @@ impl World {
             flipped: None,
             wall_off: 0,
             blamed: BTreeSet::new(),
+            trained: BTreeSet::new(),
             failure: None,
             setup,
         };
