@@ -17,7 +17,7 @@ fn play_all(seeds: &[u64]) {
     let work = || {
         while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
             if let Err(why) = play(seed, judges) {
-                broken.lock().unwrap().push(why);
+                broken.lock().expect("nobody panics with it").push(why);
                 next.store(seeds.len() as u64, Ordering::Relaxed);
             }
         }
@@ -27,7 +27,7 @@ fn play_all(seeds: &[u64]) {
             scope.spawn(work);
         }
     });
-    let mut broken = broken.into_inner().unwrap();
+    let mut broken = broken.into_inner().expect("nobody panics with it");
     broken.sort_by_key(|broken| broken.seed);
     if let Some(broken) = broken.first() {
         panic!("seed {}: {broken}", broken.seed);

@@ -211,7 +211,7 @@ impl Shell {
     fn restore(&mut self, held: Held, id: String) {
         let store = self.store.clone();
         self.disk.spawn_blocking(move || {
-            let outcome = store.open_verified(&id).map_err(store_failure);
+            let outcome = store.open_verified(&id, held.trial).map_err(store_failure);
             Input::Restored { held, outcome }
         });
     }
@@ -219,7 +219,7 @@ impl Shell {
     fn adopt(&mut self, held: Held, file: PathBuf, optional: bool) {
         let store = self.store.clone();
         self.disk.spawn_blocking(move || {
-            let outcome = match store.adopt(&file) {
+            let outcome = match store.adopt(&file, held.trial) {
                 Ok(stored) => Ok(Some(stored)),
                 Err(CheckpointFault::Absent { .. }) if optional => Ok(None),
                 Err(fault) => Err(store_failure(fault)),

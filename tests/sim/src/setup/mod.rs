@@ -38,8 +38,6 @@ pub struct Setup {
     pub safety_ms: Millis,
     /// Of trainings: that of the sweep.
     pub curves: Seed,
-    /// States hold little more than a counter, so that those of different trials can be equal.
-    pub plain_states: bool,
 }
 
 /// How trainers behave.
@@ -120,7 +118,6 @@ impl Setup {
             faults,
             safety_ms,
             curves: spec.seed,
-            plain_states: chance.one_of("plain states", 8) == 0,
             spec,
         }
     }
@@ -145,7 +142,6 @@ impl Setup {
         };
         Self {
             curves: spec.seed,
-            plain_states: false,
             spec,
             style: Style::Kept,
             workers: vec![1; workers],
@@ -154,7 +150,7 @@ impl Setup {
             grace_ms: 5_000,
             times,
             faults: Faults::default(),
-            safety_ms: 0,
+            safety_ms: 60_000,
         }
     }
 

@@ -282,7 +282,7 @@ impl World {
                 self.running(driver).map_or(Ok(()), |running| running.heart.write())?;
                 if sleeps {
                     let at = self.after("sleep before the write", (0, 60_000));
-                    self.drivers[driver].asleep_until = at;
+                    self.sleep(driver, at);
                 }
                 self.go(driver, Step::Sync, "sync", times.sync);
                 Ok(())
@@ -300,6 +300,14 @@ impl World {
                 self.act(driver);
                 Ok(())
             }
+        }
+    }
+
+    /// The driver stands still until then, and hears nobody.
+    pub(super) fn sleep(&mut self, driver: usize, until: Stamp) {
+        self.drivers[driver].asleep_until = until;
+        for worker in 0..self.workers.len() {
+            self.trouble(worker, until);
         }
     }
 

@@ -182,10 +182,7 @@ impl World {
             }
             DriverPause => {
                 let until = self.after("pause", (100, 3 * self.setup.options.lease_ms));
-                self.drivers[driver].asleep_until = until;
-                for worker in 0..self.workers.len() {
-                    self.trouble(worker, until);
-                }
+                self.sleep(driver, until);
             }
             _ => self.bring(driver, Input::Drain),
         }

@@ -143,7 +143,7 @@ impl World {
         let wrong = match (&start.checkpoint, &state) {
             (None, _) if start.in_place => memory != Some((start.trial, start.from)),
             (None, _) => start.from != 0,
-            (Some(_), Some(state)) => !state.is_of(TrialId(start.trial), Resource(start.from), self.setup.plain_states),
+            (Some(_), Some(state)) => (state.trial.0, state.resource.0) != (start.trial, start.from),
             (Some(_), None) => false,
         };
         if wrong {
@@ -229,8 +229,8 @@ impl World {
             }
             cut_off = true;
         }
-        let owner = if self.setup.plain_states { 0 } else { u64::from(trial.0) << 32 };
-        let content = self.setup.curves.derive("state", owner | u64::from(resource.0) << 1 | u64::from(cut_off));
+        // The store's names hold the trial's number, so that states of different trials are never one file.
+        let content = self.setup.curves.derive("state", u64::from(trial.0) << 32 | u64::from(resource.0) << 1 | u64::from(cut_off));
         let id = format!("{:016x}", content.0).repeat(4);
         self.store.write(&path, State { trial, resource, id, cut_off });
     }
