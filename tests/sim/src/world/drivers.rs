@@ -305,7 +305,8 @@ impl World {
 
     /// The driver stands still until then, and hears nobody.
     pub(super) fn sleep(&mut self, driver: usize, until: Stamp) {
-        self.drivers[driver].asleep_until = until;
+        let it = &mut self.drivers[driver];
+        it.asleep_until = it.asleep_until.max(until);
         for worker in 0..self.workers.len() {
             self.trouble(worker, until);
         }

@@ -35,7 +35,7 @@ fn a_damaged_state_names_the_file_and_both_hashes_and_is_mended_by_its_equal() {
     let path = store.open_verified(&stored.id, TRIAL).unwrap();
     fs::write(&path, b"abd").unwrap();
     let fault = store.open_verified(&stored.id, TRIAL).unwrap_err();
-    let found = blake3::hash(b"abd").to_hex().to_string();
+    let found = blake3::hash(b"trial 0\nabd").to_hex().to_string();
     assert!(matches!(&fault, CheckpointFault::Damaged { expected, found: is, .. } if *expected == stored.id && *is == found), "{fault}");
     assert!(fault.is_of_file());
     for part in [path.to_str().unwrap(), &stored.id, &found] {
