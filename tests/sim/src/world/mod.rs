@@ -1,7 +1,9 @@
 //! A whole cluster on one thread: drivers, workers, trainers, network, disk and store under one virtual clock.
 mod drivers;
+mod eyes;
 mod misfortunes;
 mod net;
+mod starts;
 mod trainers;
 mod workers;
 
