@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
-mod chaos;
 mod bench;
+mod chaos;
 mod crash;
 mod curves;
 mod ends;

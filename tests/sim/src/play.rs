@@ -11,6 +11,12 @@ use crate::world::{Failure, Report, World};
 /// Who judges a world.
 pub type Bench = fn(&Premises) -> Vec<Box<dyn Judge>>;
 
+/// Everyone who judges.
+#[must_use]
+pub fn judges(_: &Premises) -> Vec<Box<dyn Judge>> {
+    vec![]
+}
+
 /// A seed that breaks a promise.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}\nreplay it with: cargo run -p hpo-sim -- --seed {seed} --trace")]

@@ -83,6 +83,12 @@ impl Store {
         Some(kept.state.clone())
     }
 
+    /// Whether the world has damaged it, or a trainer did not write it to its end.
+    pub(crate) fn is_damaged(&self, path: &Path) -> bool {
+        let kept = path.to_str().and_then(|id| self.lock().states.get(id).map(|kept| kept.damaged || kept.state.cut_off));
+        kept.unwrap_or(false)
+    }
+
     /// The world damages a state.
     pub(crate) fn damage(&self, id: &str) {
         if let Some(kept) = self.lock().states.get_mut(id) {

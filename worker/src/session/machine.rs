@@ -96,10 +96,8 @@ impl Session {
                 self.broken(broken, now, out);
             }
             Input::Tick => self.tick(now, out),
-            Input::Woke => {
-                self.link.heard(now);
-                self.slots.iter_mut().for_each(|slot| slot.woke(now));
-            }
+            Input::Woke if self.link.is_up() => out.push(Output::Send(FromWorker::Heartbeat)),
+            Input::Woke => {}
             Input::Notice => self.leave(SessionEnd::Preempted, Ask::CallBack, now, out),
         }
         self.settle(now, out);

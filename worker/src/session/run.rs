@@ -103,15 +103,6 @@ impl Run {
         (now.saturating_sub(since) >= stall_ms).then(why)
     }
 
-    /// Whoever is waited for gets the whole time again. One that was asked to leave does not: its killing is no accusation.
-    pub(super) fn woke(&mut self, now: Millis) {
-        self.heard = now;
-        match &mut self.stage {
-            Stage::Storing { since, .. } | Stage::Restoring { since } => *since = now,
-            Stage::Training | Stage::Asked { .. } | Stage::Dying(_) => {}
-        }
-    }
-
     pub(super) fn restored(&mut self, now: Millis) {
         if let Stage::Restoring { since } = self.stage {
             self.restore_ms = now.saturating_sub(since);

@@ -166,11 +166,6 @@ impl Slot {
         }
     }
 
-    /// Nobody here was watched for a while.
-    pub(super) fn woke(&mut self, now: Millis) {
-        self.run.iter_mut().for_each(|run| run.woke(now));
-    }
-
     /// Listens to a trainer only while there is room for what it says. One that was asked to leave is always heard.
     pub(super) fn listen(&mut self, full: bool, now: Millis, out: &mut Vec<Output>) {
         let training = self.run.as_mut().filter(|run| run.stage == Stage::Training);

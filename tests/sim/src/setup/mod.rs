@@ -107,7 +107,7 @@ impl Setup {
         };
         let safety_ms = chance.between("safety", (20_000, 240_000));
         let spec = spec(seed, chance);
-        let faults = Faults::of(chance, &spec);
+        let faults = Faults::of(chance);
         Self {
             style: [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)],
             workers,
@@ -150,7 +150,7 @@ impl Setup {
             grace_ms: 5_000,
             times,
             faults: Faults::default(),
-            safety_ms: 0,
+            safety_ms: 60_000,
         }
     }
 

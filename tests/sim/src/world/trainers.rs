@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 
 use hpo_core::sweep::event::{FailureKind, Held};
-use hpo_core::{Attempt, Metrics, Resource, TrialId};
+use hpo_core::{Attempt, Metrics, Resource, Stamp, TrialId};
 use hpo_worker::session::{Exit, Input, SpawnFailure, TrainerEvent};
 use hpo_worker::trainer::protocol::{FromTrainer, Start, ToTrainer};
 
@@ -31,6 +31,8 @@ pub(super) struct Trainer {
     /// The trial whose state it still has, and where that stands.
     memory: Option<(u32, u32)>,
     turn: u64,
+    /// When the last line comes that was written to it.
+    pub(super) last_line: Stamp,
     ready: bool,
     /// It does nothing any more, and does not know it.
     hangs: bool,
@@ -64,6 +66,7 @@ impl World {
     /// Starts a trainer process for a lease.
     pub(super) fn hire(&mut self, worker: usize, slot: u16, start: Start) {
         if self.healed.is_none() && self.chance.hits("spawn", self.setup.faults.spawn_pm) {
+            self.blamed.insert((TrialId(start.trial), Attempt(start.attempt)));
             let failure = if self.chance.hits("of the machine", 300) {
                 SpawnFailure::Machine("no memory for a process".to_owned())
             } else {
@@ -72,11 +75,12 @@ impl World {
             let input = Box::new(Input::Trainer { slot, event: TrainerEvent::NotSpawned(failure) });
             return self.heap.push(self.now, Coming::Done { worker, input });
         }
+        let last_line = self.now;
         let bay = &mut self.workers[worker].bays[usize::from(slot)];
         bay.processes += 1;
         let orders = VecDeque::from([ToTrainer::Start(start)]);
         let process = bay.processes;
-        bay.trainer = Some(Trainer { process, orders, work: None, memory: None, turn: 0, ready: false, hangs: false });
+        bay.trainer = Some(Trainer { process, orders, work: None, memory: None, turn: 0, last_line, ready: false, hangs: false });
         self.train_after(worker, slot, "startup", self.setup.times.startup);
     }
 
@@ -147,6 +151,9 @@ impl World {
             return self.fail(format!("worker {worker} slot {slot} is to go on with {start:?}, but has {has}"));
         }
         if start.checkpoint.is_some() && state.is_none() {
+            if start.checkpoint.as_ref().is_some_and(|path| self.store.is_damaged(path)) {
+                self.blame(worker, slot);
+            }
             return self.give_up(worker, slot, FailureKind::Checkpoint, "the state cannot be read");
         }
         if let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_mut()) {
@@ -175,6 +182,9 @@ impl World {
         let (held, resource, until) = (work.held(slot), work.done, work.start.until);
         let id = self.workers[worker].id;
         self.fact(&Fact::Trained { worker: id, held, resource: Resource(resource) });
+        if !self.trained.insert((held.trial, resource)) && self.setup.faults.spare_workers() {
+            return self.fail(format!("trial {} trains unit {resource} again, though only drivers had to suffer", held.trial));
+        }
         if self.healed.is_none() && self.chance.hits("trainer", self.setup.faults.trainer_pm) {
             return self.go_wrong(worker, slot);
         }
@@ -213,11 +223,13 @@ impl World {
         let path = work.start.checkpoint_out.clone();
         let mut cut_off = false;
         if self.healed.is_none() && self.chance.hits("state", self.setup.faults.state_pm) {
+            self.blame(worker, slot);
             if self.chance.one_of("state is missing or cut off", 2) == 0 {
                 return;
             }
             cut_off = true;
         }
+        // The store's names hold the trial's number, so that states of different trials are never one file.
         let content = self.setup.curves.derive("state", u64::from(trial.0) << 32 | u64::from(resource.0) << 1 | u64::from(cut_off));
         let id = format!("{:016x}", content.0).repeat(4);
         self.store.write(&path, State { trial, resource, id, cut_off });
@@ -277,8 +289,15 @@ impl World {
         self.say(worker, slot, FromTrainer::Failed { kind, message: message.to_owned() });
     }
 
+    /// What becomes of this attempt is the world's fault.
+    fn blame(&mut self, worker: usize, slot: u16) {
+        let held = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()).map(|work| work.held(slot));
+        self.blamed.extend(held.map(|held| (held.trial, held.attempt)));
+    }
+
     /// A unit goes wrong, in one of many ways.
     fn go_wrong(&mut self, worker: usize, slot: u16) {
+        self.blame(worker, slot);
         let signal = |signal, oom| Exit { signal: Some(signal), oom, ..Exit::default() };
         match self.chance.one_of("way to go wrong", 9) {
             0 => self.exit(worker, slot, signal(SIGSEGV, false)),
@@ -312,11 +331,7 @@ impl World {
         let Some(trainer) = self.trainer(worker, slot).filter(|trainer| trainer.process == process) else { return };
         let Order::Line(line) = order else {
             let signal = if matches!(order, Order::Kill) { SIGKILL } else { SIGTERM };
-            let deaf = signal == SIGTERM && trainer.hangs;
-            if !deaf {
-                self.exit(worker, slot, Exit { signal: Some(signal), ..Exit::default() });
-            }
-            return;
+            return self.signalled(worker, slot, signal);
         };
         if style == Style::Quiet || trainer.hangs {
             return;
@@ -327,6 +342,21 @@ impl World {
             Some(work) if work.stage == Stage::Training => self.look_at_orders(worker, slot),
             _ => {}
         }
+    }
+
+    /// A program may save its state when it is told to go, before it does.
+    fn signalled(&mut self, worker: usize, slot: u16, signal: i32) {
+        let style = self.setup.style;
+        let Some(trainer) = self.trainer(worker, slot) else { return };
+        let (hangs, trains) = (trainer.hangs, trainer.work.as_ref().is_some_and(|work| work.began && work.done > work.start.from));
+        if signal == SIGTERM && hangs {
+            return;
+        }
+        if signal == SIGTERM && trains && style == Style::Quiet && self.chance.one_of("a program saves its state", 2) == 0 {
+            self.write_state(worker, slot);
+            return self.exit(worker, slot, Exit { code: Some(0), ..Exit::default() });
+        }
+        self.exit(worker, slot, Exit { signal: Some(signal), ..Exit::default() });
     }
 
     /// In the middle of a unit.

@@ -106,30 +106,6 @@ fn a_driver_that_misses_its_heartbeats_is_dialled_again() {
 }
 
 #[test]
-fn who_slept_accuses_nobody() {
-    let mut bench = Bench::new(1);
-    bench.on(Input::Connected);
-    bench.on(welcome_for(6_000, &command_job()));
-    bench.training(0);
-    bench.now += STALL * 2;
-    assert_eq!(bench.on(Input::Woke), [], "neither trainer nor driver could be heard");
-    bench.on(Input::Driver(FromDriver::Heartbeat));
-    assert_eq!(bench.ticks(2_999), [Output::Send(FromWorker::Heartbeat)]);
-    bench.now += STALL - 3_000;
-    bench.on(Input::Driver(FromDriver::Heartbeat));
-    let out = bench.ticks(1);
-    assert_eq!(out, [Output::Kill { slot: 0 }, Output::Send(FromWorker::Heartbeat)], "its time starts anew, once");
-
-    let mut bench = Bench::burn(1);
-    bench.training(0);
-    (1..=3).for_each(|resource| drop(bench.said(0, report(resource))));
-    bench.said(0, FromTrainer::Reached { resource: 3, checkpoint: Some(file(0, 1)), wrote_ms: 4 });
-    bench.now += STALL * 2;
-    bench.on(Input::Woke);
-    assert_eq!(bench.ticks(STALL - 1), [Output::Send(FromWorker::Heartbeat)], "the store is not given up, either");
-}
-
-#[test]
 fn a_driver_that_does_not_answer_the_greeting_is_dropped() {
     let mut bench = Bench::new(1);
     assert_eq!(bench.on(Input::Connected), [hello(&[], "", 1)]);
@@ -224,4 +200,12 @@ fn a_driver_of_a_lower_epoch_than_one_that_was_heard_is_refused() {
     bench.on(Input::Connected);
     let both = [reported(0, 1, 1, 1), reported(0, 1, 2, 2)];
     assert_eq!(bench.on(welcome_by(3, "sweep", &burn_job())), both, "nothing of it was taken for safe");
+}
+
+#[test]
+fn a_worker_that_stood_still_says_so_at_once() {
+    let mut bench = Bench::burn(1);
+    assert_eq!(bench.on(Input::Woke), [Output::Send(FromWorker::Heartbeat)]);
+    bench.on(Input::Disconnected);
+    assert_eq!(bench.on(Input::Woke), []);
 }
