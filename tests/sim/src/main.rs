@@ -3,10 +3,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hpo_sim::check::Panel;
-use hpo_sim::play::{Bench, once, play};
+use hpo_sim::play::{judges, once, play};
 
-const BENCH: Bench = |premises| vec![Box::new(Panel::new(premises))];
 const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N]";
 
 fn main() -> ExitCode {
@@ -47,7 +45,7 @@ impl Asked {
 }
 
 fn one(seed: u64, trace: bool) -> ExitCode {
-    match once(seed, BENCH, trace) {
+    match once(seed, judges, trace) {
         Ok(report) => {
             println!(
                 "seed {seed}: {:?} at {}, {} events, {} drivers, {} workers, {} bytes of journal, trace {:016x}",
@@ -84,7 +82,7 @@ fn soak(asked: &Asked) -> ExitCode {
                 if seed >= until {
                     return None;
                 }
-                if let Err(broken) = play(seed, BENCH) {
+                if let Err(broken) = play(seed, judges) {
                     stop.store(true, Ordering::Relaxed);
                     return Some(broken);
                 }

@@ -4,12 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hpo_core::Seed;
 
 use crate::chance::Dice;
-use crate::check::{Judge, Premises};
+use crate::check::{Judge, Panel, Premises};
 use crate::setup::Setup;
 use crate::world::{Failure, Report, World};
 
 /// Who judges a world.
 pub type Bench = fn(&Premises) -> Vec<Box<dyn Judge>>;
+
+/// Everyone who judges.
+#[must_use]
+pub fn judges(premises: &Premises) -> Vec<Box<dyn Judge>> {
+    vec![Box::new(Panel::new(premises))]
+}
 
 /// A seed that breaks a promise.
 #[derive(Debug, thiserror::Error)]

@@ -20,6 +20,13 @@ pub(crate) struct State {
     pub(crate) cut_off: bool,
 }
 
+impl State {
+    /// Whether this is that trial's state there; where states are plain, that of another is as good.
+    pub(crate) fn is_of(&self, trial: TrialId, resource: Resource, plain: bool) -> bool {
+        self.resource == resource && (plain || self.trial == trial)
+    }
+}
+
 /// Files by path and states by content. The folder is shared by all workers and drivers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store(Arc<Mutex<Shelves>>);

@@ -25,7 +25,8 @@ pub(super) struct States {
     damaged: BTreeSet<String>,
     /// States that came when the sweep was over and no driver was there any more: of a worker that nobody could tell.
     late: BTreeSet<String>,
-    drivers: usize,
+    /// Epochs of the drivers that live.
+    drivers: BTreeSet<u32>,
     /// Paused trials whose states were let go: nobody may promote them.
     hopeless: BTreeSet<TrialId>,
     /// States that were in the journal when the attempt was leased that is to read them.
@@ -43,7 +44,7 @@ impl States {
             removed: BTreeSet::new(),
             damaged: BTreeSet::new(),
             late: BTreeSet::new(),
-            drivers: 0,
+            drivers: BTreeSet::new(),
             hopeless: BTreeSet::new(),
             asked_for: BTreeMap::new(),
         }
@@ -131,11 +132,11 @@ impl Judge for States {
 
     fn fact(&mut self, _at: Stamp, fact: &Fact) -> Result<(), Violation> {
         match fact {
-            Fact::DriverBorn { .. } => self.drivers += 1,
-            Fact::DriverDied { .. } => self.drivers = self.drivers.saturating_sub(1),
+            Fact::DriverBorn { epoch } => drop(self.drivers.insert(*epoch)),
+            Fact::DriverDied { epoch } => drop(self.drivers.remove(epoch)),
             Fact::Stored { id, .. } => {
                 self.removed.remove(id);
-                if self.book.phase == Phase::Finished && self.drivers == 0 {
+                if self.book.phase == Phase::Finished && self.drivers.is_empty() {
                     self.late.insert(id.clone());
                 }
             }

@@ -1,5 +1,5 @@
 //! What goes wrong in a world.
-use hpo_core::{Millis, SweepSpec};
+use hpo_core::Millis;
 
 use crate::chance::Chance;
 
@@ -55,6 +55,10 @@ pub struct Faults {
     pub spawn_pm: u32,
     /// A state is said to be written and is not, or is cut off.
     pub state_pm: u32,
+    /// The store refuses, or answers very late.
+    pub store_pm: u32,
+    /// A trainer that is killed does not die for minutes.
+    pub undead_pm: u32,
     /// A state in the store is damaged.
     pub damage_every: Millis,
     /// The searcher takes very long for an answer.
@@ -65,7 +69,7 @@ pub struct Faults {
 
 impl Faults {
     /// Half of the seeds have few classes, a tenth none.
-    pub(crate) fn of(chance: &mut dyn Chance, _spec: &SweepSpec) -> Self {
+    pub(crate) fn of(chance: &mut dyn Chance) -> Self {
         let on_pm = [0, 100, 100, 100, 100, 300, 300, 300, 600, 600][chance.one_of("classes", 10)];
         let mut every = |name: &'static str, (least, most): (Millis, Millis)| {
             if chance.hits(name, on_pm) { chance.between(name, (least, most)) } else { 0 }
@@ -90,7 +94,7 @@ impl Faults {
         };
         let mut often = |name: &'static str, most: u64| if chance.hits(name, on_pm) { chance.between(name, (1, most)) as u32 } else { 0 };
         faults.delay_pm = often("delay", 30);
-        faults.driver_point_pm = often("driver point", 40);
+        faults.driver_point_pm = often("driver point", 150);
         faults.late_write_pm = often("late write", 40);
         faults.sync_error_pm = often("sync error", 20);
         faults.flip_pm = often("flip", 200);
@@ -99,6 +103,8 @@ impl Faults {
         faults.nan_pm = often("nan", 300);
         faults.spawn_pm = often("spawn", 100);
         faults.state_pm = often("state", 100);
+        faults.store_pm = often("store", 30);
+        faults.undead_pm = often("undead", 200);
         faults.searcher_slow_pm = often("searcher slow", 200);
         faults.searcher_dies_pm = often("searcher dies", 50);
         faults.clock = chance.hits("clock", on_pm);

@@ -38,6 +38,8 @@ pub struct Setup {
     pub safety_ms: Millis,
     /// Of trainings: that of the sweep.
     pub curves: Seed,
+    /// States hold little more than a counter, so that those of different trials can be equal.
+    pub plain_states: bool,
 }
 
 /// How trainers behave.
@@ -107,7 +109,7 @@ impl Setup {
         };
         let safety_ms = chance.between("safety", (20_000, 240_000));
         let spec = spec(seed, chance);
-        let faults = Faults::of(chance, &spec);
+        let faults = Faults::of(chance);
         Self {
             style: [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)],
             workers,
@@ -118,6 +120,7 @@ impl Setup {
             faults,
             safety_ms,
             curves: spec.seed,
+            plain_states: chance.one_of("plain states", 8) == 0,
             spec,
         }
     }
@@ -142,6 +145,7 @@ impl Setup {
         };
         Self {
             curves: spec.seed,
+            plain_states: false,
             spec,
             style: Style::Kept,
             workers: vec![1; workers],

@@ -11,6 +11,9 @@ use super::{CREATED_UNIX_MS, Coming, End, Failure, World};
 use crate::check::Fact;
 use crate::disk::{Head, journal};
 
+/// How often a driver looks at its claim.
+const BEAT_MS: Millis = 2_000;
+
 /// One driver process.
 pub(super) struct Driver {
     pub(super) epoch: u32,
@@ -149,6 +152,22 @@ impl World {
         dies
     }
 
+    /// A living driver touches its claim, and sees whether it still has it.
+    pub(super) fn beat(&mut self, driver: usize) {
+        let it = &self.drivers[driver];
+        if !it.lives() {
+            return;
+        }
+        let at = it.asleep_until;
+        if self.now < at {
+            return self.heap.push(at, Coming::Beat { driver });
+        }
+        match it.head.check() {
+            Ok(()) => self.heap.push(self.now.plus(BEAT_MS), Coming::Beat { driver }),
+            Err(fault) => self.kill_driver(driver, &fault.to_string()),
+        }
+    }
+
     pub(super) fn driver_turn(&mut self, driver: usize, turn: u64) {
         let it = &mut self.drivers[driver];
         if it.turn != turn || !it.lives() {
@@ -218,6 +237,7 @@ impl World {
         self.take_stock();
         self.rendezvous = Some(driver);
         self.fact(&Fact::DriverBorn { epoch });
+        self.heap.push(self.now.plus(BEAT_MS), Coming::Beat { driver });
         self.wake_after(driver, "open", self.setup.times.start);
         Ok(())
     }
@@ -438,7 +458,12 @@ impl World {
     pub(super) fn look_at_loss(&mut self, record: &Record) {
         let Event::WorkerLost { worker } = record.event else { return };
         let lease = self.setup.options.lease_ms;
-        let innocent = self.workers.iter().find(|it| it.id == worker && it.alive && self.now.since(it.troubled) > 2 * lease);
+        // One that talks to a driver that is fenced off, and does not know it yet, is as out of reach as any.
+        let elsewhere = |conn: Option<usize>| conn.is_some_and(|conn| Some(self.conns[conn].driver) != self.rendezvous);
+        let innocent = self.workers.iter().find(|it| {
+            let reachable = it.alive && !elsewhere(it.conn) && self.now.since(it.troubled) > 2 * lease;
+            it.id == worker && reachable
+        });
         if let Some(it) = innocent {
             self.fail(format!("worker {} was declared lost; it lives, and the last trouble with it was at {}", it.id, it.troubled));
         }

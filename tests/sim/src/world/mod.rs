@@ -35,6 +35,8 @@ const EVENTS_MAX: u64 = 5_000_000;
 enum Coming {
     /// A driver does its next step.
     Driver { driver: usize, turn: u64 },
+    /// A driver looks at its claim.
+    Beat { driver: usize },
     /// Somebody looks whether a driver is needed.
     Start,
     /// The searcher of a driver has an answer.
@@ -262,6 +264,7 @@ impl World {
     fn happen(&mut self, what: Coming) {
         match what {
             Coming::Driver { driver, turn } => self.driver_turn(driver, turn),
+            Coming::Beat { driver } => self.beat(driver),
             Coming::Start => self.start_if_needed(),
             Coming::Suggest { driver, trial } => self.suggest(driver, trial),
             Coming::Dial { worker, turn } => self.dial(worker, turn),

@@ -139,7 +139,7 @@ impl World {
         let wrong = match (&start.checkpoint, &state) {
             (None, _) if start.in_place => memory != Some((start.trial, start.from)),
             (None, _) => start.from != 0,
-            (Some(_), Some(state)) => (state.trial.0, state.resource.0) != (start.trial, start.from),
+            (Some(_), Some(state)) => !state.is_of(TrialId(start.trial), Resource(start.from), self.setup.plain_states),
             (Some(_), None) => false,
         };
         if wrong {
@@ -218,7 +218,8 @@ impl World {
             }
             cut_off = true;
         }
-        let content = self.setup.curves.derive("state", u64::from(trial.0) << 32 | u64::from(resource.0) << 1 | u64::from(cut_off));
+        let owner = if self.setup.plain_states { 0 } else { u64::from(trial.0) << 32 };
+        let content = self.setup.curves.derive("state", owner | u64::from(resource.0) << 1 | u64::from(cut_off));
         let id = format!("{:016x}", content.0).repeat(4);
         self.store.write(&path, State { trial, resource, id, cut_off });
     }
@@ -312,11 +313,7 @@ impl World {
         let Some(trainer) = self.trainer(worker, slot).filter(|trainer| trainer.process == process) else { return };
         let Order::Line(line) = order else {
             let signal = if matches!(order, Order::Kill) { SIGKILL } else { SIGTERM };
-            let deaf = signal == SIGTERM && trainer.hangs;
-            if !deaf {
-                self.exit(worker, slot, Exit { signal: Some(signal), ..Exit::default() });
-            }
-            return;
+            return self.signalled(worker, slot, signal);
         };
         if style == Style::Quiet || trainer.hangs {
             return;
@@ -327,6 +324,21 @@ impl World {
             Some(work) if work.stage == Stage::Training => self.look_at_orders(worker, slot),
             _ => {}
         }
+    }
+
+    /// A program may save its state when it is told to go, before it does.
+    fn signalled(&mut self, worker: usize, slot: u16, signal: i32) {
+        let style = self.setup.style;
+        let Some(trainer) = self.trainer(worker, slot) else { return };
+        let (hangs, trains) = (trainer.hangs, trainer.work.as_ref().is_some_and(|work| work.began && work.done > work.start.from));
+        if signal == SIGTERM && hangs {
+            return;
+        }
+        if signal == SIGTERM && trains && style == Style::Quiet && self.chance.one_of("a program saves its state", 2) == 0 {
+            self.write_state(worker, slot);
+            return self.exit(worker, slot, Exit { code: Some(0), ..Exit::default() });
+        }
+        self.exit(worker, slot, Exit { signal: Some(signal), ..Exit::default() });
     }
 
     /// In the middle of a unit.

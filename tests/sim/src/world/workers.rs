@@ -145,7 +145,7 @@ impl World {
                 Output::Send(message) => self.send_up(worker, message),
                 Output::Connect { after_ms } => self.connect_after(worker, after_ms),
                 Output::Restore { held, id } => {
-                    let outcome = self.store.open(&id);
+                    let outcome = self.store_refuses().map_or_else(|| self.store.open(&id), Err);
                     self.done_later(worker, Input::Restored { held, outcome });
                 }
                 Output::Adopt { held, file, optional } => {
@@ -174,13 +174,22 @@ impl World {
     }
 
     fn adopt(&mut self, file: &std::path::Path, optional: bool) -> Result<Option<hpo_worker::checkpoint::Stored>, StoreFailure> {
+        if let Some(refusal) = self.store_refuses() {
+            return Err(refusal);
+        }
         let Some((stored, state)) = self.store.adopt(file, optional)? else { return Ok(None) };
         self.fact(&Fact::Stored { id: state.id, trial: state.trial, resource: state.resource });
         Ok(Some(stored))
     }
 
+    fn store_refuses(&mut self) -> Option<StoreFailure> {
+        let refuses = self.healed.is_none() && self.chance.hits("store", self.setup.faults.store_pm);
+        refuses.then(|| StoreFailure::Store("the disk is full".to_owned()))
+    }
+
     fn done_later(&mut self, worker: usize, input: Input) {
-        let at = self.after("store", self.setup.times.state);
+        let late = self.healed.is_none() && self.chance.hits("store is late", self.setup.faults.store_pm);
+        let at = self.after("store", if late { (1_000, 2 * self.setup.stall_ms) } else { self.setup.times.state });
         self.heap.push(at, Coming::Done { worker, input: Box::new(input) });
     }
 
@@ -194,11 +203,11 @@ impl World {
 
     /// Something is said to the trainer of a slot. One that is gone has said so, or is about to.
     fn command(&mut self, worker: usize, slot: u16, order: Order) {
-        let Some(trainer) = &self.workers[worker].bays[usize::from(slot)].trainer else { return };
-        let process = trainer.process;
+        let Some(process) = self.workers[worker].bays[usize::from(slot)].trainer.as_ref().map(|trainer| trainer.process) else { return };
         let span = match order {
             Order::Line(ToTrainer::Start(_)) => (0, 0),
             Order::Line(_) | Order::Terminate => (0, 50),
+            Order::Kill if self.healed.is_none() && self.chance.hits("undead", self.setup.faults.undead_pm) => (1_000, 200_000),
             Order::Kill => self.setup.times.death,
         };
         let at = self.after("order", span);
