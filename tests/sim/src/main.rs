@@ -3,9 +3,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hpo_sim::play::{judges, once, play};
+use hpo_sim::play::{Broken, judges, once, play};
 
-const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N]";
+const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N] [--once]";
 
 fn main() -> ExitCode {
     match Asked::read(std::env::args().skip(1)) {
@@ -25,6 +25,8 @@ struct Asked {
     from: Option<u64>,
     count: Option<u64>,
     threads: Option<usize>,
+    /// Each seed is played once, not twice.
+    once: bool,
 }
 
 impl Asked {
@@ -33,6 +35,7 @@ impl Asked {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--trace" => asked.trace = true,
+                "--once" => asked.once = true,
                 "--seed" => asked.seed = Some(words.next()?.parse().ok()?),
                 "--from" => asked.from = Some(words.next()?.parse().ok()?),
                 "--count" => asked.count = Some(words.next()?.parse().ok()?),
@@ -82,7 +85,8 @@ fn soak(asked: &Asked) -> ExitCode {
                 if seed >= until {
                     return None;
                 }
-                if let Err(broken) = play(seed, judges) {
+                let played = if asked.once { once(seed, judges, false).map_err(|why| Broken { seed, why }) } else { play(seed, judges) };
+                if let Err(broken) = played {
                     stop.store(true, Ordering::Relaxed);
                     return Some(broken);
                 }
