@@ -3,13 +3,15 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hpo_sim::exhaust::{Explored, Scope, explore};
 use hpo_sim::play::{Broken, judges, once, play};
 
-const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N] [--once]";
+const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N] [--once] | --exhaust WORKERS TRIALS CRASHES";
 
 fn main() -> ExitCode {
     match Asked::read(std::env::args().skip(1)) {
         Some(Asked { seed: Some(seed), trace, .. }) => one(seed, trace),
+        Some(Asked { exhaust: Some([workers, trials, crashes]), .. }) => exhaust(workers, trials, crashes),
         Some(asked) => soak(&asked),
         None => {
             eprintln!("{USAGE}");
@@ -27,6 +29,8 @@ struct Asked {
     threads: Option<usize>,
     /// Each seed is played once, not twice.
     once: bool,
+    /// Workers, trials and crashes of a cluster of which every order is played.
+    exhaust: Option<[u8; 3]>,
 }
 
 impl Asked {
@@ -36,6 +40,10 @@ impl Asked {
             match word.as_str() {
                 "--trace" => asked.trace = true,
                 "--once" => asked.once = true,
+                "--exhaust" => {
+                    let mut number = || words.next()?.parse().ok();
+                    asked.exhaust = Some([number()?, number()?, number()?]);
+                }
                 "--seed" => asked.seed = Some(words.next()?.parse().ok()?),
                 "--from" => asked.from = Some(words.next()?.parse().ok()?),
                 "--count" => asked.count = Some(words.next()?.parse().ok()?),
@@ -67,6 +75,25 @@ fn one(seed: u64, trace: bool) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Every order of a small cluster, under both schedulers that pause.
+fn exhaust(workers: u8, trials: u8, crashes: u8) -> ExitCode {
+    for halving in [false, true] {
+        let begun = Instant::now();
+        match explore(&Scope::of(workers.into(), trials.into(), crashes, halving)) {
+            Ok(Explored { states, drivers, ends, orders }) => println!(
+                "{}: {states} states, {drivers} of them of a driver alone, {ends} ends, {orders:.3e} orders, {:.1} s",
+                if halving { "halving" } else { "asha-promote" },
+                begun.elapsed().as_secs_f64()
+            ),
+            Err(found) => {
+                println!("{found}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn soak(asked: &Asked) -> ExitCode {

@@ -46,7 +46,7 @@ impl Repeated {
             }
             // A training that keeps no state begins anew.
             Event::Ended { trial, attempt, .. } | Event::Reached { trial, attempt, checkpoint: None, .. } => {
-                drop(self.excused.insert(Of { trial: *trial, attempt: *attempt }))
+                self.excused.insert(Of { trial: *trial, attempt: *attempt });
             }
             _ => {}
         }
