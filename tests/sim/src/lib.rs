@@ -3,6 +3,7 @@
 pub mod chance;
 pub mod check;
 mod disk;
+pub mod exhaust;
 mod heap;
 pub mod play;
 pub mod setup;

@@ -3,13 +3,15 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hpo_sim::play::{judges, once, play};
+use hpo_sim::exhaust::{Explored, Scope, explore};
+use hpo_sim::play::{Broken, judges, once, play};
 
-const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N]";
+const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N] [--once] | --exhaust WORKERS TRIALS CRASHES";
 
 fn main() -> ExitCode {
     match Asked::read(std::env::args().skip(1)) {
         Some(Asked { seed: Some(seed), trace, .. }) => one(seed, trace),
+        Some(Asked { exhaust: Some([workers, trials, crashes]), .. }) => exhaust(workers, trials, crashes),
         Some(asked) => soak(&asked),
         None => {
             eprintln!("{USAGE}");
@@ -25,6 +27,10 @@ struct Asked {
     from: Option<u64>,
     count: Option<u64>,
     threads: Option<usize>,
+    /// Each seed is played once, not twice.
+    once: bool,
+    /// Workers, trials and crashes of a cluster of which every order is played.
+    exhaust: Option<[u8; 3]>,
 }
 
 impl Asked {
@@ -33,6 +39,11 @@ impl Asked {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--trace" => asked.trace = true,
+                "--once" => asked.once = true,
+                "--exhaust" => {
+                    let mut number = || words.next()?.parse().ok();
+                    asked.exhaust = Some([number()?, number()?, number()?]);
+                }
                 "--seed" => asked.seed = Some(words.next()?.parse().ok()?),
                 "--from" => asked.from = Some(words.next()?.parse().ok()?),
                 "--count" => asked.count = Some(words.next()?.parse().ok()?),
@@ -66,6 +77,25 @@ fn one(seed: u64, trace: bool) -> ExitCode {
     }
 }
 
+/// Every order of a small cluster, under both schedulers that pause.
+fn exhaust(workers: u8, trials: u8, crashes: u8) -> ExitCode {
+    for halving in [false, true] {
+        let begun = Instant::now();
+        match explore(&Scope::of(workers.into(), trials.into(), crashes, halving)) {
+            Ok(Explored { states, drivers, ends, orders }) => println!(
+                "{}: {states} states, {drivers} of them of a driver alone, {ends} ends, {orders:.3e} orders, {:.1} s",
+                if halving { "halving" } else { "asha-promote" },
+                begun.elapsed().as_secs_f64()
+            ),
+            Err(found) => {
+                println!("{found}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
 fn soak(asked: &Asked) -> ExitCode {
     // A different stretch each time.
     let fresh = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() << 20);
@@ -82,7 +112,8 @@ fn soak(asked: &Asked) -> ExitCode {
                 if seed >= until {
                     return None;
                 }
-                if let Err(broken) = play(seed, judges) {
+                let played = if asked.once { once(seed, judges, false).map_err(|why| Broken { seed, why }) } else { play(seed, judges) };
+                if let Err(broken) = played {
                     stop.store(true, Ordering::Relaxed);
                     return Some(broken);
                 }

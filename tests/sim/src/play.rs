@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hpo_core::Seed;
 
 use crate::chance::Dice;
-use crate::check::{Judge, Premises};
+use crate::check::{Judge, Panel, Premises};
 use crate::setup::Setup;
 use crate::world::{Failure, Report, World};
 
@@ -13,8 +13,8 @@ pub type Bench = fn(&Premises) -> Vec<Box<dyn Judge>>;
 
 /// Everyone who judges.
 #[must_use]
-pub fn judges(_: &Premises) -> Vec<Box<dyn Judge>> {
-    vec![]
+pub fn judges(premises: &Premises) -> Vec<Box<dyn Judge>> {
+    vec![Box::new(Panel::new(premises))]
 }
 
 /// A seed that breaks a promise.

@@ -28,7 +28,7 @@ impl Spent {
         Self { book: Book::new(spec), ended: None }
     }
 
-    /// Who had a lease before the record and still has it must be called back by it.
+    /// Whoever has a lease when the end begins must be called back.
     fn called_back(&self, line: u64, acts: &[Act]) -> Result<(), Violation> {
         let called: BTreeSet<Of> = acts.iter().filter_map(|act| if let Act::CallBack(of, _) = act { Some(*of) } else { None }).collect();
         let forgotten = self.book.slots.values().filter_map(|slot| slot.lease).find(|of| !called.contains(of));
@@ -71,9 +71,6 @@ impl Judge for Spent {
         self.book.event(record, &acts);
         let over = !matches!(self.book.phase, Phase::Open);
         let turned = was == Phase::Open && over;
-        if turned {
-            self.called_back(line, &acts)?;
-        }
         for act in &acts {
             match act {
                 Act::Suggest(trial) => {
@@ -90,6 +87,9 @@ impl Judge for Spent {
                 _ => {}
             }
             self.book.act(act);
+        }
+        if turned {
+            self.called_back(line, &acts)?;
         }
         if self.ended.is_none() {
             self.finish(line, None)?;

@@ -44,7 +44,10 @@ impl Repeated {
                 let attempts = self.trained.get(trial).into_iter().flat_map(BTreeMap::values);
                 self.excused.extend(attempts.copied());
             }
-            Event::Ended { trial, attempt, .. } => drop(self.excused.insert(Of { trial: *trial, attempt: *attempt })),
+            // A training that keeps no state begins anew.
+            Event::Ended { trial, attempt, .. } | Event::Reached { trial, attempt, checkpoint: None, .. } => {
+                self.excused.insert(Of { trial: *trial, attempt: *attempt });
+            }
             _ => {}
         }
     }

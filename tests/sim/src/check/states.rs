@@ -23,6 +23,10 @@ pub(super) struct States {
     removed: BTreeSet<String>,
     /// States that the world has damaged.
     damaged: BTreeSet<String>,
+    /// States that came when the sweep was over and no driver was there any more: of a worker that nobody could tell.
+    late: BTreeSet<String>,
+    /// Epochs of the drivers that live.
+    drivers: BTreeSet<u32>,
     /// Paused trials whose states were let go: nobody may promote them.
     hopeless: BTreeSet<TrialId>,
     /// States that were in the journal when the attempt was leased that is to read them.
@@ -35,8 +39,15 @@ impl States {
     /// There are none.
     #[must_use]
     pub(super) fn new(spec: &SweepSpec) -> Self {
-        let none = BTreeMap::new();
-        Self { book: Book::new(spec), removed: BTreeSet::new(), damaged: BTreeSet::new(), hopeless: BTreeSet::new(), asked_for: none }
+        Self {
+            book: Book::new(spec),
+            removed: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            late: BTreeSet::new(),
+            drivers: BTreeSet::new(),
+            hopeless: BTreeSet::new(),
+            asked_for: BTreeMap::new(),
+        }
     }
 
     fn leads(&self, trial: TrialId) -> bool {
@@ -121,7 +132,14 @@ impl Judge for States {
 
     fn fact(&mut self, _at: Stamp, fact: &Fact) -> Result<(), Violation> {
         match fact {
-            Fact::Stored { id, .. } => drop(self.removed.remove(id)),
+            Fact::DriverBorn { epoch } => drop(self.drivers.insert(*epoch)),
+            Fact::DriverDied { epoch } => drop(self.drivers.remove(epoch)),
+            Fact::Stored { id, .. } => {
+                self.removed.remove(id);
+                if self.book.phase == Phase::Finished && self.drivers.is_empty() {
+                    self.late.insert(id.clone());
+                }
+            }
             Fact::Damaged { id } => drop(self.damaged.insert(id.clone())),
             Fact::Removed { id } => {
                 self.removed.insert(id.clone());
@@ -139,7 +157,7 @@ impl Judge for States {
         let kept: BTreeSet<&str> = leaders.filter_map(|(_, trial)| Some(self.book.trials.get(&trial)?.newest()?.id.as_str())).collect();
         let store: BTreeSet<&str> = last.store.iter().map(String::as_str).collect();
         let missing: Vec<&&str> = kept.difference(&store).filter(|id| !self.damaged.contains(**id)).collect();
-        let left: Vec<&&str> = store.difference(&kept).collect();
+        let left: Vec<&&str> = store.difference(&kept).filter(|id| !self.late.contains(**id)).collect();
         refuse(!missing.is_empty(), NAME, || format!("at the end the best have lost their states {missing:?}"))?;
         refuse(!left.is_empty(), NAME, || format!("at the end nobody needs the states {left:?}, and they are there"))
     }

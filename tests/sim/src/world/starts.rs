@@ -66,6 +66,7 @@ impl World {
             self.failure.get_or_insert(Failure::Overlooked { flipped, said: "nothing".to_owned() });
         }
         let writer = self.take_up(driver, &replayed)?;
+        self.has_synced(driver);
         let epoch = self.drivers[driver].epoch;
         let (records, last, sweep) = (replayed.records, replayed.last_at, replayed.sweep);
         let wall = (CREATED_UNIX_MS + self.now.0).saturating_add_signed(self.wall_off);
@@ -88,7 +89,6 @@ impl World {
         it.clock = clock;
         it.stage = Stage::Running(Box::new(running));
         self.take_stock();
-        self.has_synced(driver);
         self.rendezvous = Some(driver);
         self.fact(&Fact::DriverBorn { epoch });
         self.heap.push(self.now.plus(BEAT_MS), Coming::Beat { driver });
