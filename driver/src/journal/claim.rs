@@ -31,7 +31,7 @@ pub struct Claim {
     /// Drawn for this claim alone.
     #[serde(default)]
     pub nonce: u64,
-    /// It ended in good order, and writes nothing any more.
+    /// It ended in good order: it writes nothing any more, and all that it wrote is on the disk.
     pub ended: bool,
     /// Who took the right from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

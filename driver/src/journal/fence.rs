@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::claim::{Claim, LENGTH_MAX, Successor, epochs, file, last_epoch, read};
@@ -19,8 +20,11 @@ pub(crate) const BEAT: Duration = Duration::from_secs(2);
 pub struct Fence {
     folder: PathBuf,
     claim: Claim,
-    /// The last earlier epoch whose driver may still be in the middle of a write; 0 if there is none.
+    /// The last earlier epoch whose driver may still be in the middle of a write, or may have left lines that are not on the
+    /// disk; 0 if there is none.
     doubtful: u32,
+    /// The disk has refused something: nobody knows what of it is there.
+    broken: AtomicBool,
 }
 
 impl Fence {
@@ -53,7 +57,7 @@ impl Fence {
             Err(other) => return Err(JournalFault::io(&path, "create")(other.error)),
         }
         sync_folder(folder)?;
-        let mut fence = Self { folder: folder.to_owned(), claim, doubtful: 0 };
+        let mut fence = Self { folder: folder.to_owned(), claim, doubtful: 0, broken: AtomicBool::new(false) };
         // Of two that do not know of each other, at least the one that came later sees the other now.
         if last_epoch(folder)? != Some(epoch) {
             return Err(raced());
@@ -81,7 +85,9 @@ impl Fence {
                 // In place of the old file, so that its name is never free.
                 put(&self.folder, &marked)?.persist(&path).map_err(|fault| JournalFault::io(&path, "mark")(fault.error))?;
             }
-            if !claim.is_over() {
+            // That its process is dead is not enough: it may have died of a sync that failed. What is read then need not be on
+            // the disk, and no later sync of the same file would bring it there.
+            if !claim.ended {
                 doubtful = doubtful.max(earlier);
             }
         }
@@ -95,7 +101,7 @@ impl Fence {
         self.claim.epoch
     }
 
-    /// Whether a driver of `epoch` or a later one may still be in the middle of a write.
+    /// Whether a driver of `epoch` or a later one may still be in the middle of a write, or has not ended in good order.
     pub(crate) fn doubts(&self, epoch: u32) -> bool {
         self.doubtful >= epoch
     }
@@ -128,9 +134,17 @@ impl Fence {
         }
     }
 
-    /// Says that nobody need wait for this driver any more: it writes nothing from here on. Whoever shares the fence may
-    /// still hold it; the last one to let go says it again.
+    /// The disk has refused to take or keep what was written: this driver will not have ended in good order.
+    pub(super) fn broke(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    /// Says that nobody need wait for this driver any more: it writes nothing from here on, and all that it wrote is on the
+    /// disk. Whoever shares the fence may still hold it; the last one to let go says it again.
     pub fn end(&self) {
+        if self.broken.load(Ordering::Acquire) {
+            return;
+        }
         let ended = Claim { ended: true, ..self.claim.clone() };
         let mut bytes = text(&ended);
         // As long as what it replaces, in one write: a reader sees the one or the other.

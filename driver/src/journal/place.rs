@@ -52,8 +52,8 @@ impl Place {
         }
     }
 
-    /// Goes on with the journal that was replayed from here: in the same file if all who might still write to it are
-    /// proved to have ended, else in a copy.
+    /// Goes on with the journal that was replayed from here: in the same file if all who might still write to it have
+    /// ended in good order, else in a copy.
     ///
     /// # Errors
     /// If another driver has taken over, the file is not as it was replayed, or the disk refuses.

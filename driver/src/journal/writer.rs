@@ -82,14 +82,13 @@ impl Medium for Disk {
         Ok(self.file.metadata()?.len())
     }
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        self.file.write_all(bytes).inspect_err(|_| self.fence.broke())
     }
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data().inspect_err(|_| self.fence.broke())
     }
     fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)?;
-        self.file.sync_all()
+        self.file.set_len(length).and_then(|()| self.file.sync_all()).inspect_err(|_| self.fence.broke())
     }
 }
 

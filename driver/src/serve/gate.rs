@@ -17,6 +17,11 @@ use super::visitor::{Guest, Visitor, Watched};
 
 /// Strangers at one time. One more, and the one that has waited longest is cut: a worker is a stranger for milliseconds.
 const STRANGERS_MAX: usize = 256;
+/// But not before it has had this time: when a driver is back, all its workers dial at once, and they are strangers for as long as
+/// two cores need to agree on keys with all of them. Those who come meanwhile wait in the system's queue.
+const FAIR: Duration = Duration::from_millis(500);
+/// How often is looked whether there is room.
+const LOOK: Duration = Duration::from_millis(10);
 /// Guests that wait to be served; those behind them wait as strangers.
 const WAITING: usize = 16;
 /// How long to wait when the system has no room for another connection.
@@ -40,6 +45,9 @@ impl Gate {
     async fn accept(self, enter: mpsc::Sender<io::Result<Guest>>) {
         let mut strangers = Strangers::default();
         loop {
+            while !strangers.have_room() {
+                tokio::time::sleep(LOOK).await;
+            }
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = enter.closed() => return,
@@ -67,9 +75,15 @@ impl Gate {
 struct Strangers(VecDeque<Weak<Visitor>>);
 
 impl Strangers {
+    /// Whether one more can come in, perhaps for one that has had its time.
+    fn have_room(&mut self) -> bool {
+        self.0.retain(|other| other.upgrade().is_some_and(|other| other.is_stranger()));
+        let oldest = self.0.front().and_then(Weak::upgrade);
+        self.0.len() < STRANGERS_MAX || oldest.is_none_or(|oldest| oldest.since.elapsed() >= FAIR)
+    }
+
     /// Lets one in. True if another was cut for it.
     fn enter(&mut self, visitor: &Arc<Visitor>) -> bool {
-        self.0.retain(|other| other.upgrade().is_some_and(|other| other.is_stranger()));
         let oldest = if self.0.len() >= STRANGERS_MAX { self.0.pop_front() } else { None };
         self.0.push_back(Arc::downgrade(visitor));
         oldest.and_then(|oldest| oldest.upgrade()).inspect(|oldest| oldest.cut()).is_some()
@@ -126,13 +140,19 @@ mod tests {
         let mut strangers = Strangers::default();
         let first: Vec<_> = (0..STRANGERS_MAX).map(|_| visitor()).collect();
         assert!(first.iter().all(|one| !strangers.enter(one)));
+        assert!(!strangers.have_room(), "those who have just come get their time");
         first[0].admit();
+        assert!(strangers.have_room());
         let second = [visitor(), visitor()];
         assert!(!strangers.enter(&second[0]), "a member has left its place");
         assert!(strangers.enter(&second[1]));
         assert!(!first[1].is_stranger(), "it was cut");
         assert!(first[2..].iter().all(|one| one.is_stranger()));
+        assert!(!strangers.have_room());
+        std::thread::sleep(FAIR);
+        assert!(strangers.have_room(), "and no more");
         drop(first);
+        assert!(strangers.have_room());
         assert!(!strangers.enter(&visitor()), "who has gone takes no place");
     }
 }

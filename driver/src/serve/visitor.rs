@@ -26,6 +26,8 @@ const CUT: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Visitor {
     pub(super) peer: SocketAddr,
+    /// When it came.
+    pub(super) since: Instant,
     state: AtomicU8,
     refusals: AtomicU32,
     reader: AtomicWaker,
@@ -33,7 +35,13 @@ pub(super) struct Visitor {
 
 impl Visitor {
     pub(super) fn new(peer: SocketAddr) -> Arc<Self> {
-        Arc::new(Self { peer, state: AtomicU8::new(UNKNOWN), refusals: AtomicU32::new(0), reader: AtomicWaker::new() })
+        Arc::new(Self {
+            peer,
+            since: Instant::now(),
+            state: AtomicU8::new(UNKNOWN),
+            refusals: AtomicU32::new(0),
+            reader: AtomicWaker::new(),
+        })
     }
 
     /// It has shown the token and said hello.

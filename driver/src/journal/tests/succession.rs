@@ -163,3 +163,30 @@ fn a_driver_that_was_overtaken_while_it_took_over_harms_nothing() {
     assert_eq!(case.bytes(), whole, "its successor puts the name right");
     assert!(new.append(&[]).is_ok());
 }
+
+#[test]
+fn a_driver_whose_disk_refused_or_that_was_killed_did_not_end_in_good_order() {
+    let case = Case::new();
+    let replayed = replay(&case.path()).unwrap();
+    // A disk that takes nothing.
+    let full = File::options().append(true).open("/dev/full").unwrap();
+    let mut writer = Writer::on(&case.path(), Disk::of(full, case.claim()), 0);
+    assert!(writer.append(&[started(&replayed, 2)]).is_err());
+    drop(writer);
+    let folder = case.folder.path();
+    assert!(!read(folder, 2).unwrap().unwrap().ended, "what it wrote is known to nobody");
+    let (_, place, writer) = successor(&case);
+    assert_eq!(place.path(), folder.join("journal-epoch-3.jsonl"), "so nobody writes behind it");
+    drop(writer);
+    let (_, same, writer) = successor(&case);
+    assert_eq!(same, place, "the third ended in good order");
+    drop(writer);
+    // Killed: its process is dead, and that is all that is known of it.
+    let path = folder.join("driver-epoch-4");
+    let mut killed = read(folder, 4).unwrap().unwrap();
+    (killed.ended, killed.process.started) = (false, killed.process.started + 1);
+    fs::write(&path, serde_json::to_vec(&killed).unwrap()).unwrap();
+    assert!(living_within(folder, Duration::from_millis(50)).unwrap().is_none());
+    let (_, place, _writer) = successor(&case);
+    assert_eq!(place.path(), folder.join("journal-epoch-5.jsonl"));
+}
