@@ -61,6 +61,7 @@ fn every_message_has_a_fixture() {
         "LogFromZero",
         "Step",
         "TooMany",
+        "TooManyParameters",
         "Choices",
         "NoParent",
         "NoSuchValue",

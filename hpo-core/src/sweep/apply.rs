@@ -279,7 +279,9 @@ impl Sweep {
             return;
         }
         let old = std::mem::replace(&mut trial.previous, trial.checkpoint.replace(new.clone()));
-        out.extend(trial.suspects.drain(..).chain(old).map(|checkpoint| Action::Forget { trial: id, checkpoint }));
+        // One that could not be used and was written again is no other: it is kept now.
+        let others = trial.suspects.drain(..).chain(old).filter(|other| other.id != new.id);
+        out.extend(others.map(|checkpoint| Action::Forget { trial: id, checkpoint }));
     }
 
     /// Forgets the states of a trial that never runs again, unless it is among the best.

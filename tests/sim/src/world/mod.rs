@@ -49,6 +49,8 @@ enum Coming {
     Dial { worker: usize, turn: u64 },
     /// The next packet of a connection arrives.
     Arrive { conn: usize, up: bool },
+    /// The door of a driver says on a connection that it lives, whatever its engine does.
+    Pulse { conn: usize },
     /// A side of a connection has missed its keep-alives.
     Miss { conn: usize, worker_side: bool },
     /// A worker looks at its clock.
@@ -279,6 +281,7 @@ impl World {
             Coming::Suggest { driver, trial } => self.suggest(driver, trial),
             Coming::Dial { worker, turn } => self.dial(worker, turn),
             Coming::Arrive { conn, up } => self.arrive(conn, up),
+            Coming::Pulse { conn } => self.pulse(conn),
             Coming::Miss { conn, worker_side } => self.miss(conn, worker_side),
             Coming::Tick { worker } => self.tick(worker),
             Coming::Order { worker, slot, process, order } => self.order(worker, slot, process, order),

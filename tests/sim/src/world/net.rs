@@ -221,6 +221,7 @@ impl World {
                 self.conns[conn].greeted = true;
                 self.drivers[driver].lines.insert(conn, outbox);
                 self.send_down(conn, WINDOW);
+                self.heap.push(self.now.plus(limits.heartbeat_ms), Coming::Pulse { conn });
                 parts::Input::Joined { hello, link }
             }
             FromWorker::Heartbeat => parts::Input::Heard { worker, session },
@@ -228,6 +229,22 @@ impl World {
             FromWorker::Goodbye { .. } => parts::Input::Left { worker, session },
         };
         self.bring(driver, input);
+    }
+
+    /// As `driver/src/serve/session.rs` does: a worker hears something at least this often.
+    pub(super) fn pulse(&mut self, conn: usize) {
+        let Conn { driver, worker, .. } = self.conns[conn];
+        let it = &self.drivers[driver];
+        if !it.lines.contains_key(&conn) {
+            return;
+        }
+        if self.now < it.asleep_until {
+            return self.heap.push(it.asleep_until, Coming::Pulse { conn });
+        }
+        if self.conns[conn].down.packets.is_empty() {
+            self.send_one(conn, driver, worker, FromDriver::Heartbeat);
+        }
+        self.heap.push(self.now.plus(self.setup.options.heartbeat_ms), Coming::Pulse { conn });
     }
 
     fn driver_side_closes(&mut self, conn: usize) {
