@@ -86,6 +86,14 @@ const FOUND: &[Found] = &[
         input: || with_space(&format!("pool = {{ csv = \"pool.csv\", params = [{}] }}", lines(90_000, |n| format!("\"c{n}\",")))),
     },
     Found {
+        what: "each of 40,000 words in a column of a pool was looked for among all of them",
+        input: || {
+            let rows = lines(40_000, |n| format!("word{n},1,3,2,1"));
+            let (sweep, _) = POOL.split_once("lr,").expect("a table");
+            format!("{sweep}lr,width,loss_0,loss_1,loss_2\n{rows}").into_bytes()
+        },
+    },
+    Found {
         what: "conditions nested a thousand deep",
         input: || with_space(&lines(1_000, |n| format!("p{n} = {{ bool = true, when = {{ p{} = true }} }}", n + 1))),
     },
