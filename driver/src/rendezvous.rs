@@ -10,10 +10,12 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 
-use crate::rundir::RunDir;
+use crate::rundir::{PRIVATE_FILE, RunDir};
 
 /// Version of `rendezvous.json`.
 pub const FORMAT: u32 = 1;
+/// The shortest token that is one.
+const TOKEN_MIN: usize = 32;
 
 /// Where the driver listens. Lies in the run folder as long as it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub struct Rendezvous {
     pub epoch: u32,
     /// Where to dial, `address:port`; the first that answers is right.
     pub addresses: Vec<String>,
+    /// Whether to speak TLS there, and believe `ca.pem` beside this file. Without it only this very machine may dial.
+    pub tls: bool,
     /// The driver's process, for people.
     pub pid: u32,
     /// The driver's host, for people.
@@ -45,7 +49,7 @@ pub struct RendezvousFault {
     pub source: io::Error,
 }
 
-fn fault(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> RendezvousFault {
+pub(crate) fn fault(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> RendezvousFault {
     let path = path.to_owned();
     move |source| RendezvousFault { path, doing, source }
 }
@@ -119,7 +123,7 @@ pub fn addresses(bound: SocketAddr) -> Vec<String> {
 pub fn create_token(run: &RunDir) -> Result<String, RendezvousFault> {
     let path = run.token();
     let token: String = random::<32>().map_err(fault(&path, "draw"))?.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path).map_err(fault(&path, "create"))?;
+    let mut file = File::options().write(true).create_new(true).mode(PRIVATE_FILE).open(&path).map_err(fault(&path, "create"))?;
     file.write_all(token.as_bytes()).and_then(|()| file.sync_all()).map_err(fault(&path, "write"))?;
     Ok(token)
 }
@@ -127,10 +131,25 @@ pub fn create_token(run: &RunDir) -> Result<String, RendezvousFault> {
 /// The secret of an existing run.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If it cannot be read, or is so short that it could be guessed.
 pub fn read_token(run: &RunDir) -> Result<String, RendezvousFault> {
     let path = run.token();
-    fs::read_to_string(&path).map(|text| text.trim().to_owned()).map_err(fault(&path, "read"))
+    let token = fs::read_to_string(&path).map_err(fault(&path, "read"))?.trim().to_owned();
+    if token.len() < TOKEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let why = format!("a token is one line of at least {TOKEN_MIN} letters and digits");
+        return Err(fault(&path, "take the token of")(io::Error::new(io::ErrorKind::InvalidData, why)));
+    }
+    Ok(token)
+}
+
+/// Whom a worker of this run takes for its driver.
+///
+/// # Errors
+/// If no driver has written the certificate of the run's authority, or it cannot be used.
+pub fn read_trust(run: &RunDir) -> Result<hpo_wire::Trust, RendezvousFault> {
+    let path = run.authority();
+    let pem = fs::read(&path).map_err(fault(&path, "read"))?;
+    hpo_wire::Trust::authority(&pem).map_err(|wrong| fault(&path, "believe")(io::Error::other(wrong)))
 }
 
 /// Bytes that nobody can guess.
@@ -151,8 +170,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::new(folder.path());
         assert_eq!(Rendezvous::read(&run).unwrap(), None);
-        let first =
-            Rendezvous { format: FORMAT, sweep: "s".into(), epoch: 1, addresses: vec!["127.0.0.1:1".into()], pid: 1, host: "h".into() };
+        let first = Rendezvous {
+            format: FORMAT,
+            sweep: "s".into(),
+            epoch: 1,
+            addresses: vec!["127.0.0.1:1".into()],
+            tls: true,
+            pid: 1,
+            host: "h".into(),
+        };
         first.write(&run).unwrap();
         let second = Rendezvous { epoch: 2, ..first.clone() };
         second.write(&run).unwrap();
@@ -173,6 +199,10 @@ mod tests {
         assert_eq!(read_token(&run).unwrap(), token);
         assert_eq!(fs::metadata(run.token()).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(create_token(&run).is_err());
+        for wrong in ["", "short", "two words of which the sum is long enough"] {
+            fs::write(run.token(), wrong).unwrap();
+            assert!(read_token(&run).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,24 @@
 //! The folder of one sweep: where everything lies. The only place that knows these names.
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// Permissions of a run's files: nobody but its owner reads or writes them.
+pub const PRIVATE_FILE: u32 = 0o600;
+/// Permissions of a run's folders.
+pub const PRIVATE_FOLDER: u32 = 0o700;
+
+/// Makes a folder of a run, and takes it from others if it is there already.
+///
+/// # Errors
+/// If the system refuses.
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(PRIVATE_FOLDER).create(folder) {
+        Err(there) if there.kind() == io::ErrorKind::AlreadyExists => fs::set_permissions(folder, Permissions::from_mode(PRIVATE_FOLDER)),
+        made => made,
+    }
+}
 
 /// `runs/NAME/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +54,16 @@ impl RunDir {
     #[must_use]
     pub fn token(&self) -> PathBuf {
         self.0.join("token")
+    }
+    /// The certificate of the run's authority: what workers believe.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.0.join("ca.pem")
+    }
+    /// The key of the run's authority; mode 0600.
+    #[must_use]
+    pub fn authority_key(&self) -> PathBuf {
+        self.0.join("ca-key.pem")
     }
     /// The local worker processes of the driver, so that the next driver finds them.
     #[must_use]

@@ -10,7 +10,7 @@ use crate::hold;
 /// Each package, which of the others it depends on, and what else it may depend on outside tests; `*` is anything.
 const ARROWS: [(&str, &[&str], &[&str]); 8] = [
     ("hpo-core", &[], &["rand", "serde", "thiserror"]),
-    ("hpo-wire", &["hpo-core"], &["prost", "thiserror", "tonic", "tonic-prost"]),
+    ("hpo-wire", &["hpo-core"], &["hyper-util", "prost", "thiserror", "tokio", "tokio-rustls", "tonic", "tonic-prost"]),
     ("hpo-searchers", &["hpo-core"], &["faer", "rand", "statrs", "thiserror"]),
     ("hpo-curves", &["hpo-core"], &["csv", "ort", "ort-tract", "serde", "serde_json", "thiserror", "tracing"]),
     ("hpo-worker", &["hpo-core", "hpo-curves", "hpo-wire"], &["*"]),

@@ -13,14 +13,14 @@ fn only_the_two_ends_of_the_connection_speak_protobuf() {
     // ONNX files are protobuf too, and have nothing to do with the connection.
     let ends = ["hpo-core/wire/src/", "driver/src/serve/", "worker/src/connect.rs", "worker/src/onnx/"];
     let broken = outside(&ends, |file| {
-        ["prost", "prost_types", "tonic", "tonic_prost"]
+        ["prost", "prost_types", "tonic", "tonic_prost", "tokio_rustls", "rcgen", "hyper_util"]
             .iter()
             .flat_map(|name| file.find_crate(name))
             .chain(file.find("hpo_wire : : pb"))
             .collect()
     });
     hold(
-        "Only hpo-wire and the two ends of the connection name prost, tonic or generated types:\nall others use the plain types, so that the transport can change without them.",
+        "Only hpo-wire and the two ends of the connection name prost, tonic, TLS or generated types:\nall others use the plain types, so that the transport can change without them.",
         &broken,
     );
 }

@@ -8,4 +8,5 @@ mod crash;
 mod curves;
 mod ends;
 mod programs;
+mod security;
 mod world;

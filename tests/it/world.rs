@@ -262,7 +262,7 @@ pub(crate) fn trainers(agent: u32) -> Vec<u32> {
 }
 
 /// Where cargo put the program that `cargo test --workspace` has built.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let folder: &Path = here.parent().and_then(Path::parent).unwrap();
     let binary = folder.join("hpo");

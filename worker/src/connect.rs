@@ -7,25 +7,22 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use hpo_core::WorkerId;
+use hpo_wire::limits::ANSWER_MAX;
 use hpo_wire::pb::fleet_client::FleetClient;
-use hpo_wire::{ConvertFault, FromDriver, FromWorker, MESSAGE_MAX, TOKEN_HEADER, bearer, from_driver, pb};
+use hpo_wire::{ConvertFault, DialFault, FromDriver, FromWorker, TOKEN_HEADER, Trust, bearer, dial, from_driver, pb};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 /// The version of `rendezvous.json` that this program reads.
 const RENDEZVOUS_FORMAT: u32 = 1;
-/// How long one address may take to answer.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// How long the driver may take to answer the greeting.
 const SESSION_WAIT: Duration = Duration::from_secs(30);
-/// An idle connection is asked whether it lives after this time, and given up after as much again.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Messages on their way in either direction.
 const IN_FLIGHT: usize = 256;
 
@@ -34,6 +31,8 @@ const IN_FLIGHT: usize = 256;
 pub struct Target {
     /// `rendezvous.json`, which the driver writes anew each time it starts.
     pub rendezvous: PathBuf,
+    /// `ca.pem`: who shows a certificate of this authority is the driver.
+    pub authority: PathBuf,
     /// The sweep's secret.
     pub token_file: PathBuf,
     /// Who dials.
@@ -65,6 +64,22 @@ pub enum ConnectFault {
         /// What is wrong.
         why: String,
     },
+    /// The run's authority cannot be believed.
+    #[error("`{}` is not the certificate of a run's authority: {why}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Others could put their own authority in its place.
+    #[error("`{}` can be written by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), path.display())]
+    AuthorityNotPrivate {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// Others could read the secret.
     #[error("the token file `{}` can be read by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), path.display())]
     TokenNotPrivate {
@@ -79,20 +94,9 @@ pub enum ConnectFault {
         /// Which.
         path: PathBuf,
     },
-    /// Nobody answers.
-    #[error("cannot reach the driver at {address}")]
-    Unreachable {
-        /// The last address that was tried.
-        address: String,
-        /// Why not.
-        source: tonic::transport::Error,
-    },
-    /// An address that is none.
-    #[error("`{address}` is not an address")]
-    Address {
-        /// What the rendezvous file says.
-        address: String,
-    },
+    /// No address leads to the driver.
+    #[error(transparent)]
+    Dial(#[from] DialFault),
     /// The token is not that of the sweep.
     #[error("the driver refuses the token of `{}`: {why}", path.display())]
     WrongToken {
@@ -106,6 +110,15 @@ pub enum ConnectFault {
     Refused {
         /// In its words.
         why: String,
+    },
+    /// It does not take plaintext.
+    #[error("the driver at {address} hangs up on plaintext: it wants TLS, and `rendezvous.json` does not say so")]
+    WantsTls {
+        /// Where.
+        address: String,
+        /// How it hung up.
+        #[source]
+        source: Box<Status>,
     },
     /// The connection broke.
     #[error("the connection to the driver broke")]
@@ -140,8 +153,10 @@ impl ConnectFault {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
+            Self::WantsTls { .. } => Remedy::RetryIfWelcomed,
             Self::TokenNotPrivate { .. } | Self::TokenEmpty { .. } | Self::WrongToken { .. } => Remedy::RetryIfWelcomed,
-            Self::Rendezvous { .. } => Remedy::RetryIfWelcomed,
+            Self::Rendezvous { .. } | Self::Authority { .. } | Self::AuthorityNotPrivate { .. } => Remedy::RetryIfWelcomed,
+            Self::Dial(fault) if fault.is_somebody_else() => Remedy::RetryIfWelcomed,
             Self::Refused { .. } | Self::Senseless(_) => Remedy::GiveUp,
             _ => Remedy::Retry,
         }
@@ -198,7 +213,9 @@ impl Drop for Link {
 /// Talks to the driver until it ends the conversation.
 async fn converse(target: &Target, tell: &mpsc::Sender<LinkEvent>) -> Result<(), ConnectFault> {
     let token = token(&target.token_file)?;
-    let (channel, address) = open(&addresses(&target.rendezvous)?).await?;
+    let rendezvous = rendezvous(&target.rendezvous)?;
+    let trust = if rendezvous.tls { authority(&target.authority)? } else { Trust::plaintext_on_loopback() };
+    let (channel, address) = open(&rendezvous.addresses, &trust).await?;
     let (words, outgoing) = mpsc::channel(IN_FLIGHT);
     // The driver waits for the greeting before it answers the call, so it must be on its way by then.
     if tell.send(LinkEvent::Up(words)).await.is_err() {
@@ -206,9 +223,15 @@ async fn converse(target: &Target, tell: &mpsc::Sender<LinkEvent>) -> Result<(),
     }
     let mut request = Request::new(ReceiverStream::new(outgoing).map(pb::FromWorker::from));
     request.metadata_mut().insert(TOKEN_HEADER, token);
-    let mut client = FleetClient::new(channel).max_decoding_message_size(MESSAGE_MAX * 4);
-    let answer = timeout(SESSION_WAIT, client.session(request)).await.map_err(|_| ConnectFault::NoAnswer { address })?;
-    let mut heard = answer.map_err(|status| refusal(status, &target.token_file))?.into_inner();
+    let mut client = FleetClient::new(channel).max_decoding_message_size(ANSWER_MAX);
+    let answer = timeout(SESSION_WAIT, client.session(request)).await;
+    let answer = answer.map_err(|_| ConnectFault::NoAnswer { address: address.clone() })?;
+    let mut heard = match answer.map_err(|status| refusal(status, &target.token_file)) {
+        Ok(answer) => answer.into_inner(),
+        // A driver that speaks HTTP/2 says why.
+        Err(ConnectFault::Broken(source)) if !rendezvous.tls => return Err(ConnectFault::WantsTls { address, source }),
+        Err(fault) => return Err(fault),
+    };
     while let Some(message) = heard.message().await.map_err(|status| refusal(status, &target.token_file))? {
         let said = from_driver(message, target.worker).map_err(ConnectFault::Senseless)?;
         if tell.send(LinkEvent::Said(said)).await.is_err() {
@@ -222,29 +245,22 @@ fn refusal(status: Status, token_file: &Path) -> ConnectFault {
     let why = || status.message().to_owned();
     match status.code() {
         Code::Unauthenticated => ConnectFault::WrongToken { path: token_file.to_owned(), why: why() },
-        Code::FailedPrecondition | Code::InvalidArgument => ConnectFault::Refused { why: why() },
+        Code::FailedPrecondition | Code::InvalidArgument | Code::OutOfRange => ConnectFault::Refused { why: why() },
         _ => ConnectFault::Broken(Box::new(status)),
     }
 }
 
-/// The first address that answers.
-async fn open(addresses: &[String]) -> Result<(Channel, String), ConnectFault> {
-    let mut last = None;
+/// The first address at which the driver answers. If there is none: somebody else who answers says more than silence.
+async fn open(addresses: &[String], trust: &Trust) -> Result<(Channel, String), ConnectFault> {
+    let mut telling = None;
     for address in addresses {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"));
-        let endpoint = endpoint.map_err(|_| ConnectFault::Address { address: address.clone() })?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_WAIT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
-        match endpoint.connect().await {
+        match dial(address, trust).await {
             Ok(channel) => return Ok((channel, address.clone())),
-            Err(source) => last = Some(ConnectFault::Unreachable { address: address.clone(), source }),
+            Err(fault) if fault.is_somebody_else() || !telling.as_ref().is_some_and(DialFault::is_somebody_else) => telling = Some(fault),
+            Err(_) => {}
         }
     }
-    Err(last.unwrap_or(ConnectFault::Address { address: String::new() }))
+    Err(telling.unwrap_or(DialFault::Address { address: String::new() }).into())
 }
 
 /// What of `rendezvous.json` a worker reads.
@@ -252,10 +268,11 @@ async fn open(addresses: &[String]) -> Result<(Channel, String), ConnectFault> {
 struct Rendezvous {
     format: u32,
     addresses: Vec<String>,
+    tls: bool,
 }
 
 /// Read anew for each try: a driver that was started again listens elsewhere.
-fn addresses(path: &Path) -> Result<Vec<String>, ConnectFault> {
+fn rendezvous(path: &Path) -> Result<Rendezvous, ConnectFault> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ConnectFault::NoDriver { path: path.to_owned() },
         _ => ConnectFault::Read { path: path.to_owned(), source },
@@ -268,7 +285,18 @@ fn addresses(path: &Path) -> Result<Vec<String>, ConnectFault> {
     if found.addresses.is_empty() {
         return Err(wrong("it names no address".to_owned()));
     }
-    Ok(found.addresses)
+    Ok(found)
+}
+
+/// Whom to believe, if nobody else can say so. Read anew for each try, as the token is.
+fn authority(path: &Path) -> Result<Trust, ConnectFault> {
+    let read = |source| ConnectFault::Read { path: path.to_owned(), source };
+    let mode = fs::metadata(path).map_err(read)?.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(ConnectFault::AuthorityNotPrivate { path: path.to_owned(), mode });
+    }
+    let pem = fs::read(path).map_err(read)?;
+    Trust::authority(&pem).map_err(|wrong| ConnectFault::Authority { path: path.to_owned(), why: wrong.to_string() })
 }
 
 /// The secret, if nobody else can read it, as the driver wants to see it.

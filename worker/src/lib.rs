@@ -9,6 +9,7 @@ pub mod data;
 pub mod models;
 #[cfg(feature = "burn")]
 pub mod onnx;
+mod private;
 pub mod resources;
 pub mod session;
 pub mod trainable;

@@ -186,6 +186,10 @@ pub(super) struct Driver {
     /// Where to listen; port 0 takes a free one, which rendezvous.json then names
     #[arg(long, default_value = "0.0.0.0:0")]
     pub(super) listen: std::net::SocketAddr,
+    /// Speak without TLS, so that the token and all else can be read by who listens in; refused unless --listen is a loopback
+    /// address, as in 127.0.0.1:0
+    #[arg(long)]
+    pub(super) insecure_plaintext_on_loopback: bool,
 }
 
 #[derive(Args, Debug)]
@@ -297,6 +301,9 @@ pub(super) struct BenchGrpc {
     /// So many reports a second in all, evenly, whether they are acknowledged or not
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
+    /// Without TLS, to see what that costs
+    #[arg(long)]
+    pub(super) plaintext: bool,
     /// The first rung of `asha-promote`
     #[arg(long, default_value_t = 3)]
     pub(super) min_resource: u32,

@@ -16,7 +16,14 @@ use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::progress::Progress;
 use super::{files, model, runs};
 
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Where the driver listens, and how.
+struct Listen {
+    address: SocketAddr,
+    plaintext: bool,
+}
+
+/// For workers that the driver starts itself.
+const LOOPBACK: Listen = Listen { address: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0), plaintext: false };
 
 pub(super) fn run(args: &Run, manners: Manners) -> Outcome {
     let checked = files::load(&args.sweep).or_exit(Exit::BadInput)?;
@@ -32,6 +39,8 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 }
 
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
+    raise_open_files();
+    let listen = Listen { address: args.listen, plaintext: args.insecure_plaintext_on_loopback };
     if args.sweep.is_dir() {
         if args.seed.is_some() {
             return Err(anyhow::anyhow!("--seed is for new sweeps: this one was created with a seed, and goes on with it"))
@@ -39,13 +48,13 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
         }
         let run = RunDir::new(&args.sweep);
         let checked = frozen(&run)?;
-        return drive(&run, Begin::Resume, &checked, args.listen, None, manners);
+        return drive(&run, Begin::Resume, &checked, listen, None, manners);
     }
     let file = super::args::SweepFile { file: args.sweep.clone(), seed: args.seed };
     let checked = files::load(&file).or_exit(Exit::BadInput)?;
     warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
-    drive(&run, Begin::Create, &checked, args.listen, None, manners)
+    drive(&run, Begin::Create, &checked, listen, None, manners)
 }
 
 /// What the user most likely did not mean, before anything starts.
@@ -86,16 +95,14 @@ fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failur
     Err(super::work::no_worker()).or_exit(Exit::BadInput)
 }
 
-fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: SocketAddr, local: Option<LocalOptions>, manners: Manners) -> Outcome {
-    if local.is_none() {
-        raise_open_files();
-    }
-    let options = DriveOptions { run: run.clone(), begin, file: checked.into(), listen, local, limits: checked.into() };
+fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
+    let Listen { address: listen, plaintext } = listen;
+    let options = DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, limits: checked.into() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)?;
     let ended = runtime.block_on(watched(options, &checked.spec, manners)).map_err(|fault| {
         let exit = match &fault {
             // Nothing was started, nor made.
-            DriveFault::Listen { .. } => Exit::BadInput,
+            DriveFault::Listen { .. } | DriveFault::PlaintextAbroad { .. } => Exit::BadInput,
             // The journal is whole either way; what stopped it may have to be put right first.
             fault if fault.is_about_the_run_folder() => Exit::RunFolder,
             _ => Exit::Resumable,

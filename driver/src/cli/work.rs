@@ -79,6 +79,7 @@ mod with {
             name: args.name.unwrap_or_else(|| format!("{}:{}", hpo_driver::process::host(), std::process::id())),
             slots: hpo_worker::resources::discover(Wanted { slots: args.slots, gpus: !args.no_gpu, milli_gpus: args.milli_gpus }),
             rendezvous: run.rendezvous(),
+            authority: run.authority(),
             token_file: args.token_file.unwrap_or_else(|| run.token()),
             checkpoints: run.checkpoints(),
             log_dir: run.logs(),

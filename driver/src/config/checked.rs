@@ -10,10 +10,11 @@ use toml::Spanned;
 
 use super::key::Entry;
 use super::keys::{BASE, REPORT, SCHEDULER, SEARCHER, SPACE, SWEEP, TRIAL, WORKERS, report, sweep, workers};
+use super::limits;
 use super::message::Message;
 use super::raw::{Reader, Section, in_file_order};
 use super::scheduler;
-use super::shape::Words;
+use super::shape::{Within, Words};
 use super::simulate;
 use super::space;
 use super::text::write_duration;
@@ -125,6 +126,9 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
     let one_pass = scheduler.as_ref().and_then(SchedulerSpec::one_pass);
     let sweep = sweep.map(|section| Head::read(&section, needs_end, one_pass, reader));
     let space = space::read(file, reader);
+    if let (Some(fault), Some((span, _))) = (space.as_ref().and_then(limits::fault_of), file.entries(SPACE.name(), reader)) {
+        reader.faults.push((span, fault));
+    }
     let searcher = if file.has(SEARCHER.name) { file.table(&SEARCHER, reader).map(|_| ()) } else { Some(()) };
     let max_resource = scheduler.as_ref().map(|scheduler| scheduler.ladder().resource(scheduler.ladder().top()));
     let trial_section = file.table(&TRIAL, reader);
@@ -184,6 +188,9 @@ impl Head {
         let name = section.get(&sweep::NAME, reader).and_then(|name| check_name(name, reader));
         let seed = section.plain(&sweep::SEED, reader).map(Seed);
         let metric = section.get(&sweep::METRIC, reader);
+        if let Some((fault, metric)) = metric.as_ref().and_then(|metric| Some((limits::long_name(metric.get_ref())?, metric))) {
+            reader.faults.push((metric.span(), fault));
+        }
         let mut goal = section.get(&sweep::GOAL, reader);
         if let (Some(goal), Some(metric), false) = (&mut goal, &metric, section.has(sweep::GOAL.name)) {
             // What is wrong with a goal that is not given is the metric.
@@ -197,7 +204,7 @@ impl Head {
             reader.faults.push((section.span.clone(), Message::NoEnd));
         }
         let budget = Budget {
-            max_trials: section.plain(&sweep::MAX_TRIALS, reader).map(Into::into).or(one_pass.filter(|_| endless)),
+            max_trials: section.plain(&sweep::MAX_TRIALS, reader).map(|Within(most)| most).or(one_pass.filter(|_| endless)),
             reserved: section.plain(&sweep::GPU_HOURS, reader).map(|hours| (hours.0 * 3_600_000.0).ceil() as Millis),
             wall: section.plain(&sweep::WALL, reader).map(|wall| wall.0),
             target: target.as_ref().map(|target| *target.get_ref()),

@@ -211,7 +211,8 @@ pub(super) mod sweep {
     pub(crate) static SEED: Key<u64> = Key::with_default("seed", "all chance in the sweep derives from it", "0");
     pub(crate) static METRIC: Key<String> = Key::required("metric", "the figure that every report must carry, such as \"val_loss\"");
     pub(crate) static GOAL: Key<Goal> = Key::with_default("goal", "whether the metric is to be small or large", "\"minimize\"");
-    pub(crate) static MAX_TRIALS: Key<NonZeroU32> = Key::optional("max_trials", "start at most so many trials");
+    /// A trial takes about a kilobyte of the driver's memory.
+    pub(crate) static MAX_TRIALS: Key<Within<1, 10_000_000>> = Key::optional("max_trials", "start at most so many trials");
     pub(crate) static GPU_HOURS: Key<Positive> =
         Key::optional("gpu_hours", "reserve at most so many GPU-hours (slot-hours on CPUs), over all workers");
     pub(crate) static WALL: Key<Length> = Key::optional("wall", "end so long after the sweep began");

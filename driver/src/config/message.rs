@@ -56,6 +56,14 @@ pub(super) enum Message {
     // --- [space]
     #[error("there is nothing to search: no parameter can vary")]
     NothingVaries,
+    #[error("there are {count} parameters; {most} are the most")]
+    TooManyParameters { count: usize, most: usize },
+    #[error("the name `{begin}...` has {bytes} bytes; {most} are the most")]
+    LongName { begin: String, bytes: usize, most: usize },
+    #[error("a value of parameter `{name}` has {bytes} bytes; {most} are the most")]
+    LongText { name: String, bytes: usize, most: usize },
+    #[error("a value of parameter `{name}` has a NUL character, which no program can be given")]
+    NulInText { name: String },
     #[error("`{name}` cannot name a parameter")]
     ParameterName { name: String },
     #[error("`{name}` means something else in a command")]
@@ -151,6 +159,8 @@ impl Message {
             Self::WrongGoal { opposite, .. } => format!("set goal = \"{opposite}\""),
             Self::NoTarget { .. } => "accuracies lie between 0 and 1, losses above 0".to_owned(),
             Self::NothingVaries => "add a parameter, for example lr = { log_uniform = [1e-4, 1e-1] }".to_owned(),
+            Self::TooManyParameters { .. } | Self::LongName { .. } => "take fewer, or shorter names".to_owned(),
+            Self::LongText { .. } | Self::NulInText { .. } => "put such a text into a file, and name the file".to_owned(),
             Self::ParameterName { .. } => "use letters, digits, `_` and `-`, beginning with a letter".to_owned(),
             Self::ReservedName { name } => format!("`{{{name}}}` is filled in by hpo: give the parameter another name"),
             Self::NoDomain { .. } => {

@@ -14,6 +14,7 @@ mod fault;
 pub mod init;
 mod key;
 mod keys;
+mod limits;
 mod message;
 pub mod plan;
 mod pool;

@@ -21,7 +21,8 @@ use crate::launch::{LaunchFault, Local, LocalOptions};
 use crate::process::host;
 use crate::rendezvous::{FORMAT, Rendezvous, addresses};
 use crate::rundir::RunDir;
-use crate::serve::{Door, ServeFault, serve};
+use crate::serve::token::Token;
+use crate::serve::{Door, Security, ServeFault, serve};
 
 /// What a sweep file says, checked.
 #[derive(Clone, Debug)]
@@ -67,6 +68,8 @@ pub struct DriveOptions {
     pub file: SweepFile,
     /// Where to listen for workers; port 0 takes any.
     pub listen: SocketAddr,
+    /// Speak without TLS, on the loopback interface alone.
+    pub plaintext: bool,
     /// Workers to start on this machine.
     pub local: Option<LocalOptions>,
     /// Time limits.
@@ -94,12 +97,15 @@ impl Drive {
     /// # Errors
     /// If any of that fails; then nothing is left running.
     pub async fn start(options: DriveOptions) -> Result<Self, DriveFault> {
+        if options.plaintext && !options.listen.ip().is_loopback() {
+            return Err(DriveFault::PlaintextAbroad { address: options.listen });
+        }
         let listen = |source| DriveFault::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
         let bound = listener.local_addr().map_err(listen)?;
         let (options, prepared) =
             off_the_runtime(move || (prepare(&options), options)).await.map(|(prepared, options)| (options, prepared))?;
-        let Prepared { header, sweep, journal, records, kept, clock, token } = prepared?;
+        let Prepared { header, sweep, journal, records, kept, clock, token, authority } = prepared?;
         let kind = Kind::named(&header.searcher).ok_or(DriveFault::UnknownSearcher { name: header.searcher.clone() })?;
         let searcher = hpo_searchers::build(kind, &header.spec.space, header.spec.seed);
         let rendezvous = Rendezvous {
@@ -107,6 +113,7 @@ impl Drive {
             sweep: header.sweep.clone(),
             epoch: journal.fence().epoch(),
             addresses: addresses(bound),
+            tls: !options.plaintext,
             pid: std::process::id(),
             host: host(),
         };
@@ -131,7 +138,8 @@ impl Drive {
         let (heart, progress) = Engine::new(parts)?;
         let door = Door {
             engine: engine.clone(),
-            token,
+            security: if options.plaintext { Security::PlaintextOnLoopback } else { Security::Tls(authority.server_config()?) },
+            token: Token::of(options.run.clone(), token),
             sweep: header.sweep,
             job: serde_json::to_string(&job).map_err(|wrong| DriveFault::Io {
                 path: options.run.sweep_toml(),

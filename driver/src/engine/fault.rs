@@ -8,7 +8,7 @@ use hpo_core::TrialId;
 use crate::journal::{Claim, JournalFault};
 use crate::launch::LaunchFault;
 use crate::rendezvous::RendezvousFault;
-use crate::serve::ServeFault;
+use crate::serve::{AuthorityFault, ServeFault};
 
 /// What ends the engine's loop. Nothing that was not written down was acted upon; `hpo resume` goes on.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +94,17 @@ pub enum DriveFault {
         #[source]
         source: io::Error,
     },
+    /// Plaintext would cross a network.
+    #[error(
+        "plaintext is for this machine alone, and {address} is more; add --listen 127.0.0.1:0, or leave out --insecure-plaintext-on-loopback"
+    )]
+    PlaintextAbroad {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The run's certificate authority cannot be made or used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityFault),
     /// The journal cannot be read or claimed.
     #[error(transparent)]
     Journal(#[from] JournalFault),
@@ -142,6 +153,7 @@ impl DriveFault {
                 | Self::Io { .. }
                 | Self::Journal(_)
                 | Self::Rendezvous(_)
+                | Self::Authority(_)
                 | Self::Launch(LaunchFault::RunFolder { .. })
         )
     }

@@ -1,15 +1,19 @@
-//! The one way into the engine: bounded, so that whoever talks too fast waits.
+//! The one way into the engine: bounded, so that whoever talks too fast waits; and each connection has a share of its own
+//! there, so that one that talks too fast does not make the others wait.
+use std::sync::Arc;
 use std::time::Duration;
 
 use hpo_core::{Params, TrialId, WorkerId};
 use hpo_searchers::SuggestFault;
 use hpo_wire::{Hello, Word};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::fleet::Link;
 
 /// What can wait in the inbox.
 const CAPACITY: usize = 4096;
+/// How much of that one connection can take.
+const SHARE: usize = 256;
 
 /// Something that the engine should know.
 #[derive(Debug)]
@@ -76,9 +80,12 @@ pub(crate) enum Input {
 #[error("the engine has ended")]
 pub struct EngineGone;
 
+/// Something in the inbox, and the place that it takes of a connection's share.
+type Waiting = (Input, Option<OwnedSemaphorePermit>);
+
 /// Puts things into the inbox.
 #[derive(Clone, Debug)]
-pub struct Handle(mpsc::Sender<Input>);
+pub struct Handle(mpsc::Sender<Waiting>);
 
 impl Handle {
     /// Waits for room.
@@ -86,12 +93,17 @@ impl Handle {
     /// # Errors
     /// If the engine has ended.
     pub(crate) async fn send(&self, input: Input) -> Result<(), EngineGone> {
-        self.0.send(input).await.map_err(|_| EngineGone)
+        self.0.send((input, None)).await.map_err(|_| EngineGone)
+    }
+
+    /// A way in for one connection.
+    pub(crate) fn credit(&self) -> Credit {
+        Credit { inbox: self.0.clone(), share: Arc::new(Semaphore::new(SHARE)) }
     }
 
     /// The same, from a thread that may block.
     pub(super) fn send_blocking(&self, input: Input) -> Result<(), EngineGone> {
-        self.0.blocking_send(input).map_err(|_| EngineGone)
+        self.0.blocking_send((input, None)).map_err(|_| EngineGone)
     }
 
     /// Asks the sweep to stop for now: running attempts write a checkpoint and leave. Asked twice, nothing is waited for.
@@ -103,20 +115,68 @@ impl Handle {
     }
 }
 
+/// A connection's way into the inbox.
+#[derive(Debug)]
+pub(crate) struct Credit {
+    inbox: mpsc::Sender<Waiting>,
+    share: Arc<Semaphore>,
+}
+
+impl Credit {
+    /// Waits for room in this connection's share, then in the inbox.
+    ///
+    /// # Errors
+    /// If the engine has ended.
+    pub(crate) async fn send(&self, input: Input) -> Result<(), EngineGone> {
+        let place = self.share.clone().acquire_owned().await.map_err(|_| EngineGone)?;
+        self.inbox.send((input, Some(place))).await.map_err(|_| EngineGone)
+    }
+}
+
 /// The engine's side.
 #[derive(Debug)]
-pub(crate) struct Inbox(mpsc::Receiver<Input>);
+pub(crate) struct Inbox {
+    waiting: mpsc::Receiver<Waiting>,
+    taken: Vec<Waiting>,
+}
 
 impl Inbox {
     /// An inbox and the way into it.
     pub(crate) fn new() -> (Handle, Self) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        (Handle(sender), Self(receiver))
+        (Handle(sender), Self { waiting: receiver, taken: vec![] })
     }
 
     /// What is there, at most `max` things; waits up to `patience` for the first. Empty if nothing came.
     pub(crate) async fn next_batch(&mut self, max: usize, patience: Duration, batch: &mut Vec<Input>) {
         // That nothing came in time is an answer, too.
-        let _ = tokio::time::timeout(patience, self.0.recv_many(batch, max)).await;
+        let _ = tokio::time::timeout(patience, self.waiting.recv_many(&mut self.taken, max)).await;
+        batch.extend(self.taken.drain(..).map(|(input, _place)| input));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_floods_fills_its_own_share_alone() {
+        let (handle, mut inbox) = Inbox::new();
+        let (flood, other) = (handle.credit(), handle.credit());
+        let heard = |number| Input::Heard { worker: WorkerId(number), session: 0 };
+        let flooding = tokio::spawn(async move { while flood.send(heard(1)).await.is_ok() {} });
+        while inbox.waiting.len() < SHARE {
+            tokio::task::yield_now().await;
+        }
+        other.send(heard(2)).await.unwrap();
+        let mut batch = vec![];
+        inbox.next_batch(SHARE + 1, Duration::from_secs(20), &mut batch).await;
+        assert_eq!(batch.len(), SHARE + 1);
+        assert!(matches!(batch[SHARE], Input::Heard { worker: WorkerId(2), .. }), "behind one share, not behind the flood");
+        batch.clear();
+        inbox.next_batch(1, Duration::from_secs(20), &mut batch).await;
+        assert_eq!(batch.len(), 1, "what was taken makes room again");
+        drop(inbox);
+        flooding.await.unwrap();
     }
 }

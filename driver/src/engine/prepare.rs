@@ -12,7 +12,8 @@ use super::fault::DriveFault;
 use super::kept::Kept;
 use crate::journal::{FORMAT, Fence, Header, Replay, Writer, living};
 use crate::rendezvous::{RendezvousFault, create_token, random, read_token};
-use crate::rundir::RunDir;
+use crate::rundir::{PRIVATE_FILE, PRIVATE_FOLDER, RunDir, make_private_folder};
+use crate::serve::authority::Authority;
 
 /// A run folder that this driver may write.
 pub(super) struct Prepared {
@@ -23,6 +24,7 @@ pub(super) struct Prepared {
     pub(super) kept: Kept,
     pub(super) clock: Clock,
     pub(super) token: String,
+    pub(super) authority: Authority,
 }
 
 pub(super) fn prepare(options: &DriveOptions) -> Result<Prepared, DriveFault> {
@@ -37,10 +39,11 @@ fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     make_subfolders(run)?;
     let frozen = run.sweep_toml();
     // `[trial] env` may hold secrets.
-    let text = File::options().write(true).create_new(true).mode(0o600).open(&frozen);
+    let text = File::options().write(true).create_new(true).mode(PRIVATE_FILE).open(&frozen);
     let text = text.and_then(|mut open| open.write_all(file.text.as_bytes()).and_then(|()| open.sync_all()));
     text.map_err(fault(&frozen, "write"))?;
     let token = create_token(run)?;
+    let authority = Authority::open(run)?;
     let id = random::<16>().map_err(|source| RendezvousFault { path: run.journal(), doing: "draw an id for", source })?;
     let header = Header {
         format: FORMAT,
@@ -56,11 +59,11 @@ fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     let journal = Writer::create(&run.journal(), &header, Fence::claim(run.path(), 0)?)?;
     let sweep = Sweep::new(header.spec.clone());
     let clock = Clock::of(header.created_unix_ms, sweep.now());
-    Ok(Prepared { header, sweep, journal, records: 0, kept: Kept::default(), clock, token })
+    Ok(Prepared { header, sweep, journal, records: 0, kept: Kept::default(), clock, token, authority })
 }
 
 fn make_subfolders(run: &RunDir) -> Result<(), DriveFault> {
-    [run.checkpoints(), run.logs()].iter().try_for_each(|folder| fs::create_dir_all(folder).map_err(fault(folder, "create")))
+    [run.checkpoints(), run.logs()].iter().try_for_each(|folder| make_private_folder(folder).map_err(fault(folder, "create")))
 }
 
 /// An empty folder is as good as none, and keeps the mode that its owner gave it.
@@ -69,7 +72,7 @@ fn make_folder(run: &RunDir) -> Result<(), DriveFault> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(fault(parent, "create"))?;
     }
-    match DirBuilder::new().mode(0o700).create(path) {
+    match DirBuilder::new().mode(PRIVATE_FOLDER).create(path) {
         Ok(()) => Ok(()),
         Err(there) if there.kind() == io::ErrorKind::AlreadyExists => {
             if run.journal().exists() {
@@ -114,7 +117,18 @@ fn resume(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     let writer = Writer::resume(&journal, &replayed, fence)?;
     let clock = Clock::of(replayed.header.created_unix_ms, replayed.last_at);
     let token = read_token(run)?;
-    Ok(Prepared { header: replayed.header, sweep: replayed.sweep, journal: writer, records: replayed.records, kept, clock, token })
+    // Its own, if the last driver was of this version: workers that hold trials believe this driver as well.
+    let authority = Authority::open(run)?;
+    Ok(Prepared {
+        header: replayed.header,
+        sweep: replayed.sweep,
+        journal: writer,
+        records: replayed.records,
+        kept,
+        clock,
+        token,
+        authority,
+    })
 }
 
 fn content_hash(text: &[u8]) -> String {

@@ -15,9 +15,7 @@ mod table;
 mod why;
 pub(crate) mod words;
 
-use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hpo_core::sweep::view::SweepState;
@@ -32,7 +30,7 @@ pub use status::StatusLine;
 pub use why::{MomentLine, Why, WhyFault, WhyLine};
 
 use crate::journal::{Header, JournalFault};
-use crate::rundir::RunDir;
+use crate::rundir::{RunDir, make_private_folder};
 use rows::Row;
 use words::Unit;
 
@@ -163,7 +161,7 @@ impl Report {
     /// If the disk does not take them.
     pub fn write(&self, run: &RunDir) -> Result<Written, ReportFault> {
         let folder = run.report();
-        fs::create_dir_all(&folder).map_err(|source| ReportFault::Write { path: folder.clone(), source })?;
+        make_private_folder(&folder).map_err(|source| ReportFault::Write { path: folder.clone(), source })?;
         let put = |name: &str, bytes: io::Result<Vec<u8>>| {
             let path = folder.join(name);
             match bytes.and_then(|bytes| publish(&path, &bytes)) {
@@ -192,10 +190,10 @@ impl Report {
     }
 }
 
-/// Writes a file that readers see whole or not at all, readable as the user's umask says.
+/// Writes a file that readers see whole or not at all, readable by its owner alone.
 fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut draft = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    let mut draft = tempfile::NamedTempFile::new_in(folder)?;
     draft.write_all(bytes)?;
     draft.as_file().sync_all()?;
     draft.persist(path).map_err(|fault| fault.error)?;

@@ -4,9 +4,10 @@ use std::time::Duration;
 use hpo_core::WorkerId;
 use hpo_core::sweep::event::{Held, Slot};
 use hpo_wire::pb::fleet_client::FleetClient;
-use hpo_wire::{FromDriver, FromWorker, Hello, PROTOCOL, TOKEN_HEADER, bearer, from_driver, pb};
+use hpo_wire::{FromDriver, FromWorker, Hello, PROTOCOL, TOKEN_HEADER, Trust, bearer, dial, from_driver, pb};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
 /// Nothing in these tests takes so long.
@@ -33,13 +34,19 @@ pub(crate) fn hello(id: u128, slots: usize) -> Hello {
 
 impl FakeWorker {
     /// Dials and says hello.
-    pub(crate) async fn dial(address: &str, token: &str, hello: Hello) -> Result<Self, Status> {
-        Self::dial_with(address, token, FromWorker::Hello(hello.clone()).into(), hello.worker).await
+    pub(crate) async fn dial(address: &str, trust: &Trust, token: &str, hello: Hello) -> Result<Self, Status> {
+        Self::dial_with(address, trust, token, FromWorker::Hello(hello.clone()).into(), hello.worker).await
     }
 
     /// Dials and says anything.
-    pub(crate) async fn dial_with(address: &str, token: &str, first: pb::FromWorker, id: WorkerId) -> Result<Self, Status> {
-        let mut client = FleetClient::connect(format!("http://{address}")).await.map_err(|fault| Status::unavailable(fault.to_string()))?;
+    pub(crate) async fn dial_with(address: &str, trust: &Trust, token: &str, first: pb::FromWorker, id: WorkerId) -> Result<Self, Status> {
+        let channel = dial(address, trust).await.map_err(|fault| Status::unavailable(fault.to_string()))?;
+        Self::call(channel, token, first, id).await
+    }
+
+    /// Says anything on a connection that is open already.
+    pub(crate) async fn call(channel: Channel, token: &str, first: pb::FromWorker, id: WorkerId) -> Result<Self, Status> {
+        let mut client = FleetClient::new(channel);
         let (out, said) = mpsc::channel(1000);
         out.send(first).await.unwrap();
         let mut request = Request::new(ReceiverStream::new(said));
@@ -49,8 +56,8 @@ impl FakeWorker {
     }
 
     /// Dials with attempts that it still holds.
-    pub(crate) async fn dial_again(address: &str, token: &str, id: u128, slots: usize, holds: Vec<Held>) -> Self {
-        Self::dial(address, token, Hello { holds, ..hello(id, slots) }).await.expect("a connection")
+    pub(crate) async fn dial_again(address: &str, trust: &Trust, token: &str, id: u128, slots: usize, holds: Vec<Held>) -> Self {
+        Self::dial(address, trust, token, Hello { holds, ..hello(id, slots) }).await.expect("a connection")
     }
 
     pub(crate) async fn say(&self, message: FromWorker) {
@@ -62,6 +69,11 @@ impl FakeWorker {
         let _ = self.out.send(message).await;
     }
 
+    /// Where its words go.
+    pub(crate) fn mouth(&self) -> mpsc::Sender<pb::FromWorker> {
+        self.out.clone()
+    }
+
     /// The next message that is no heartbeat. `Ok(None)` at the end of the stream.
     pub(crate) async fn hear(&mut self) -> Result<Option<FromDriver>, Status> {
         loop {
@@ -71,6 +83,11 @@ impl FakeWorker {
                 other => return Ok(other),
             }
         }
+    }
+
+    /// Whether anything came before the end.
+    pub(crate) async fn hear_raw(&mut self) -> bool {
+        matches!(self.words.message().await, Ok(Some(_)))
     }
 
     /// The next message as it comes.

@@ -1,28 +1,46 @@
 //! The driver's door: one gRPC stream a worker. Checks who comes, turns messages into what the engine takes, and sends
 //! what the engine says. All that lasts is in the engine; a connection can break at any time and nothing is lost.
+pub(crate) mod authority;
+mod gate;
+mod joins;
+mod notices;
 mod session;
 pub mod talker;
-mod token;
+pub(crate) mod token;
+mod visitor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hpo_core::Millis;
+use hpo_wire::limits::{ANSWER_MAX, MESSAGE_MAX};
 use hpo_wire::pb::fleet_server::{Fleet, FleetServer};
-use hpo_wire::{MESSAGE_MAX, TOKEN_HEADER, Welcome, pb};
+use hpo_wire::{TOKEN_HEADER, Welcome, pb};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tonic::transport::server::TcpIncoming;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+pub use authority::AuthorityFault;
+
 use crate::engine::Handle;
+use gate::Gate;
+use joins::Joins;
+use notices::Notices;
 use session::{Outbound, Session};
+use token::Token;
+use visitor::Visitor;
 
 /// Workers that can be connected at one time.
 const SESSIONS_MAX: usize = 8192;
 /// How often an idle connection is asked whether its other end lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// What a connection may send before it is read. Messages larger than this come in pieces.
+const WINDOW: u32 = 256 * 1024;
+/// Bytes of a request's headers; those of a worker take some 300.
+const HEADERS_MAX: u32 = 8 * 1024;
 /// How long connections may take to end at the end.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -31,12 +49,23 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[error("the gRPC server failed")]
 pub struct ServeFault(#[from] tonic::transport::Error);
 
+/// What protects the connections.
+#[derive(Clone, Debug)]
+pub(crate) enum Security {
+    /// TLS with a certificate of the run's authority.
+    Tls(Arc<ServerConfig>),
+    /// Nothing, for connections that do not leave this machine.
+    PlaintextOnLoopback,
+}
+
 /// What the door needs to know.
 pub(crate) struct Door {
     /// The engine.
     pub(crate) engine: Handle,
+    /// What protects the connections.
+    pub(crate) security: Security,
     /// What a worker must show.
-    pub(crate) token: String,
+    pub(crate) token: Token,
     /// Id of the sweep.
     pub(crate) sweep: String,
     /// The `[trial]` part of the sweep as JSON.
@@ -57,6 +86,8 @@ impl Door {
 struct Reception {
     door: Arc<Door>,
     room: Arc<Semaphore>,
+    notices: Arc<Notices>,
+    joins: Joins,
     sessions: AtomicU64,
 }
 
@@ -66,8 +97,10 @@ struct Reception {
 /// If the server cannot run.
 pub(crate) async fn serve(listener: TcpListener, door: Door, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeFault> {
     let room = Arc::new(Semaphore::new(SESSIONS_MAX));
-    let reception = Reception { door: Arc::new(door), room, sessions: AtomicU64::new(1) };
-    let service = FleetServer::new(reception).max_decoding_message_size(MESSAGE_MAX).max_encoding_message_size(MESSAGE_MAX * 4);
+    let notices = Arc::new(Notices::default());
+    let guests = Gate { listener, security: door.security.clone(), notices: notices.clone() }.open();
+    let reception = Reception { door: Arc::new(door), room, notices, joins: Joins::new(), sessions: AtomicU64::new(1) };
+    let service = FleetServer::new(reception).max_decoding_message_size(MESSAGE_MAX).max_encoding_message_size(ANSWER_MAX);
     let (hurry, hurried) = tokio::sync::oneshot::channel();
     let asked = async move {
         shutdown.await;
@@ -77,10 +110,13 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, shutdown: impl Futu
     let serving = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .tcp_keepalive(Some(KEEPALIVE * 3))
-        .max_concurrent_streams(4)
+        // One conversation a connection.
+        .max_concurrent_streams(1)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .http2_max_header_list_size(HEADERS_MAX)
         .add_service(service)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), asked);
+        .serve_with_incoming_shutdown(ReceiverStream::new(guests), asked);
     let impatience = async {
         match hurried.await {
             Ok(()) => tokio::time::sleep(GOODBYE).await,
@@ -93,22 +129,43 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, shutdown: impl Futu
     }
 }
 
+impl Reception {
+    async fn admit(&self, request: Request<Streaming<pb::FromWorker>>, visitor: &Arc<Visitor>) -> Result<Outbound, Status> {
+        if !self.door.token.is_shown_by(request.metadata().get(TOKEN_HEADER).map(|value| value.as_bytes())) {
+            return Err(Status::unauthenticated(
+                "it is not the token of this sweep, or not any more; give the worker the run folder's `token` file",
+            ));
+        }
+        let permit = self.room.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Status::resource_exhausted(format!("{SESSIONS_MAX} workers are connected; no more can be")))?;
+        if !self.joins.one() {
+            let why = format!("too many workers come and go; {} a second are the most", joins::A_SECOND);
+            return Err(Status::resource_exhausted(why));
+        }
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        Session::open(self.door.clone(), number, request.into_inner(), visitor.clone(), permit).await
+    }
+}
+
 #[tonic::async_trait]
 impl Fleet for Reception {
     type SessionStream = Outbound;
 
     async fn session(&self, request: Request<Streaming<pb::FromWorker>>) -> Result<Response<Outbound>, Status> {
-        let shown = request.metadata().get(TOKEN_HEADER).map(|value| value.as_bytes());
-        if !shown.is_some_and(|shown| token::same(shown, hpo_wire::bearer(&self.door.token).as_bytes())) {
-            return Err(Status::unauthenticated("the token is not that of this sweep; give the worker the run folder's `token` file"));
+        let visitor = request.extensions().get::<Arc<Visitor>>().cloned();
+        let visitor = visitor.ok_or_else(|| Status::internal("a connection that did not come in by the gate"))?;
+        let admitted = self.admit(request, &visitor).await;
+        if let Err(refused) = &admitted {
+            self.notices.refused(visitor.peer, refused.message());
+            visitor.refused();
         }
-        let permit = self.room.clone().try_acquire_owned().map_err(|_| Status::resource_exhausted("too many workers are connected"))?;
-        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        Session::open(self.door.clone(), number, request.into_inner(), permit).await.map(Response::new)
+        admitted.map(Response::new)
     }
 }
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod siege;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 use tracing::{debug, warn};
 
-use super::Door;
+use super::visitor::Visitor;
+use super::{Door, GOODBYE};
 use crate::engine::{Input, Link, Outgoing};
 
 /// How long a worker may take to say hello.
@@ -27,6 +28,7 @@ pub(super) struct Session {
     door: Arc<Door>,
     number: u64,
     words: Streaming<pb::FromWorker>,
+    visitor: Arc<Visitor>,
     /// To say why a faulty worker is not listened to. Weak: the engine alone decides how long the connection lasts.
     out: mpsc::WeakSender<Outgoing>,
     /// The speaking side has ended.
@@ -40,6 +42,7 @@ impl Session {
         door: Arc<Door>,
         number: u64,
         mut words: Streaming<pb::FromWorker>,
+        visitor: Arc<Visitor>,
         room: OwnedSemaphorePermit,
     ) -> Result<Outbound, Status> {
         let hello = timeout(HELLO, hear(&mut words)).await.map_err(|_| Status::deadline_exceeded("no hello came"))??;
@@ -47,6 +50,7 @@ impl Session {
             return Err(Status::invalid_argument("the first message must be a hello"));
         };
         door.check(&hello)?;
+        visitor.admit();
         let worker = hello.worker;
         let (out, outbox) = mpsc::channel(OUTBOX);
         // Before the engine knows the link, so that nothing comes before the welcome.
@@ -57,14 +61,18 @@ impl Session {
         door.engine.send(joined).await.map_err(|_| Status::unavailable("the driver is ending"))?;
         let (hang_up, hung_up) = oneshot::channel();
         let quiet = Duration::from_millis(door.heartbeat_ms.max(1));
-        tokio::spawn(Self { door, number, words, out: weak, hung_up, _room: room }.listen(worker));
+        tokio::spawn(Self { door, number, words, visitor, out: weak, hung_up, _room: room }.listen(worker));
         Ok(speak(outbox, quiet, hang_up))
     }
 
     async fn listen(mut self, worker: hpo_core::WorkerId) {
         let session = self.number;
+        let mut token = self.door.token.clone();
+        let credit = self.door.engine.credit();
         loop {
             let heard = tokio::select! {
+                // It dials again and shows the new one, if it has it.
+                () = token.replaced() => break,
                 // The engine has dropped the link: a newer connection, or a worker that is believed dead.
                 _ = &mut self.hung_up => break,
                 heard = hear(&mut self.words) => heard,
@@ -81,7 +89,8 @@ impl Session {
                     break;
                 }
                 Ok(None) => break,
-                Err(fault) if fault.code() == Code::InvalidArgument => {
+                // No message, one that breaks a limit, or one that is too large.
+                Err(fault) if matches!(fault.code(), Code::InvalidArgument | Code::OutOfRange) => {
                     self.refuse(fault.message());
                     break;
                 }
@@ -90,17 +99,21 @@ impl Session {
                     break;
                 }
             };
-            if self.door.engine.send(input).await.is_err() {
+            if credit.send(input).await.is_err() {
                 return;
             }
         }
+        let Self { door, visitor, .. } = self;
         // An engine that has ended need not know.
-        let _ = self.door.engine.send(Input::Broke { worker, session }).await;
+        let _ = door.engine.send(Input::Broke { worker, session }).await;
+        // The last words are on their way by then; who stays connected without a conversation is cut.
+        tokio::time::sleep(GOODBYE).await;
+        visitor.cut();
     }
 
     /// Tells a worker that dialling again would not help.
     fn refuse(&self, why: &str) {
-        warn!("connection {}: {why}", self.number);
+        warn!("{} is no longer listened to: {why}", self.visitor.peer);
         if let Some(out) = self.out.upgrade() {
             // A full channel is a connection that ends anyway.
             let _ = out.try_send(Outgoing::Refuse { why: why.to_owned() });

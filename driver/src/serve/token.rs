@@ -1,23 +1,92 @@
-//! Whether a token is right, in a time that does not tell how much of it is.
+//! Whether a worker shows the token of the sweep, as the run folder has it now: replacing the file ends the old token.
+use std::time::Duration;
 
-/// Compares all bytes, whatever the first ones are. Only the length, which is no secret, can be learnt from the time.
-pub(super) fn same(shown: &[u8], expected: &[u8]) -> bool {
-    if shown.len() != expected.len() {
-        return false;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::rendezvous::read_token;
+use crate::rundir::RunDir;
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The token that counts now.
+#[derive(Clone, Debug)]
+pub(crate) struct Token(watch::Receiver<Secret>);
+
+/// Not to be shown by `{:?}`.
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("Secret")
     }
-    let different = shown.iter().zip(expected).fold(0, |different, (a, b)| std::hint::black_box(different | (a ^ b)));
-    different == 0
+}
+
+impl Token {
+    /// `token` until the file of the run holds another one. To be called within a runtime.
+    pub(crate) fn of(run: RunDir, token: String) -> Self {
+        let (change, seen) = watch::channel(Secret(token));
+        tokio::spawn(follow(run, change));
+        Self(seen)
+    }
+
+    /// Whether that is the header of a worker of this sweep. Only the token's length, which is no secret, can be learnt
+    /// from the time that it takes.
+    pub(super) fn is_shown_by(&self, header: Option<&[u8]>) -> bool {
+        let expected = hpo_wire::bearer(&self.0.borrow().0);
+        header.is_some_and(|shown| shown.ct_eq(expected.as_bytes()).into())
+    }
+
+    /// Waits until another token counts. Never ends if none will.
+    pub(super) async fn replaced(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// Looks at the file until nobody asks for the token any more. A file that cannot be read changes nothing.
+async fn follow(run: RunDir, change: watch::Sender<Secret>) {
+    let mut complained = false;
+    while !change.is_closed() {
+        tokio::time::sleep(LOOK).await;
+        let folder = run.clone();
+        match tokio::task::spawn_blocking(move || read_token(&folder)).await {
+            Ok(Ok(token)) => {
+                complained = false;
+                let is_new = |old: &mut Secret| {
+                    let is_new = old.0 != token;
+                    old.0 = token;
+                    is_new
+                };
+                if change.send_if_modified(is_new) {
+                    info!("the token was replaced: workers have to show the new one");
+                }
+            }
+            Ok(Err(why)) if !complained => {
+                complained = true;
+                warn!("{why}; the token as it was still counts");
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::same;
+    use super::*;
 
-    #[test]
-    fn only_the_whole_token_is_right() {
-        assert!(same(b"Bearer 00ff", b"Bearer 00ff"));
-        for wrong in [&b""[..], b"Bearer 00f", b"Bearer 00fe", b"bearer 00ff", b"Bearer 00ff0"] {
-            assert!(!same(wrong, b"Bearer 00ff"), "{wrong:?}");
+    #[tokio::test]
+    async fn only_the_whole_token_is_right() {
+        let (_change, seen) = watch::channel(Secret("00ff".to_owned()));
+        let token = Token(seen);
+        assert!(token.is_shown_by(Some(b"Bearer 00ff")));
+        for wrong in [&b""[..], b"Bearer ", b"Bearer 00f", b"Bearer 00fe", b"bearer 00ff", b"Bearer 00ff0"] {
+            assert!(!token.is_shown_by(Some(wrong)), "{wrong:?}");
         }
+        assert!(!token.is_shown_by(None));
+        assert!(!format!("{token:?}").contains("00ff"));
     }
 }

@@ -1,8 +1,11 @@
 //! What driver and worker say to each other: the protobuf messages (`pb`, generated from `hpo.proto` and committed), the
-//! same as plain types ([`FromWorker`], [`FromDriver`]), and the checked way between them.
+//! same as plain types ([`FromWorker`], [`FromDriver`]), and the checked way between them; what neither side accepts
+//! ([`limits`]), and how a driver is dialled ([`dial()`]).
 //!
 //! Beyond this package only the two ends of the connection name `pb`; everyone else uses the plain types.
 mod convert;
+mod dial;
+pub mod limits;
 mod message;
 
 /// Generated from `hpo.proto`; `tests/generated.rs` compares it and says how to write it anew.
@@ -11,13 +14,12 @@ mod message;
 pub mod pb;
 
 pub use convert::{ConvertFault, from_driver};
+pub use dial::{ALPN, DialFault, SERVER_NAME, Trust, TrustFault, dial};
+pub use limits::MESSAGE_MAX;
 pub use message::{About, Acknowledged, FromDriver, FromWorker, Hello, Welcome, Word};
 
 /// Version of the protocol. Driver and worker must be equal in it.
 pub const PROTOCOL: u32 = 1;
-
-/// The largest message that either side accepts, in bytes: a report with a thousand figures is far below it.
-pub const MESSAGE_MAX: usize = 1 << 20;
 
 /// Name of the metadata entry that carries the token.
 pub const TOKEN_HEADER: &str = "authorization";

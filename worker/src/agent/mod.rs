@@ -2,9 +2,7 @@
 mod notice;
 mod shell;
 
-use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ pub use notice::notice;
 
 use crate::checkpoint::{CheckpointFault, Store};
 use crate::connect::{ConnectFault, Target};
+use crate::private;
 use crate::resources::Slot;
 use crate::session::{Config, Session, SessionEnd};
 use crate::trainer::TrainerProgram;
@@ -27,9 +26,6 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Words that may wait for the driver; a report of a few figures takes some hundred bytes.
 const WORDS_MAX: usize = 10_000;
-
-/// Nobody else reads or writes it.
-const OWNER_ONLY: u32 = 0o600;
 
 /// What an agent needs to know.
 #[derive(Clone, Debug)]
@@ -42,6 +38,8 @@ pub struct AgentOptions {
     pub slots: Vec<Slot>,
     /// The driver's `rendezvous.json`.
     pub rendezvous: PathBuf,
+    /// The certificate of the run's authority, `ca.pem`.
+    pub authority: PathBuf,
     /// The sweep's secret, readable by its owner alone.
     pub token_file: PathBuf,
     /// The run's checkpoint store.
@@ -154,7 +152,7 @@ pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> R
     let worker = options.worker.map_or_else(draw, Ok).map_err(AgentFault::Random)?;
     let store = Store::new(&options.checkpoints);
     let scratch = store.scratch(worker)?;
-    std::fs::create_dir_all(&options.log_dir).map_err(io_fault("make the folder", &options.log_dir))?;
+    private::folder(&options.log_dir).map_err(io_fault("make the folder", &options.log_dir))?;
     match store.sweep_stale(STALE) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "removed what dead workers had left"),
@@ -174,7 +172,8 @@ pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> R
     };
     // The low half of a random id is as good a seed as any.
     let session = Session::new(config, hpo_core::Seed(worker.0 as u64).rng());
-    let target = Target { rendezvous: options.rendezvous.clone(), token_file: options.token_file.clone(), worker };
+    let (rendezvous, authority) = (options.rendezvous.clone(), options.authority.clone());
+    let target = Target { rendezvous, authority, token_file: options.token_file.clone(), worker };
     let ended = shell::Shell::new(options, session, store, scratch.clone(), target).run(shutdown).await;
     // Trainers are dead by now. What cannot be removed is stale one day.
     let _ = std::fs::remove_dir_all(&scratch);
@@ -205,9 +204,9 @@ fn io_fault(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Erro
 fn write_job(job: &Job, path: &std::path::Path) -> Result<(), AgentFault> {
     let text = serde_json::to_vec(job).map_err(|why| io_fault("write the job to", path)(why.into()))?;
     let write = || {
-        let mut file = File::options().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(path)?;
+        let mut file = private::options().write(true).truncate(true).open(path)?;
         // One that a process of the same id has left keeps its own mode.
-        file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+        private::close(path)?;
         file.write_all(&text)
     };
     write().map_err(io_fault("write the job to", path))

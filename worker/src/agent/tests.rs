@@ -1,5 +1,7 @@
 //! A whole agent with real processes and a real connection; the test is the driver.
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use hpo_core::job::{CommandJob, Trainable};
@@ -77,6 +79,7 @@ fn options(folder: &Path) -> AgentOptions {
         name: "here".to_owned(),
         slots: crate::resources::discover(crate::resources::Wanted { slots: Some(1), gpus: false, ..Default::default() }),
         rendezvous: target.rendezvous,
+        authority: target.authority,
         token_file: target.token_file,
         checkpoints: folder.join("checkpoints"),
         log_dir: folder.join("logs"),

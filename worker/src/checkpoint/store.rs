@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use hpo_core::{WorkerId, layout};
 
+use crate::private;
+
 /// A store of states. Many processes and machines may use one folder at once.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -101,7 +103,7 @@ impl Store {
     /// If it cannot be made.
     pub fn scratch(&self, worker: WorkerId) -> Result<PathBuf, CheckpointFault> {
         let scratch = self.root.join(layout::SCRATCH).join(worker.to_string());
-        fs::create_dir_all(&scratch).map_err(at("make the folder", &scratch))?;
+        private::folder(&scratch).map_err(at("make the folder", &scratch))?;
         Ok(scratch)
     }
 
@@ -115,10 +117,12 @@ impl Store {
         }
         let (stored, open) = hash(file)?;
         open.sync_all().map_err(at("bring to disk", file))?;
+        // A user's program has written it, as its umask says. A file that is not ours stays as it is: its folder is closed.
+        let _ = private::close(file);
         let target = self.path(&stored.id)?;
         let folder = target.parent().unwrap_or(&self.root);
         if !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
+            private::folder(folder).map_err(at("make the folder", folder))?;
             sync_folder(&self.root)?;
         }
         // If this very state is there already, this replaces it by its equal, which also mends a damaged one.

@@ -62,7 +62,8 @@ impl Driver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         // The first address is one that nobody answers: workers try the next.
-        let text = format!(r#"{{"format":1,"sweep":"s","epoch":1,"addresses":["127.0.0.1:1","{address}"],"pid":1,"host":"h"}}"#);
+        let text =
+            format!(r#"{{"format":1,"sweep":"s","epoch":1,"addresses":["127.0.0.1:1","{address}"],"tls":false,"pid":1,"host":"h"}}"#);
         fs::write(folder.join("rendezvous.json"), text).unwrap();
         write_token(folder, "secret");
         let (tell, heard) = mpsc::channel(64);
@@ -111,5 +112,6 @@ pub(crate) fn write_token(folder: &Path, token: &str) {
 
 /// The driver of that folder, as a worker looks for it.
 pub(crate) fn target(folder: &Path) -> Target {
-    Target { rendezvous: folder.join("rendezvous.json"), token_file: folder.join("token"), worker: WorkerId(7) }
+    let path = |name: &str| folder.join(name);
+    Target { rendezvous: path("rendezvous.json"), authority: path("ca.pem"), token_file: path("token"), worker: WorkerId(7) }
 }

@@ -80,9 +80,9 @@ async fn a_driver_that_is_not_there_is_looked_for_again() {
     let gone = fault(folder.path()).await;
     assert!(matches!(gone, ConnectFault::NoDriver { .. }) && gone.remedy() == Remedy::Retry, "{gone}");
     let rendezvous = folder.path().join("rendezvous.json");
-    fs::write(&rendezvous, r#"{"format":1,"addresses":["127.0.0.1:1"]}"#).unwrap();
+    fs::write(&rendezvous, r#"{"format":1,"addresses":["127.0.0.1:1"],"tls":false}"#).unwrap();
     let gone = fault(folder.path()).await;
-    assert!(matches!(&gone, ConnectFault::Unreachable { address, .. } if address == "127.0.0.1:1"), "{gone}");
+    assert!(matches!(&gone, ConnectFault::Dial(DialFault::Unreachable { address, .. }) if address == "127.0.0.1:1"), "{gone}");
     assert_eq!(gone.remedy(), Remedy::Retry);
 }
 
@@ -92,14 +92,31 @@ async fn a_rendezvous_that_is_not_understood_says_why() {
     write_token(folder.path(), "secret");
     let wrong = [
         ("{", "EOF while parsing"),
-        (r#"{"format":2,"addresses":["a:1"]}"#, "it has format 2, not 1"),
-        (r#"{"format":1,"addresses":[]}"#, "it names no address"),
+        (r#"{"format":2,"addresses":["a:1"],"tls":true}"#, "it has format 2, not 1"),
+        (r#"{"format":1,"addresses":["a:1"]}"#, "missing field `tls`"),
+        (r#"{"format":1,"addresses":[],"tls":true}"#, "it names no address"),
     ];
     for (text, why) in wrong {
         fs::write(folder.path().join("rendezvous.json"), text).unwrap();
         let fault = fault(folder.path()).await;
         assert!(matches!(fault, ConnectFault::Rendezvous { .. }) && fault.to_string().contains(why), "{fault}");
     }
-    fs::write(folder.path().join("rendezvous.json"), r#"{"format":1,"addresses":["no address"]}"#).unwrap();
-    assert!(matches!(fault(folder.path()).await, ConnectFault::Address { .. }));
+    fs::write(folder.path().join("rendezvous.json"), r#"{"format":1,"addresses":["no address"],"tls":false}"#).unwrap();
+    assert!(matches!(fault(folder.path()).await, ConnectFault::Dial(DialFault::Address { .. })));
+}
+
+#[tokio::test]
+async fn an_authority_that_is_none_or_that_others_can_write_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    write_token(folder.path(), "secret");
+    fs::write(folder.path().join("rendezvous.json"), r#"{"format":1,"addresses":["127.0.0.1:1"],"tls":true}"#).unwrap();
+    assert!(matches!(fault(folder.path()).await, ConnectFault::Read { .. }), "there is no ca.pem");
+    let authority = folder.path().join("ca.pem");
+    fs::write(&authority, "no certificate").unwrap();
+    fs::set_permissions(&authority, fs::Permissions::from_mode(0o600)).unwrap();
+    let none = fault(folder.path()).await;
+    assert!(matches!(none, ConnectFault::Authority { .. }) && none.to_string().contains("ca.pem` is not the certificate"), "{none}");
+    fs::set_permissions(&authority, fs::Permissions::from_mode(0o620)).unwrap();
+    let open = fault(folder.path()).await;
+    assert!(open.to_string().contains("can be written by others (mode 620)") && open.remedy() == Remedy::RetryIfWelcomed, "{open}");
 }

@@ -1,10 +1,11 @@
 //! Files that are whole or absent.
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+use crate::private;
 
 /// A file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +45,8 @@ impl Draft {
         let fault = |source| FileFault::Write { path: path.to_owned(), source };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let folder = folder(path);
-        std::fs::create_dir_all(folder).map_err(fault)?;
-        // readable as any other file of the user's; the default of a temporary file is not
-        let mut file = tempfile::Builder::new()
-            .prefix(".")
-            .suffix(&format!(".{name}.tmp"))
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(fault)?;
+        private::folder(folder).map_err(fault)?;
+        let mut file = tempfile::Builder::new().prefix(".").suffix(&format!(".{name}.tmp")).tempfile_in(folder).map_err(fault)?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(fault)?;
         Ok(Self { file, path: path.to_owned() })
     }

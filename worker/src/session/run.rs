@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use hpo_core::job::{CommandJob, Job, Trainable};
 use hpo_core::sweep::event::{End, Held};
 use hpo_core::{Lease, Metrics, Millis, Resource};
+use hpo_wire::limits::{METRICS_MAX, NAME_MAX};
 
 use crate::trainer::protocol::Start;
 
@@ -121,6 +122,13 @@ impl Run {
         if metrics.get(metric).is_none() {
             let given: Vec<&str> = metrics.0.keys().map(String::as_str).collect();
             return Some(format!("the report at {resource} lacks the metric `{metric}`; it has: {}", given.join(", ")));
+        }
+        if metrics.0.len() > METRICS_MAX {
+            return Some(format!("the report at {resource} has {} figures; {METRICS_MAX} are the most", metrics.0.len()));
+        }
+        if let Some(name) = metrics.0.keys().find(|name| name.len() > NAME_MAX) {
+            let begin: String = name.chars().take(30).collect();
+            return Some(format!("the name of a figure, `{begin}...`, has {} bytes; {NAME_MAX} are the most", name.len()));
         }
         if resource <= self.reported || resource > until {
             let last = self.reported;

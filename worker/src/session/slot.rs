@@ -5,6 +5,7 @@ use hpo_core::job::Job;
 use hpo_core::sweep::event::{Checkpoint, End, FailureKind, Held};
 use hpo_core::{Lease, Millis, Resource, TrialId};
 use hpo_wire::About;
+use hpo_wire::limits::cut;
 
 use super::desk::Desk;
 use super::exit::Exit;
@@ -385,6 +386,7 @@ impl Slot {
         if !matches!(end, End::Preempted { checkpoint: Some(_) }) {
             desk.out.push(Output::Discard { file: run.file.clone() });
         }
+        let end = if let End::Failed { kind, message } = end { End::Failed { kind, message: cut(message) } } else { end };
         desk.say(run.held(), About::Ended(end));
         self.go_on(desk);
     }

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::private;
+
 /// Lines of standard error that are kept.
 const TAIL_LINES: usize = 10;
 /// Bytes of each that are kept.
@@ -23,7 +25,7 @@ struct Inner {
 impl Log {
     /// Another attempt begins: its output goes to `path`. A log that cannot be written is no reason not to train.
     pub(super) fn switch(&self, path: &Path) {
-        let file = File::options().create(true).append(true).open(path);
+        let file = private::options().append(true).open(path);
         let file = file.inspect_err(|why| tracing::warn!(path = %path.display(), %why, "the trainer's output is not kept"));
         *self.lock() = Inner { file: file.ok(), tail: VecDeque::new() };
     }

@@ -11,7 +11,7 @@ use hpo_wire::{About, Acknowledged, FromDriver, FromWorker, Word};
 use super::kept::{Folder, Store};
 use super::*;
 use crate::journal::{self, Fence, Reader};
-use crate::rendezvous::{Rendezvous, read_token};
+use crate::rendezvous::{Rendezvous, read_token, read_trust};
 use crate::rundir::RunDir;
 use crate::serve::fake::{FakeWorker, hello};
 use crate::testing::{checkpoint, figure, spec};
@@ -46,7 +46,7 @@ impl Case {
         };
         let file = SweepFile { spec: spec(self.trials), job, searcher: "random".into(), text: "# frozen\n".into() };
         let listen = "127.0.0.1:0".parse().unwrap();
-        DriveOptions { run: self.run.clone(), begin, file, listen, local: None, limits: self.limits }
+        DriveOptions { run: self.run.clone(), begin, file, listen, plaintext: false, local: None, limits: self.limits }
     }
 
     async fn start(&self, begin: Begin) -> Drive {
@@ -54,11 +54,13 @@ impl Case {
     }
 
     async fn dial(&self, drive: &Drive, id: u128, slots: usize) -> FakeWorker {
-        FakeWorker::dial(&drive.addresses()[0], &read_token(&self.run).unwrap(), hello(id, slots)).await.unwrap()
+        let (trust, token) = (read_trust(&self.run).unwrap(), read_token(&self.run).unwrap());
+        FakeWorker::dial(&drive.addresses()[0], &trust, &token, hello(id, slots)).await.unwrap()
     }
 
     async fn dial_again(&self, drive: &Drive, id: u128, holds: Vec<Held>) -> FakeWorker {
-        FakeWorker::dial_again(&drive.addresses()[0], &read_token(&self.run).unwrap(), id, 1, holds).await
+        let (trust, token) = (read_trust(&self.run).unwrap(), read_token(&self.run).unwrap());
+        FakeWorker::dial_again(&drive.addresses()[0], &trust, &token, id, 1, holds).await
     }
 
     /// The file of a checkpoint as a worker would have written it.

@@ -1,6 +1,7 @@
 //! Watches one local worker.
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::{LaunchFault, LocalOptions, POLL};
 use crate::engine::{Handle, Input};
 use crate::process::{Process, host};
 use crate::rendezvous::random;
-use crate::rundir::RunDir;
+use crate::rundir::{PRIVATE_FILE, RunDir};
 
 /// A worker that ends within this time of its start has failed at once.
 const QUICK: Duration = Duration::from_secs(10);
@@ -101,7 +102,7 @@ impl Supervisor {
     fn start(&self) -> Result<(WorkerId, Child), LaunchFault> {
         let fault = |source| LaunchFault::Start { name: self.name(), program: self.options.program.clone(), source };
         let id = WorkerId(u128::from_be_bytes(random().map_err(fault)?));
-        let log = File::options().create(true).append(true).open(self.log()).map_err(fault)?;
+        let log = File::options().create(true).append(true).mode(PRIVATE_FILE).open(self.log()).map_err(fault)?;
         let place = &self.options.places[self.index];
         let child = Command::new(&self.options.program)
             .args(&self.options.arguments)

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use hpo_core::WorkerId;
 use hpo_wire::pb::fleet_client::FleetClient;
-use hpo_wire::{ConvertFault, FromDriver, TOKEN_HEADER, bearer};
+use hpo_wire::{ConvertFault, DialFault, FromDriver, TOKEN_HEADER, Trust, bearer, dial};
 use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
-use crate::rendezvous::{Rendezvous, RendezvousFault, read_token};
+use crate::rendezvous::{Rendezvous, RendezvousFault, read_token, read_trust};
 use crate::rundir::RunDir;
 
 pub use crowd::{Figures, Pace, Plan, crowd};
@@ -31,8 +31,8 @@ pub enum TalkFault {
     #[error("no driver listens for this run: it has no rendezvous.json")]
     NoDriver,
     /// The driver cannot be reached.
-    #[error("cannot reach the driver")]
-    Dial(#[from] tonic::transport::Error),
+    #[error(transparent)]
+    Dial(#[from] DialFault),
     /// It ended the conversation.
     #[error("the driver ended the conversation")]
     Status(#[from] Status),
@@ -57,6 +57,7 @@ pub enum TalkFault {
 #[derive(Clone, Debug)]
 pub struct Target {
     address: String,
+    trust: Trust,
     token: MetadataValue<Ascii>,
 }
 
@@ -68,13 +69,15 @@ impl Target {
     pub fn of(run: &RunDir) -> Result<Self, TalkFault> {
         let rendezvous = Rendezvous::read(run)?.ok_or(TalkFault::NoDriver)?;
         let address = rendezvous.addresses.into_iter().next().ok_or(TalkFault::NoDriver)?;
-        let token = bearer(&read_token(run)?).parse().map_err(|_| TalkFault::Token)?;
-        Ok(Self { address, token })
+        let trust = if rendezvous.tls { read_trust(run)? } else { Trust::plaintext_on_loopback() };
+        let mut token: MetadataValue<Ascii> = bearer(&read_token(run)?).parse().map_err(|_| TalkFault::Token)?;
+        token.set_sensitive(true);
+        Ok(Self { address, trust, token })
     }
 
     /// The one place where these workers dial.
     async fn dial(&self) -> Result<FleetClient<Channel>, TalkFault> {
-        Ok(FleetClient::connect(format!("http://{}", self.address)).await?)
+        Ok(FleetClient::new(dial(&self.address, &self.trust).await?))
     }
 
     fn sign<T>(&self, request: &mut tonic::Request<T>) {

@@ -1,7 +1,8 @@
 //! What the driver says.
 use hpo_core::{Attempt, Lease, Resource, Seed, Seq, SlotId, TrialId, WorkerId};
 
-use super::{ConvertFault, required, slot, state, value};
+use super::{ConvertFault, few, required, short, slot, state, value};
+use crate::limits::{NAME_MAX, PARAMS_MAX};
 use crate::message::{Acknowledged, FromDriver, Welcome};
 use crate::pb;
 use crate::pb::from_driver::Said;
@@ -62,7 +63,11 @@ fn lease_to_pb(lease: Lease) -> pb::Lease {
 
 fn lease_from_pb(lease: pb::Lease, worker: WorkerId) -> Result<Lease, ConvertFault> {
     let pb::Lease { trial, attempt, slot: index, params, from, until, checkpoint, seed, in_place } = lease;
-    let checked = |(name, given): (String, pb::Value)| value(&name, given).map(|value| (name, value));
+    few("parameters", params.len(), PARAMS_MAX)?;
+    let checked = |(name, given): (String, pb::Value)| {
+        let name = short("the name of a parameter", name, NAME_MAX)?;
+        value(&name, given).map(|value| (name, value))
+    };
     Ok(Lease {
         trial: TrialId(trial),
         attempt: Attempt(attempt),

@@ -6,6 +6,7 @@ mod worker;
 use hpo_core::sweep::event::{Checkpoint, FailureKind, Held};
 use hpo_core::{Attempt, Resource, TrialId, Value};
 
+use crate::limits::VALUE_MAX;
 use crate::pb;
 
 pub use driver::from_driver;
@@ -43,6 +44,26 @@ pub enum ConvertFault {
         /// What came.
         number: i32,
     },
+    /// A text that is longer than it may be.
+    #[error("{what} has {bytes} bytes; {most} are the most")]
+    TooLong {
+        /// Of what.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// More of something than there may be.
+    #[error("the message has {count} {what}; {most} are the most")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many came.
+        count: usize,
+        /// The limit.
+        most: usize,
+    },
     /// A parameter that is NaN or infinite.
     #[error("parameter `{name}` is not a finite number")]
     NotFinite {
@@ -53,6 +74,19 @@ pub enum ConvertFault {
 
 fn required<T>(field: &'static str, value: Option<T>) -> Result<T, ConvertFault> {
     value.ok_or(ConvertFault::Missing { field })
+}
+
+/// A text, if it is no longer than it may be.
+fn short(what: &'static str, text: String, most: usize) -> Result<String, ConvertFault> {
+    fits(what, &text, most).map(|()| text)
+}
+
+fn fits(what: &'static str, text: &str, most: usize) -> Result<(), ConvertFault> {
+    if text.len() <= most { Ok(()) } else { Err(ConvertFault::TooLong { what, bytes: text.len(), most }) }
+}
+
+fn few(what: &'static str, count: usize, most: usize) -> Result<(), ConvertFault> {
+    if count <= most { Ok(()) } else { Err(ConvertFault::TooMany { what, count, most }) }
 }
 
 impl From<Held> for pb::Held {
@@ -142,7 +176,7 @@ fn value(name: &str, value: pb::Value) -> Result<Value, ConvertFault> {
         pb::value::Kind::Integer(integer) => Value::Int(integer),
         pb::value::Kind::Number(number) if number.is_finite() => Value::Float(number),
         pb::value::Kind::Number(_) => return Err(ConvertFault::NotFinite { name: name.to_owned() }),
-        pb::value::Kind::Text(text) => Value::Text(text),
+        pb::value::Kind::Text(text) => Value::Text(short("the value of a parameter", text, VALUE_MAX)?),
     })
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::pb::from_worker::Said;
 use crate::{About, Acknowledged, FromDriver, FromWorker, Hello, Welcome, Word};
 
 fn checkpoint() -> impl Strategy<Value = Option<Checkpoint>> {
@@ -186,4 +187,57 @@ fn every_bad_input_has_its_fault() {
     assert_eq!(lease(Some(pb::value::Kind::Number(f64::NAN))), Err(ConvertFault::NotFinite { name: "lr".into() }));
     let stop = driver(Some(pb::from_driver::Said::Stop(pb::Held { slot: 65_536, ..Default::default() })));
     assert_eq!(stop, Err(ConvertFault::Slot { slot: 65_536 }));
+}
+
+#[test]
+fn what_is_too_long_or_too_many_is_refused_and_the_limit_named() {
+    use crate::limits::{HELD_MAX, METRICS_MAX, NAME_MAX, PARAMS_MAX, SLOTS_MAX, TEXT_MAX, VALUE_MAX};
+    let long = |most: usize| "x".repeat(most + 1);
+    let hello = pb::Hello { worker: WorkerId(1).to_string(), ..Default::default() };
+    let word = |about| Said::Word(pb::Word { about: Some(about), ..Default::default() });
+    let figures = |names: Vec<String>| {
+        word(pb::word::About::Reported(pb::Reported { resource: 1, metrics: names.into_iter().map(|name| (name, 1.0)).collect() }))
+    };
+    let failed = pb::Failed { kind: pb::FailureKind::Exit.into(), message: long(TEXT_MAX) };
+    let refused = [
+        (Said::Hello(pb::Hello { name: long(NAME_MAX), ..hello.clone() }), "the name of the worker has 201 bytes; 200 are the most"),
+        (Said::Hello(pb::Hello { sweep: long(NAME_MAX), ..hello.clone() }), "the id of the sweep has 201 bytes"),
+        (Said::Hello(pb::Hello { version: long(NAME_MAX), ..hello.clone() }), "the version has 201 bytes"),
+        (Said::Hello(pb::Hello { slots: vec![pb::Slot::default(); SLOTS_MAX + 1], ..hello.clone() }), "1025 slots; 1024 are the most"),
+        (Said::Hello(pb::Hello { slots: vec![pb::Slot { name: long(NAME_MAX), milli_gpus: 0 }], ..hello.clone() }), "name of a slot"),
+        (Said::Hello(pb::Hello { holds: vec![pb::Held::default(); HELD_MAX + 1], ..hello }), "16385 attempts; 16384 are the most"),
+        (figures((0..=METRICS_MAX).map(|n| n.to_string()).collect()), "1001 figures; 1000 are the most"),
+        (figures(vec![long(NAME_MAX)]), "the name of a figure has 201 bytes"),
+        (word(pb::word::About::Ended(pb::Ended { how: Some(pb::ended::How::Failed(failed)) })), "the reason of a failure has 16385 bytes"),
+        (Said::Goodbye(pb::Goodbye { why: long(TEXT_MAX) }), "the goodbye has 16385 bytes"),
+    ];
+    for (said, why) in refused {
+        let fault = FromWorker::try_from(pb::FromWorker { said: Some(said) }).unwrap_err().to_string();
+        assert!(fault.contains(why), "{fault}");
+    }
+    let text = |text: String| pb::Value { kind: Some(pb::value::Kind::Text(text)) };
+    let lease = |params: Vec<(String, pb::Value)>| pb::Lease { params: params.into_iter().collect(), ..Default::default() };
+    let refused = [
+        (lease((0..=PARAMS_MAX).map(|n| (n.to_string(), text(String::new()))).collect()), "1001 parameters; 1000 are the most"),
+        (lease(vec![(long(NAME_MAX), text(String::new()))]), "the name of a parameter has 201 bytes"),
+        (lease(vec![("x".into(), text(long(VALUE_MAX)))]), "the value of a parameter has 2049 bytes"),
+    ];
+    for (lease, why) in refused {
+        let said = Some(pb::from_driver::Said::Lease(lease));
+        let fault = crate::from_driver(pb::FromDriver { said }, WorkerId(1)).unwrap_err().to_string();
+        assert!(fault.contains(why), "{fault}");
+    }
+}
+
+#[test]
+fn the_largest_lease_and_the_largest_report_fit_into_a_message() {
+    use crate::limits::{ANSWER_MAX, METRICS_MAX, NAME_MAX, PARAMS_MAX, VALUE_MAX};
+    let metrics: Metrics = (0..METRICS_MAX).map(|number| (format!("{number:0>NAME_MAX$}"), 0.1)).collect();
+    let word =
+        Word { trial: TrialId(u32::MAX), attempt: Attempt(1), seq: Seq(1), about: About::Reported { resource: Resource(1), metrics } };
+    assert!(pb::FromWorker::from(FromWorker::Word(word)).encoded_len() < crate::MESSAGE_MAX);
+    let value = || pb::Value { kind: Some(pb::value::Kind::Text("x".repeat(VALUE_MAX))) };
+    let params = (0..PARAMS_MAX).map(|number| (format!("{number:0>NAME_MAX$}"), value())).collect();
+    let said = Some(pb::from_driver::Said::Lease(pb::Lease { params, ..Default::default() }));
+    assert!(pb::FromDriver { said }.encoded_len() < ANSWER_MAX);
 }

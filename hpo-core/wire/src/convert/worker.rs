@@ -2,7 +2,8 @@
 use hpo_core::sweep::event::{End, Held, Slot};
 use hpo_core::{Attempt, Metrics, Resource, Seq, TrialId};
 
-use super::{ConvertFault, failure_kind, required, state};
+use super::{ConvertFault, failure_kind, few, fits, required, short, state};
+use crate::limits::{HELD_MAX, METRICS_MAX, NAME_MAX, SLOTS_MAX, TEXT_MAX};
 use crate::message::{About, FromWorker, Hello, Word};
 use crate::pb;
 use crate::pb::{ended::How, from_worker::Said, word};
@@ -26,7 +27,7 @@ impl TryFrom<pb::FromWorker> for FromWorker {
             Said::Hello(hello) => Self::Hello(hello.try_into()?),
             Said::Heartbeat(pb::Heartbeat {}) => Self::Heartbeat,
             Said::Word(word) => Self::Word(word.try_into()?),
-            Said::Goodbye(pb::Goodbye { why }) => Self::Goodbye { why },
+            Said::Goodbye(pb::Goodbye { why }) => Self::Goodbye { why: short("the goodbye", why, TEXT_MAX)? },
         })
     }
 }
@@ -50,14 +51,17 @@ impl TryFrom<pb::Hello> for Hello {
     type Error = ConvertFault;
     fn try_from(hello: pb::Hello) -> Result<Self, ConvertFault> {
         let pb::Hello { protocol, worker, name, slots, holds, sweep, version } = hello;
+        few("slots", slots.len(), SLOTS_MAX)?;
+        few("attempts", holds.len(), HELD_MAX)?;
+        let slot = |pb::Slot { name, milli_gpus }| Ok(Slot { name: short("the name of a slot", name, NAME_MAX)?, milli_gpus });
         Ok(Self {
             protocol,
             worker: worker.parse().map_err(|_| ConvertFault::WorkerId { text: worker.chars().take(40).collect() })?,
-            name,
-            slots: slots.into_iter().map(|pb::Slot { name, milli_gpus }| Slot { name, milli_gpus }).collect(),
+            name: short("the name of the worker", name, NAME_MAX)?,
+            slots: slots.into_iter().map(slot).collect::<Result<_, _>>()?,
             holds: holds.into_iter().map(Held::try_from).collect::<Result<_, _>>()?,
-            sweep,
-            version,
+            sweep: short("the id of the sweep", sweep, NAME_MAX)?,
+            version: short("the version", version, NAME_MAX)?,
         })
     }
 }
@@ -94,6 +98,8 @@ impl TryFrom<pb::Word> for Word {
         let about = match required("Word.about", about)? {
             word::About::Started(pb::Started { startup_ms, restore_ms }) => About::Started { startup_ms, restore_ms },
             word::About::Reported(pb::Reported { resource, metrics }) => {
+                few("figures", metrics.len(), METRICS_MAX)?;
+                metrics.keys().try_for_each(|name| fits("the name of a figure", name, NAME_MAX))?;
                 About::Reported { resource: Resource(resource), metrics: Metrics(metrics) }
             }
             word::About::Reached(pb::Reached { resource, checkpoint }) => {
@@ -102,7 +108,9 @@ impl TryFrom<pb::Word> for Word {
             word::About::Ended(ended) => About::Ended(match required("Ended.how", ended.how)? {
                 How::Preempted(pb::Preempted { checkpoint }) => End::Preempted { checkpoint: state(checkpoint)? },
                 How::Stopped(pb::Stopped {}) => End::Stopped,
-                How::Failed(pb::Failed { kind, message }) => End::Failed { kind: failure_kind(kind)?, message },
+                How::Failed(pb::Failed { kind, message }) => {
+                    End::Failed { kind: failure_kind(kind)?, message: short("the reason of a failure", message, TEXT_MAX)? }
+                }
                 How::Lost(pb::Lost {}) => End::Lost,
             }),
         };

@@ -149,6 +149,15 @@ fn lines_that_make_no_sense_now_are_faults_of_the_protocol() {
     assert_eq!(fault_of([report(2), report(2)]), format!("a report at 2 after 2 {in_range}"));
     assert_eq!(fault_of([report(4)]), format!("a report at 4 after 0 {in_range}"));
     assert_eq!(fault_of([other]), "the report at 1 lacks the metric `loss`; it has: acc");
+    let with = |names: Vec<String>| {
+        let metrics = names.into_iter().chain(["loss".to_owned()]).map(|name| (name, 1.0)).collect();
+        FromTrainer::Report { resource: 1, metrics }
+    };
+    let many = with((0..1000).map(|number| number.to_string()).collect());
+    assert_eq!(fault_of([many]), "the report at 1 has 1001 figures; 1000 are the most");
+    assert!(fault_of([with(vec!["x".repeat(201)])]).ends_with("has 201 bytes; 200 are the most"));
+    let wordy = FromTrainer::Failed { kind: FailureKind::Protocol, message: "why ".repeat(10_000) };
+    assert_eq!(fault_of([wordy]).len(), hpo_wire::limits::TEXT_MAX - 1, "a long reason is cut");
     assert_eq!(fault_of([reached(2, None)]), "it said `reached` at 2; its lease ends at 3");
     assert_eq!(fault_of([report(2), reached(3, None)]), "it said `reached` without a report at 3; the last was at 2");
     let strange = fault_of([report(3), reached(3, Some("/etc/passwd".into()))]);
