@@ -19,7 +19,7 @@ use hpo_searchers::{Kind, Searcher};
 pub(super) const SWEEP: &str = r#"[sweep]
 name = "bench"
 metric = "loss"
-max_trials = 100_000_000
+max_trials = 10_000_000
 
 [space]
 batch_size    = { log_int = [16, 512] }
