@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use hpo_core::sweep::event::Checkpoint;
 use hpo_core::{Lease, Resource, Seq, TrialId, WorkerId};
 use hpo_wire::{About, FromDriver, Word};
-use tokio::sync::{Barrier, mpsc, watch};
+use tokio::sync::{Barrier, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::line::Line;
 use super::{TalkFault, Target};
+
+/// Workers that dial at one time. Hundreds that nobody knows yet would look like an attack.
+const DIALLING: usize = 64;
 
 /// How a worker goes from one report to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ pub struct Figures {
 /// What the workers of a crowd share.
 struct Common {
     plan: Plan,
+    dialling: Semaphore,
     /// Nobody says anything before all have a lease.
     gate: Barrier,
     /// Reports that nobody has made yet.
@@ -65,7 +69,8 @@ struct Common {
 pub async fn crowd(target: &Target, plan: Plan, begun: impl FnOnce()) -> Result<Figures, TalkFault> {
     let workers = plan.workers;
     let left = AtomicU32::new(plan.reports);
-    let common = Arc::new(Common { plan, gate: Barrier::new(workers as usize + 1), left });
+    let (dialling, gate) = (Semaphore::new(DIALLING), Barrier::new(workers as usize + 1));
+    let common = Arc::new(Common { plan, dialling, gate, left });
     let (tell, mut told) = mpsc::channel(workers as usize);
     let (all_done, done) = watch::channel(());
     let mut talkers = JoinSet::new();
@@ -139,7 +144,9 @@ impl Talker {
     async fn join(number: u32, target: &Target, common: Arc<Common>) -> Result<Self, TalkFault> {
         // The first digits are what people see of an id.
         let worker = WorkerId(u128::from(number + 1) << 96);
+        let turn = common.dialling.acquire().await;
         let line = Line::open(target, worker).await?;
+        drop(turn);
         let mut talker = Self { number, common, line, seen: Seen::default(), waiting: VecDeque::new(), next: None };
         while talker.next.is_none() {
             talker.listen().await?;
