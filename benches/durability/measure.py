@@ -102,6 +102,7 @@ does nothing else; the rest of the start is what the driver needs beyond them un
             kinds[f"flood, {workers:,} workers"] = ["--workers", workers, "--reports", flood]
             kinds[f"20,000 a second, {workers:,} workers"] = ["--workers", workers, "--reports", paced, "--rate", 20_000]
             kinds[f"closed loop, {workers:,} workers"] = ["--workers", workers, "--reports", paced, "--closed"]
+        kinds[f"20,000 a second, {crowds[-1]:,} workers, without TLS"] = [*kinds[f"20,000 a second, {crowds[-1]:,} workers"], "--plaintext"]
         runs = self.rounds(kinds, lambda kind: self.grpc(kinds[kind]))
         rows = []
         for kind, of in runs.items():
@@ -115,7 +116,8 @@ does nothing else; the rest of the start is what the driver needs beyond them un
         header = ["load", "reports/s", "report p50, ms", "p99", "lease p50, ms", "p99", "driver cores", "driver us a report", "events a sync", "driver peak MiB"]
         text = f"""## Reports and leases under load
 
-`hpo bench grpc`, {self.repeats} rounds: the driver is a process of its own, the workers are connections of another process, each its own.
+`hpo bench grpc`, {self.repeats} rounds: the driver is a process of its own, the workers are connections of another process, each its own, by
+TLS as users get it.
 A report counts when the driver has acknowledged it, which it does when it is synced; afterwards all of them are found in the
 journal. Latencies run from the word to the acknowledgement, and from the end of a lease to the next lease. Flood: all reports on their way at
 once, so its latency is that of a queue. 20,000 a second: {paced:,} reports, evenly spread. Closed loop: each worker waits for the

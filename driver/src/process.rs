@@ -63,13 +63,12 @@ pub fn host() -> String {
     nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Lets this process open as many files as the system allows it at most: each worker is a connection, and the usual limit
-/// of 1,024 is for programs that are older than that. Children inherit it.
+/// Lets this process open as many files as the system allows it at most: a connection is an open file, and a shell gives us
+/// as few as 1,024. Only where nothing is started that would inherit it: old programs trust that few are open.
 pub fn raise_open_files() {
-    // Without it, the workers beyond the limit are not let in; they dial again until there is room.
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(why) = raised {
-        tracing::warn!("the limit of open files cannot be raised: {why}");
+        tracing::warn!("the limit of open files stays as it is: {why}");
     }
 }
 

@@ -14,12 +14,13 @@ fn lines(world: &World, words: &[&str]) -> Vec<Value> {
 #[test]
 fn every_acknowledged_report_of_a_crowd_is_in_the_journal() {
     let world = World::new("");
-    for pace in [vec![], vec!["--closed"], vec!["--rate", "2000"]] {
+    for pace in [vec![], vec!["--closed"], vec!["--rate", "2000"], vec!["--plaintext", "--closed"]] {
         let said = lines(&world, &[&["bench", "grpc", "--json", "--reports", "600", "--workers", "3,20"], pace.as_slice()].concat());
         assert_eq!(said.iter().map(|line| line["workers"].as_u64().unwrap()).collect::<Vec<u64>>(), [3, 20]);
         for line in said {
             // It fails by itself unless the journal has as many.
             assert_eq!((line["reports"].as_u64(), line["report_ms"]["count"].as_u64()), (Some(600), Some(600)), "{line}");
+            assert_eq!(line["tls"], !pace.contains(&"--plaintext"), "{line}");
             let (events, syncs) = (line["events"].as_u64().unwrap(), line["journal_syncs"].as_u64().unwrap());
             assert!(events > 600 && syncs > 0 && syncs <= events, "{line}");
             assert_eq!(line["lease_ms"].is_null(), pace.is_empty(), "a flood never comes to the end of a lease: {line}");

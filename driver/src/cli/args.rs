@@ -318,6 +318,9 @@ pub(super) struct BenchGrpc {
     /// So many reports a second in all, evenly, whether they are acknowledged or not
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
+    /// Without TLS, to see what that costs
+    #[arg(long)]
+    pub(super) plaintext: bool,
     /// The first rung of `asha-promote`
     #[arg(long, default_value_t = 3)]
     pub(super) min_resource: u32,

@@ -28,11 +28,11 @@ pub(super) struct Driven {
 }
 
 impl Driven {
-    /// Starts `hpo driver WHAT` for the run folder `run` and waits until it listens.
-    pub(super) fn start(what: &Path, run: &RunDir, log: &Path) -> anyhow::Result<Self> {
+    /// Starts `hpo driver WHAT` for the run folder `run`, with these further words, and waits until it listens.
+    pub(super) fn start(what: &Path, run: &RunDir, log: &Path, words: &[&str]) -> anyhow::Result<Self> {
         let hpo = std::env::current_exe().context("cannot find this program to start the driver")?;
         let mut command = Command::new(hpo);
-        command.arg("driver").arg(what).args(["--listen", "127.0.0.1:0"]);
+        command.arg("driver").arg(what).args(["--listen", "127.0.0.1:0"]).args(words);
         if !what.is_dir() {
             command.arg("--run-dir").arg(run.path());
         }

@@ -23,6 +23,7 @@ const WORDS_MIN: f64 = 0.1;
 #[derive(Debug, Serialize)]
 pub(super) struct Rate {
     pace: &'static str,
+    tls: bool,
     workers: u32,
     reports: u32,
     seconds: f64,
@@ -78,7 +79,8 @@ pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
     let file = folder.path().join("sweep.toml");
     fs::write(&file, sweep(args, pace))?;
     let run = RunDir::new(folder.path().join("run"));
-    let driven = Driven::start(&file, &run, &folder.path().join("driver.log"))?;
+    let words: &[&str] = if args.plaintext { &["--insecure-plaintext-on-loopback"] } else { &[] };
+    let driven = Driven::start(&file, &run, &folder.path().join("driver.log"), words)?;
     let (figures, [driver_cpu_seconds, workers_cpu_seconds]) =
         talk(&driven, &run, Plan { workers, reports: args.reports, pace, metric: "loss".to_owned() })?;
     let driver_peak_mib = driven.peak_mib()?;
@@ -92,6 +94,7 @@ pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
             Pace::Closed => "closed",
             Pace::Every(_) => "rate",
         },
+        tls: !args.plaintext,
         workers,
         reports: args.reports,
         seconds,

@@ -49,7 +49,7 @@ fn recover(run: &RunDir, events: u64) -> anyhow::Result<Took> {
     let journal_mib = fs::metadata(run.journal())?.len() as f64 / f64::from(1 << 20);
     let read_seconds = timed(|| Ok(Reader::open(&run.journal())?.1.try_for_each(|entry| entry.map(drop))?))?;
     let replay_seconds = timed(|| Ok(journal::replay(&run.journal()).map(drop)?))?;
-    let driven = Driven::start(run.path(), run, &run.path().join("bench.log"))?;
+    let driven = Driven::start(run.path(), run, &run.path().join("bench.log"), &[])?;
     let target = Target::of(run)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let joined = runtime.block_on(talker::first_lease(&target, history::SOMEONE))?;
