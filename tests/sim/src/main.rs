@@ -130,7 +130,8 @@ fn soak(asked: &Asked) -> ExitCode {
                 say(passed.load(Ordering::Relaxed), begun);
             }
         }
-        workers.into_iter().filter_map(|worker| worker.join().ok().flatten()).min_by_key(|broken| broken.seed)
+        let panicked = |_| Some(Broken { seed: 0, why: "a panic outside of the world".to_owned() });
+        workers.into_iter().filter_map(|worker| worker.join().unwrap_or_else(panicked)).min_by_key(|broken| broken.seed)
     });
     say(passed.load(Ordering::Relaxed), begun);
     match broken {

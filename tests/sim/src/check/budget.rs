@@ -2,13 +2,13 @@
 //! what runs is called back, and the sweep ends for that reason as soon as nothing runs.
 use std::collections::BTreeSet;
 
-use hpo_core::SweepSpec;
+use hpo_core::Stamp;
 use hpo_core::sweep::spec::Budget;
 use hpo_driver::journal::Record;
 
 use super::act::{Act, Of};
 use super::book::{Book, Phase};
-use super::{Judge, Last, Violation, refuse};
+use super::{Judge, Last, Premises, Violation, refuse};
 
 /// What was spent.
 #[derive(Debug)]
@@ -16,16 +16,35 @@ pub(super) struct Spent {
     book: Book,
     /// How the sweep ended.
     ended: Option<String>,
+    /// Whether an end that time brings comes at its time.
+    prompt: bool,
 }
 
 const NAME: &str = "budget";
+/// A driver looks at its clock when the moment comes, unless it is busy with its disk.
+const LATE_MS: u64 = 2_000;
 const COMPLETE: &str = "every trial has ended";
 
 impl Spent {
     /// Nothing was.
     #[must_use]
-    pub(super) fn new(spec: &SweepSpec) -> Self {
-        Self { book: Book::new(spec), ended: None }
+    pub(super) fn new(premises: &Premises) -> Self {
+        Self { book: Book::new(&premises.spec), ended: None, prompt: premises.faultless }
+    }
+
+    /// Where nothing goes wrong, an end that time brings is not noticed later than [`LATE_MS`].
+    fn in_time(&self, line: u64) -> Result<(), Violation> {
+        let Budget { wall, reserved, .. } = self.book.spec.budget;
+        let earlier = Stamp(self.book.at.0.saturating_sub(LATE_MS));
+        let late = match self.book.phase {
+            Phase::Ending("the time `wall` is over") => wall.is_some_and(|wall| earlier.0 >= wall),
+            Phase::Ending("the budget `gpu_hours` is spent") => {
+                let slots = self.book.slots.len() as u128 * 1000 * u128::from(LATE_MS);
+                reserved.is_some_and(|most| self.book.purse.reserved(self.book.at).saturating_sub(slots) >= u128::from(most) * 1000)
+            }
+            _ => false,
+        };
+        refuse(late && self.prompt, NAME, || format!("line {line}: {:?} comes {LATE_MS} ms late", self.book.phase))
     }
 
     /// Whoever has a lease when the end begins must be called back.
@@ -90,6 +109,7 @@ impl Judge for Spent {
         }
         if turned {
             self.called_back(line, &acts)?;
+            self.in_time(line)?;
         }
         if self.ended.is_none() {
             self.finish(line, None)?;

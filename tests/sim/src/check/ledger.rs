@@ -1,15 +1,16 @@
 //! The ledger sums to the reservation, and its parts to what was leased and what was not.
 //!
 //! Each slot's time is counted here naively: from joining to leaving, and for each lease from its record to the record that
-//! ended it, or as long as its worker says that it had it, if that is shorter; a slot of which no driver has heard since the last one died counts until that one was last heard of.
-use std::collections::BTreeMap;
+//! ended it, or as long as its worker says that it had it, if that is shorter; a slot of which no driver has heard since the last
+//! one died counts until that one was last heard of.
+use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_core::ledger::Uses;
-use hpo_core::{Event, Stamp, Sweep, SweepSpec, WorkerId};
+use hpo_core::{Event, Stamp, Sweep, SweepSpec, TrialId, WorkerId};
 use hpo_driver::journal::Record;
 
-use super::act::{Of, Place};
-use super::book::Book;
+use super::act::{Act, Of, Place};
+use super::book::{Book, Life, Phase};
 use super::{Judge, Violation, refuse};
 
 /// The books of every slot.
@@ -27,6 +28,13 @@ pub(super) struct Ledger {
     startup: u128,
     restore: u128,
     checkpoint: u128,
+    /// Of leases that have ended, by trial.
+    by_trial: BTreeMap<TrialId, u128>,
+    /// Trials that were promoted, or came to the top: their reports informed a decision.
+    informed: BTreeSet<TrialId>,
+    /// Free slots' time while leases were given; none once a second driver has come, for then what was free is known late.
+    idle: Option<u128>,
+    drivers: usize,
     /// An attempt was interrupted without a state, or trained again what was trained before.
     repeats: bool,
 }
@@ -54,6 +62,10 @@ impl Ledger {
             startup: 0,
             restore: 0,
             checkpoint: 0,
+            by_trial: BTreeMap::new(),
+            informed: BTreeSet::new(),
+            idle: Some(0),
+            drivers: 0,
             repeats: false,
         }
     }
@@ -69,6 +81,8 @@ impl Ledger {
         match &record.event {
             Event::DriverStarted { .. } => {
                 let before = self.book.at;
+                self.drivers += 1;
+                self.idle = self.idle.filter(|_| self.drivers == 1);
                 self.workers.values_mut().for_each(|worker| worker.silent = worker.silent.or(Some(before)));
             }
             Event::WorkerJoined { worker, slots, .. } => {
@@ -116,13 +130,17 @@ impl Ledger {
         record.at.min(given.plus(after))
     }
 
-    /// Leases that have ended are booked, until `over`; new ones begin.
-    fn leases(&mut self, at: Stamp, over: Stamp) {
+    /// Leases that have ended are booked, until `over`; new ones begin. Answers for how long slots waited between the two.
+    fn leases(&mut self, at: Stamp, over: Stamp) -> u128 {
+        let mut waited = 0;
         let ended: Vec<Place> =
             self.open.iter().filter(|(place, (of, _))| !self.book.is_open(*of, **place)).map(|(&place, _)| place).collect();
         for place in ended {
-            if let Some((_, since)) = self.open.remove(&place) {
-                self.leased += self.span(place, since, over);
+            if let Some((of, since)) = self.open.remove(&place) {
+                let span = self.span(place, since, over);
+                waited += self.span(place, since, at) - span;
+                self.leased += span;
+                *self.by_trial.entry(of.trial).or_default() += span;
             }
         }
         for (place, slot) in &self.book.slots {
@@ -131,6 +149,7 @@ impl Ledger {
                 self.given.entry(of).or_insert(at);
             }
         }
+        waited
     }
 
     fn compare(&self, line: u64, uses: &Uses, at: Stamp) -> Result<(), Violation> {
@@ -151,6 +170,48 @@ impl Ledger {
         refuse(uses.redone > 0 && !self.repeats, NAME, || format!("line {line}: {} was done again, and nothing was", uses.redone))
     }
 
+    /// What slots without a lease were free for since the record before, while leases were given.
+    fn rest(&mut self, at: Stamp) {
+        if self.book.phase == Phase::Open {
+            let free = self.book.slots.keys().filter(|place| !self.open.contains_key(place));
+            let span: u128 = free.map(|place| self.span(*place, self.book.at, at)).sum();
+            self.idle = self.idle.map(|idle| idle + span);
+        }
+    }
+
+    /// A trial goes on from a rung, or is at the top.
+    fn informs(&mut self, acts: &[Act]) {
+        for act in acts {
+            if let Act::Lease(lease) = act
+                && self.book.trials.get(&lease.of.trial).is_some_and(|row| row.life == Life::Paused)
+            {
+                self.informed.insert(lease.of.trial);
+            }
+        }
+        let finished = self.book.trials.iter().filter(|(_, row)| row.life == Life::Finished).map(|(trial, _)| *trial);
+        self.informed.extend(finished);
+    }
+
+    /// Who wins, who informed and who did neither: none has more than its leases.
+    fn shares(&self, line: u64, uses: &Uses, at: Stamp) -> Result<(), Violation> {
+        let winner = self.book.best().first().map(|(_, trial)| *trial);
+        let mut most = [0_u128; 3];
+        let mut add = |trial: TrialId, span: u128| {
+            let share = if Some(trial) == winner { 0 } else { 2 - usize::from(self.informed.contains(&trial)) };
+            most[share] += span;
+        };
+        self.by_trial.iter().for_each(|(trial, span)| add(*trial, *span));
+        self.open.iter().for_each(|(place, (of, since))| add(of.trial, self.span(*place, *since, at)));
+        for (index, (name, amount)) in
+            [("winner", uses.winner), ("explored", uses.explored), ("stopped", uses.stopped)].into_iter().enumerate()
+        {
+            let most = most[index];
+            refuse(u128::from(amount) > most, NAME, || format!("line {line}: {name} has {amount}, of leases of {most}"))?;
+        }
+        let Some(idle) = self.idle.filter(|_| at == self.book.at) else { return Ok(()) };
+        refuse(u128::from(uses.idle) != idle, NAME, || format!("line {line}: slots were idle for {idle}, not {}", uses.idle))
+    }
+
     /// Whether this word says that something is, or will be, trained again.
     fn repeats(&self, event: &Event) -> bool {
         match event {
@@ -163,13 +224,17 @@ impl Ledger {
 
 impl Judge for Ledger {
     fn record(&mut self, record: &Record) -> Result<(), Violation> {
+        self.rest(record.at);
+        let open = self.book.phase == Phase::Open;
         self.fleet(record);
         self.said(record);
         self.repeats |= self.repeats(&record.event);
         let acts = Book::acts(record).unwrap_or_default();
         self.book.event(record, &acts);
         // A slot whose lease ends and begins anew in one record: the first is booked before the second begins.
-        self.leases(record.at, self.over(record));
+        let waited = self.leases(record.at, self.over(record));
+        self.idle = self.idle.map(|idle| idle + if open { waited } else { 0 });
+        self.informs(&acts);
         acts.iter().for_each(|act| self.book.act(act));
         self.leases(record.at, record.at);
         if let Event::WorkerLeft { worker } | Event::WorkerLost { worker } = &record.event {
@@ -179,6 +244,10 @@ impl Judge for Ledger {
     }
 
     fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
-        [self.book.at, self.book.at.plus(7)].into_iter().try_for_each(|at| self.compare(line, &sweep.view_at(at).uses, at))
+        [self.book.at, self.book.at.plus(7)].into_iter().try_for_each(|at| {
+            let uses = sweep.view_at(at).uses;
+            self.compare(line, &uses, at)?;
+            self.shares(line, &uses, at)
+        })
     }
 }

@@ -82,11 +82,13 @@ impl Mirror {
             format!("line {line}: trial {id} would go on from {:?}, not {newest:?}", row.newest())
         })?;
         refuse(rungs != row.rungs, NAME, || format!("line {line}: trial {id} had {:?} on the rungs, not {rungs:?}", row.rungs))?;
-        let reason = life != Life::Failed || trial.failure.is_some();
+        let reason = life != Life::Failed && row.failures == 0 || trial.failure.is_some();
         refuse(!reason, NAME, || format!("line {line}: trial {id} has failed for no stated reason"))
     }
 
     fn whole(&self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
+        let (epoch, said) = (self.book.epoch, sweep.driver_epoch());
+        refuse(said != epoch, NAME, || format!("line {line}: the driver is that of epoch {epoch}, not {said}"))?;
         let view = sweep.view();
         let in_life = |life: Life| self.book.trials.values().filter(|row| row.life == life).count() as u32;
         let said = view.trials;

@@ -7,6 +7,7 @@ use hpo_driver::journal::Record;
 
 use super::act::{Act, Leased, Of};
 use super::book::{Book, Life, Move, Phase};
+use super::mirror::KEPT;
 use super::rule::{self, Rule};
 use super::{Judge, TrialId, Violation, refuse};
 
@@ -111,6 +112,18 @@ impl Order {
         refuse(short, NAME, || format!("line {line}: {free} slots are idle, and {asked} trials are asked for"))
     }
 
+    /// Who is paused and will never go on keeps no state, unless it is among the best.
+    fn nobody_keeps_in_vain(&self, line: u64) -> Result<(), Violation> {
+        let best = self.book.best();
+        let leads = |trial: TrialId| best.iter().take(KEPT).any(|(_, leader)| *leader == trial);
+        let vain = self
+            .book
+            .trials
+            .iter()
+            .find(|(trial, row)| row.life == Life::Paused && !row.states.is_empty() && !leads(**trial) && self.rule.hopeless(**trial));
+        refuse(vain.is_some(), NAME, || format!("line {line}: it will never go on and keeps a state: {vain:?}"))
+    }
+
     /// A sweep that is complete has nobody left who runs or waits.
     fn finish(&self, line: u64, why: &str) -> Result<(), Violation> {
         let left = self.book.trials.iter().find(|(_, row)| matches!(row.life, Life::Leased | Life::Waiting));
@@ -145,6 +158,7 @@ impl Judge for Order {
             }
             self.book.act(act);
         }
+        self.nobody_keeps_in_vain(line)?;
         self.nobody_waits(line)
     }
 }

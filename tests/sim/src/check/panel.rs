@@ -33,7 +33,7 @@ impl Panel {
             Box::new(Newest::new(spec)),
             Box::new(Written::default()),
             Box::new(Slots::new(spec)),
-            Box::new(Spent::new(spec)),
+            Box::new(Spent::new(premises)),
             Box::new(Order::new(spec)),
             Box::new(States::new(spec)),
             Box::new(Ledger::new(spec)),

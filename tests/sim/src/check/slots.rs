@@ -5,7 +5,7 @@ use hpo_core::{SweepSpec, WorkerId};
 use hpo_driver::journal::Record;
 
 use super::act::{Act, Leased, Of, Place};
-use super::book::Book;
+use super::book::{Book, Life, Phase};
 use super::{Fact, Judge, Stamp, Violation, refuse};
 
 /// Who has which slot, by the journal and in truth.
@@ -44,11 +44,19 @@ impl Slots {
         let hpo_core::Event::WorkerJoined { worker, holds, .. } = &record.event else { return Ok(()) };
         for held in holds {
             let (of, on) = (Of::from(*held), Place::new(*worker, held.slot));
-            if self.book.is_open(of, on) || acts.contains(&Act::Stop(of, on)) {
-                continue;
-            }
             let row = self.book.trials.get(&of.trial);
             let right = row.is_some_and(|row| row.attempt == of.attempt.0 && row.lost_on == Some(on));
+            if acts.contains(&Act::Stop(of, on)) {
+                // Nobody else got the trial meanwhile, so it could have gone on.
+                let waits = right && row.is_some_and(|row| row.life == Life::Waiting) && self.book.phase == Phase::Open;
+                let free = self.book.slots.get(&on).is_none_or(|slot| slot.lease.is_none());
+                let alone = holds.iter().filter(|other| other.slot == held.slot).count() == 1;
+                refuse(waits && free && alone, NAME, || format!("line {}: {of} on {on} is stopped, and could go on", record.seq))?;
+                continue;
+            }
+            if self.book.is_open(of, on) {
+                continue;
+            }
             refuse(!right, NAME, || format!("line {}: {of} on {on} may go on, and was not lost there", record.seq))?;
             let taken = self.book.slots.get(&on).and_then(|slot| slot.lease);
             refuse(taken.is_some(), NAME, || format!("line {}: {of} goes on on {on}, which is taken", record.seq))?;

@@ -1,6 +1,7 @@
 //! The state of a small cluster, what can happen to it next, and what then becomes of it.
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -50,7 +51,6 @@ pub(super) struct Cluster {
     journal: Rc<Vec<Record>>,
     asks: Vec<TrialId>,
     crashes: u8,
-    connections: u64,
     workers: Vec<Worker>,
     /// The most that each trial was trained.
     trained: BTreeMap<u32, u32>,
@@ -61,6 +61,8 @@ struct Worker {
     session: usize,
     gone: bool,
     dials: bool,
+    /// Connections that it has made.
+    calls: u64,
     /// Its connection; the driver's end may be gone already.
     line: Option<u64>,
     up: VecDeque<Up>,
@@ -70,23 +72,41 @@ struct Worker {
 
 #[derive(Clone, Debug)]
 enum Up {
-    Said(FromWorker),
+    Said(Hashed<FromWorker>),
     Closed,
 }
 
 #[derive(Clone, Debug)]
 enum Down {
-    Said(FromDriver),
+    Said(Hashed<FromDriver>),
     Closed,
+}
+
+/// Something long that is shown as one number, which is found once.
+#[derive(Clone)]
+pub(super) struct Hashed<T>(u64, Rc<T>);
+
+impl<T: fmt::Debug> Hashed<T> {
+    pub(super) fn new(what: T) -> Self {
+        let mut hasher = DefaultHasher::new();
+        format!("{what:?}").hash(&mut hasher);
+        Self(hasher.finish(), Rc::new(what))
+    }
+}
+
+impl<T> fmt::Debug for Hashed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
 }
 
 /// A trainer process.
 #[derive(Clone, Debug, Default)]
 struct Trainer {
     ready: bool,
-    orders: VecDeque<ToTrainer>,
+    orders: VecDeque<Hashed<ToTrainer>>,
     /// What it trains, and how far it is.
-    work: Option<(Start, u32)>,
+    work: Option<(Hashed<Start>, u32)>,
 }
 
 impl Cluster {
@@ -94,7 +114,7 @@ impl Cluster {
         let job = serde_json::to_string(&Setup::small(scope.spec.clone(), scope.workers).job()).unwrap_or_default();
         let worker = |worker| {
             let (session, _) = sessions.begin(worker);
-            Worker { session, gone: false, dials: true, line: None, up: VecDeque::new(), down: VecDeque::new(), trainer: None }
+            Worker { session, gone: false, dials: true, calls: 0, line: None, up: VecDeque::new(), down: VecDeque::new(), trainer: None }
         };
         Self {
             job: job.into(),
@@ -105,7 +125,6 @@ impl Cluster {
             journal: Rc::new(vec![]),
             asks: vec![],
             crashes: scope.crashes,
-            connections: 0,
             workers: (0..scope.workers).map(worker).collect(),
             trained: BTreeMap::new(),
         }
@@ -173,14 +192,15 @@ impl Cluster {
                 Ok(())
             }
             Choice::Dial(worker) => {
-                self.connections += 1;
                 let it = &mut self.workers[worker];
-                (it.dials, it.line) = (false, Some(self.connections));
+                it.calls += 1;
+                // The number says whose it is, so that equal numbers are equal connections.
+                (it.dials, it.line) = (false, Some(it.calls << 8 | worker as u64));
                 self.tell(worker, Input::Connected, sessions)
             }
             Choice::Up(worker, death) => self.heard(worker, death, drivers),
             Choice::Down(worker) => match self.workers[worker].down.pop_front() {
-                Some(Down::Said(message)) => self.tell(worker, Input::Driver(message), sessions),
+                Some(Down::Said(message)) => self.tell(worker, Input::Driver((*message.1).clone()), sessions),
                 _ => {
                     self.workers[worker].line = None;
                     self.tell(worker, Input::Disconnected, sessions)
@@ -200,18 +220,22 @@ impl Cluster {
     fn heard(&mut self, worker: usize, death: Option<usize>, drivers: &mut Drivers) -> Result<(), String> {
         let it = &mut self.workers[worker];
         let (Some(up), Some(line)) = (it.up.pop_front(), it.line) else { return Ok(()) };
-        let told = match up {
-            Up::Said(FromWorker::Hello(hello)) => {
+        let said = match up {
+            Up::Said(said) => (*said.1).clone(),
+            Up::Closed => return self.told(Told::Broke(id(worker), line), death, drivers),
+        };
+        let told = match said {
+            FromWorker::Hello(hello) => {
                 let Options { heartbeat_ms, lease_ms, .. } = Options::default();
                 let sweep = "0123456789abcdef0123456789abcdef".to_owned();
                 let (heartbeat_ms, lease_ms, job) = (heartbeat_ms as u32, lease_ms as u32, self.job.to_string());
-                it.down.push_back(Down::Said(FromDriver::Welcome(Welcome { sweep, heartbeat_ms, lease_ms, job, epoch: self.epoch })));
+                let welcome = FromDriver::Welcome(Welcome { sweep, heartbeat_ms, lease_ms, job, epoch: self.epoch });
+                it.down.push_back(Down::Said(Hashed::new(welcome)));
                 Told::Joined(hello, line)
             }
-            Up::Said(FromWorker::Word(word)) => Told::Said(id(worker), line, word),
-            Up::Said(FromWorker::Goodbye { .. }) => Told::Left(id(worker), line),
-            Up::Said(FromWorker::Heartbeat) => return Ok(()),
-            Up::Closed => Told::Broke(id(worker), line),
+            FromWorker::Word(word) => Told::Said(id(worker), line, word),
+            FromWorker::Goodbye { .. } => Told::Left(id(worker), line),
+            FromWorker::Heartbeat => return Ok(()),
         };
         self.told(told, death, drivers)
     }
@@ -239,7 +263,10 @@ impl Cluster {
             worker.down.push_back(Down::Closed);
         }
         self.asks.extend(done.asks);
-        self.over |= done.over;
+        if done.over {
+            self.over = true;
+            self.hang_up();
+        }
     }
 
     /// What it has sent still arrives, and then the end of the connection; what was sent to it is lost.
@@ -247,7 +274,11 @@ impl Cluster {
         self.crashes -= 1;
         self.driver = None;
         self.asks.clear();
-        for worker in self.workers.iter_mut() {
+        self.hang_up();
+    }
+
+    fn hang_up(&mut self) {
+        for worker in &mut self.workers {
             worker.up.clear();
             if worker.line.is_some() && !matches!(worker.down.back(), Some(Down::Closed)) {
                 worker.down.push_back(Down::Closed);
@@ -266,7 +297,7 @@ impl Cluster {
             it.session = session;
             for output in outputs.iter() {
                 match output {
-                    Output::Send(message) if it.line.is_some() && driver => it.up.push_back(Up::Said(message.clone())),
+                    Output::Send(message) if it.line.is_some() && driver => it.up.push_back(Up::Said(Hashed::new(message.clone()))),
                     Output::Connect { .. } => (it.dials, it.line) = (true, None),
                     Output::Restore { held, id } => inputs.push_back(Input::Restored { held: *held, outcome: Ok(PathBuf::from(id)) }),
                     Output::Adopt { held, file, .. } => {
@@ -275,11 +306,12 @@ impl Cluster {
                     }
                     Output::Spawn { start, .. } if it.trainer.is_some() => return Err(format!("a second trainer begins: {start:?}")),
                     Output::Spawn { start, .. } => {
-                        it.trainer = Some(Trainer { orders: [ToTrainer::Start((**start).clone())].into(), ..Trainer::default() });
+                        it.trainer =
+                            Some(Trainer { orders: [Hashed::new(ToTrainer::Start((**start).clone()))].into(), ..Trainer::default() });
                     }
                     Output::Write { line, .. } => {
                         if let Some(trainer) = &mut it.trainer {
-                            trainer.orders.push_back(line.clone());
+                            trainer.orders.push_back(Hashed::new(line.clone()));
                         }
                     }
                     Output::Kill { .. } | Output::Terminate { .. } => return Err("a sound trainer is killed".to_owned()),
@@ -300,12 +332,12 @@ impl Cluster {
     /// The next word of a trainer. What was trained is never trained again: all that can happen here is that the driver dies.
     fn train(&mut self, worker: usize) -> Result<FromTrainer, String> {
         let others = self.workers.iter().enumerate().filter(|(other, _)| *other != worker);
-        let elsewhere: Vec<u32> = others.filter_map(|(_, it)| Some(it.trainer.as_ref()?.work.as_ref()?.0.trial)).collect();
+        let elsewhere: Vec<u32> = others.filter_map(|(_, it)| Some(it.trainer.as_ref()?.work.as_ref()?.0.1.trial)).collect();
         let Some(trainer) = self.workers[worker].trainer.as_mut() else { return Ok(FromTrainer::Ready) };
         if !std::mem::replace(&mut trainer.ready, true) {
             return Ok(FromTrainer::Ready);
         }
-        if let Some((start, done)) = &mut trainer.work {
+        if let Some((Hashed(_, start), done)) = &mut trainer.work {
             let trial = start.trial;
             if let Some(order) = trainer.orders.pop_front() {
                 return Err(format!("trial {trial} is interrupted: {order:?}"));
@@ -324,18 +356,21 @@ impl Cluster {
             let loss = 10.0 - f64::from(trial) + 1.0 / f64::from(*done);
             return Ok(FromTrainer::Report { resource: *done, metrics: Metrics::from_iter([("loss".to_owned(), loss)]) });
         }
-        let Some(ToTrainer::Start(start)) = trainer.orders.pop_front() else { return Ok(FromTrainer::Stopped) };
+        let order = trainer.orders.pop_front().map(|order| (*order.1).clone());
+        let Some(ToTrainer::Start(start)) = order else { return Ok(FromTrainer::Stopped) };
         if elsewhere.contains(&start.trial) {
             return Err(format!("trial {} begins in a second place", start.trial));
         }
         let done = start.from;
-        trainer.work = Some((start, done));
+        trainer.work = Some((Hashed::new(start), done));
         Ok(FromTrainer::Started { startup_ms: 0, restore_ms: 0 })
     }
 
     /// Nothing more can happen: then all must be done.
     pub(super) fn is_over(&self) -> Result<(), String> {
-        let left: Vec<_> = self.workers.iter().enumerate().filter(|(_, worker)| !worker.gone).map(|(index, _)| index).collect();
+        // Who was not connected when the driver went home looks for another in vain, for as long as it is patient.
+        let looks_in_vain = |worker: &Worker| worker.dials && worker.trainer.as_ref().is_none_or(|trainer| trainer.work.is_none());
+        let left: Vec<_> = self.workers.iter().filter(|worker| !worker.gone && !looks_in_vain(worker)).collect();
         // A driver that waits for a worker that has gone before it came goes home in its own time.
         let ended = self.journal.iter().any(|record| record.acts.iter().any(|act| act.starts_with("finish: ")));
         if ended && left.is_empty() { Ok(()) } else { Err(format!("nothing more happens; ended: {ended}, workers left: {left:?}")) }

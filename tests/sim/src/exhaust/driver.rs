@@ -12,6 +12,7 @@ use hpo_searchers::Kind;
 use hpo_wire::{FromDriver, Hello, Word};
 
 use super::Scope;
+use super::cluster::Hashed;
 use crate::check::{Fact, Judge, Panel, Premises};
 
 const NOW: Stamp = Stamp(0);
@@ -39,6 +40,8 @@ struct Life {
     journal: Rc<Vec<Record>>,
     /// Records and digest.
     standing: (u64, u64),
+    /// What the searcher was asked for and has not answered.
+    asked: Vec<TrialId>,
 }
 
 /// What came of a step.
@@ -47,7 +50,7 @@ pub(super) struct Done {
     /// The driver after it.
     pub(super) driver: usize,
     /// What it said, in order, by connection.
-    pub(super) said: Vec<(u64, FromDriver)>,
+    pub(super) said: Vec<(u64, Hashed<FromDriver>)>,
     /// Connections that it ended.
     pub(super) ended: Vec<u64>,
     /// Values that it wants.
@@ -125,7 +128,7 @@ impl Drivers {
 
     /// A driver that begins with what is durable.
     pub(super) fn begin(&mut self, epoch: u32, read: &Rc<Vec<Record>>) -> Result<Done, String> {
-        let life = Life { epoch, read: read.clone(), told: Rc::new(vec![]), journal: read.clone(), standing: (0, 0) };
+        let life = Life { epoch, read: read.clone(), told: Rc::new(vec![]), journal: read.clone(), standing: (0, 0), asked: vec![] };
         self.play(life, None)
     }
 
@@ -150,6 +153,9 @@ impl Drivers {
         }
         if let Some(told) = next {
             done = step(&mut running, Some(&told))?;
+            if let Told::Suggested(trial) = told {
+                life.asked.retain(|asked| *asked != trial);
+            }
             Rc::make_mut(&mut life.told).push(told);
         }
         let before = life.journal.len();
@@ -159,8 +165,10 @@ impl Drivers {
         if life.journal.len() > before {
             self.judge(&life.journal, records, digest)?;
         }
+        life.asked.extend(&done.asks);
+        life.asked.sort_unstable();
         let lines: Vec<u64> = running.lines.keys().copied().collect();
-        let key = format!("{records} {digest:x} {lines:?} {}", life.epoch);
+        let key = format!("{records} {digest:x} {lines:?} {:?} {}", life.asked, life.epoch);
         let place = *self.known.entry(key).or_insert(self.lives.len());
         if place == self.lives.len() {
             self.lives.push(life);
@@ -228,7 +236,7 @@ fn step(running: &mut Running, told: Option<&Told>) -> Result<Done, String> {
     for (session, outbox) in lines.iter_mut() {
         while let Ok(outgoing) = outbox.try_recv() {
             let Outgoing::Say(message) = outgoing else { return Err(format!("connection {session} is refused")) };
-            said.push((*session, message));
+            said.push((*session, Hashed::new(message)));
         }
         if outbox.is_closed() {
             ended.push(*session);

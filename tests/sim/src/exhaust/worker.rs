@@ -15,11 +15,14 @@ struct Life {
     told: Rc<Vec<Input>>,
 }
 
+/// Where an input leads: to which life, and what is to be done.
+type Step = (usize, Rc<Vec<Output>>);
+
 /// All sessions that were met.
 pub(super) struct Sessions {
     lives: Vec<Life>,
     known: HashMap<String, usize>,
-    steps: HashMap<(usize, String), (usize, Rc<Vec<Output>>)>,
+    steps: HashMap<(usize, String), Step>,
     seed: Seed,
 }
 

@@ -195,9 +195,9 @@ impl Setup {
     }
 }
 
-/// What is the same in all sweeps of this package.
-pub(crate) fn patience() -> Patience {
-    Patience { retries: 1, lost_max: 5 }
+/// Little patience as often as much: who has little is tried more often.
+pub(crate) fn patience(chance: &mut dyn Chance) -> Patience {
+    Patience { retries: [0, 1, 1, 2][chance.one_of("retries", 4)], lost_max: [0, 1, 2, 5][chance.one_of("losses", 4)] }
 }
 
 /// The direction of the metric `loss`.

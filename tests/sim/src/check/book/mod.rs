@@ -20,6 +20,8 @@ pub struct Book {
     pub spec: SweepSpec,
     /// The stamp of the last record.
     pub at: Stamp,
+    /// The newest driver.
+    pub epoch: u32,
     /// Trials that have come.
     pub trials: BTreeMap<TrialId, Row>,
     /// Trials whose values were asked for and have not come.
@@ -86,6 +88,7 @@ impl Book {
         Self {
             spec: spec.clone(),
             at: Stamp(0),
+            epoch: 0,
             trials: BTreeMap::new(),
             asked: BTreeSet::new(),
             asks: 0,
@@ -118,7 +121,8 @@ impl Book {
         self.purse.record(self.at, record);
         self.at = record.at;
         match &record.event {
-            Event::DriverStarted { .. } => {
+            Event::DriverStarted { epoch } => {
+                self.epoch = *epoch;
                 self.slots.values_mut().for_each(|slot| slot.heard = false);
                 if self.phase == Phase::Draining {
                     self.phase = Phase::Open;

@@ -18,6 +18,8 @@ pub(super) struct Asha {
     /// (bracket, rung) to who came there and with what.
     came: BTreeMap<(usize, usize), Vec<(Loss, TrialId)>>,
     left: BTreeSet<(usize, TrialId)>,
+    /// No more than so many trials will ever enter.
+    most: Option<usize>,
     growth: Option<Growth>,
 }
 
@@ -36,7 +38,17 @@ impl Asha {
     /// Brackets with these weights.
     pub(super) fn new(weights: Vec<i64>, rungs: Vec<u32>, eta: usize) -> Self {
         let dealt = vec![0; weights.len()];
-        Self { rungs, eta, weights, dealt, bracket: BTreeMap::new(), came: BTreeMap::new(), left: BTreeSet::new(), growth: None }
+        Self {
+            rungs,
+            eta,
+            weights,
+            dealt,
+            bracket: BTreeMap::new(),
+            came: BTreeMap::new(),
+            left: BTreeSet::new(),
+            most: None,
+            growth: None,
+        }
     }
 
     /// One bracket whose rungs open one by one.
@@ -44,6 +56,30 @@ impl Asha {
         let ceiling = 1.min(rungs.len() - 1);
         let growth = Growth { ceiling, epsilon: epsilon.unwrap_or_default(), estimated: epsilon.is_none(), curves: BTreeMap::new() };
         Self { growth: Some(growth), ..Self::new(vec![1], rungs, eta) }
+    }
+
+    /// So many trials will enter, in one bracket.
+    pub(super) fn at_most(self, most: Option<u32>) -> Self {
+        Self { most: most.map(|most| most as usize), ..self }
+    }
+
+    /// The most that can ever stand on a rung, of one bracket, and those there who may go on if all to come are worse: the
+    /// best floor(n / eta) of that many. On the rung above come those who went there, those who may still go, and those of
+    /// the ones to come.
+    fn hopes(&self, rung: usize) -> Option<(usize, Vec<TrialId>)> {
+        let most = match rung.checked_sub(1) {
+            None => self.most?,
+            Some(below) => {
+                let (most, hopeful) = self.hopes(below)?;
+                let here = self.came.get(&(0, below)).map_or(0, Vec::len);
+                let left = self.left.iter().filter(|(from, _)| *from == below).count();
+                let waiting = hopeful.iter().filter(|trial| !self.left.contains(&(below, **trial))).count();
+                left + waiting + (most - here)
+            }
+        };
+        let mut places = self.came.get(&(0, rung)).cloned().unwrap_or_default();
+        places.sort();
+        Some((most, places.into_iter().take(most / self.eta).map(|(_, trial)| trial).collect()))
     }
 
     /// The bracket that is furthest behind its share, the lowest of several.
@@ -150,6 +186,18 @@ impl Rule for Asha {
             let (_, trial) = (0..self.weights.len()).filter_map(best_of).min()?;
             Some((trial, self.rungs[rung + 1]))
         })
+    }
+
+    fn no_more(&mut self) {
+        self.most = self.most.map(|most| most.min(self.bracket.len()));
+    }
+
+    fn hopeless(&self, trial: TrialId) -> bool {
+        if self.most.is_none() {
+            return false;
+        }
+        let stands = (0..self.rungs.len()).rev().find(|rung| self.loss(trial, *rung).is_some());
+        stands.and_then(|rung| self.hopes(rung)).is_some_and(|(_, hopeful)| !hopeful.contains(&trial))
     }
 
     fn promoted(&mut self, trial: TrialId) {

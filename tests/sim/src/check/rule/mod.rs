@@ -24,6 +24,10 @@ pub trait Rule: std::fmt::Debug {
     fn next(&self) -> Option<(TrialId, u32)> {
         None
     }
+    /// Whether a trial that is paused will never go on, whatever the others do.
+    fn hopeless(&self, _trial: TrialId) -> bool {
+        false
+    }
     /// It was done.
     fn promoted(&mut self, _trial: TrialId) {}
 }
@@ -38,7 +42,7 @@ pub fn of(spec: &SweepSpec) -> Box<dyn Rule> {
         SchedulerSpec::Fifo { .. } => Box::new(stops::Never { top: top(&rungs) }),
         SchedulerSpec::AshaStop { .. } => Box::new(stops::Percentile::new(rungs, eta)),
         SchedulerSpec::Median { min_trials, .. } => Box::new(stops::Median::new(&rungs, *min_trials as usize)),
-        SchedulerSpec::AshaPromote { .. } => Box::new(asha::Asha::new(vec![1], rungs, eta)),
+        SchedulerSpec::AshaPromote { .. } => Box::new(asha::Asha::new(vec![1], rungs, eta).at_most(most)),
         SchedulerSpec::HyperbandAsync(brackets) => {
             // The weights are not public, and what is computed from them is what is judged.
             let written = serde_json::to_value(brackets).unwrap_or_default();
@@ -53,7 +57,7 @@ pub fn of(spec: &SweepSpec) -> Box<dyn Rule> {
         SchedulerSpec::Hyperband { .. } => Box::new(rounds::Rounds::new(rounds::brackets(rungs.len(), eta), rungs, eta, false)),
         // Whom it stops in mid-round is its own affair; who goes on from a round is not.
         SchedulerSpec::Swift { .. } => Box::new(rounds::Rounds::new(rounds::brackets(rungs.len(), eta), rungs, eta, true)),
-        SchedulerSpec::Pasha { epsilon, .. } => Box::new(asha::Asha::growing(*epsilon, rungs, eta)),
+        SchedulerSpec::Pasha { epsilon, .. } => Box::new(asha::Asha::growing(*epsilon, rungs, eta).at_most(most)),
     }
 }
 

@@ -103,6 +103,12 @@ impl Rule for Rounds {
         })
     }
 
+    fn hopeless(&self, trial: TrialId) -> bool {
+        let Some(bracket) = self.brackets.iter().position(|members| members.contains(&trial)) else { return false };
+        let stands = self.rungs.iter().rposition(|at| self.came.contains_key(&(trial, *at)));
+        stands.and_then(|rung| self.chosen(bracket, rung)).is_some_and(|chosen| !chosen.contains(&trial))
+    }
+
     fn promoted(&mut self, trial: TrialId) {
         let from = self.came.keys().filter(|(who, _)| *who == trial).map(|(_, at)| *at).max();
         self.left.insert((trial, from.unwrap_or_default()));

@@ -28,6 +28,10 @@ fn stopping() -> SweepSpec {
     spec(SchedulerSpec::AshaStop { ladder: Ladder::new(Resource(1), Resource(9), 3).unwrap() }, 12)
 }
 
+fn premises(spec: &SweepSpec) -> Premises {
+    Premises { spec: spec.clone(), faultless: true, heard: true, slots: 2 }
+}
+
 /// A history without faults, on two slots.
 fn calm(spec: &SweepSpec) -> Vec<Told> {
     Cluster::new(spec, 3, 2, 0).play()
@@ -183,16 +187,16 @@ fn a_budget_that_is_overshot_or_an_end_that_is_missed() {
     let suggest = find(&good, 0, has_act("suggest "));
     let mut bad = good.clone();
     record_mut(&mut bad[suggest]).acts.push("suggest 5".to_owned());
-    refused(Spent::new(&limited), &bad, "is asked for after");
+    refused(Spent::new(&premises(&limited)), &bad, "is asked for after");
     let finish = find(&good, 0, has_act("finish"));
     let mut bad = good.clone();
     record_mut(&mut bad[finish]).acts.retain(|act| !act.starts_with("finish"));
-    refused(Spent::new(&limited), &bad, "is due");
+    refused(Spent::new(&premises(&limited)), &bad, "is due");
     let mut bad = good.clone();
     record_mut(&mut bad[finish]).acts.push("finish: the time `wall` is over".to_owned());
-    refused(Spent::new(&limited), &bad, "twice");
+    refused(Spent::new(&premises(&limited)), &bad, "twice");
     limited.budget.max_trials = Some(11);
-    refused(Spent::new(&limited), &good, "is one too many");
+    refused(Spent::new(&premises(&limited)), &good, "is one too many");
     // The same sweep, had it had less time, less money, or a nearer target.
     for what in ["wall", "gpu_hours", "target"] {
         let mut limited = asha();
@@ -201,8 +205,17 @@ fn a_budget_that_is_overshot_or_an_end_that_is_missed() {
             "gpu_hours" => limited.budget.reserved = Some(200),
             _ => limited.budget.target = Some(1.0),
         }
-        refused(Spent::new(&limited), &good, "are called back, but not");
+        refused(Spent::new(&premises(&limited)), &good, "are called back, but not");
     }
+    // An end that nobody looked for when it was time.
+    let mut limited = asha();
+    limited.budget.wall = Some(10);
+    let mut bad = good;
+    bad.iter_mut().filter(|told| record(told).is_some()).for_each(|told| record_mut(told).at.0 += 5000);
+    for told in bad.iter_mut().filter(|told| record(told).is_some()) {
+        record_mut(told).acts.clear();
+    }
+    refused(Spent::new(&premises(&limited)), &bad, "ms late");
 }
 
 #[test]
