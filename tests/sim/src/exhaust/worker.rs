@@ -19,7 +19,7 @@ struct Life {
 pub(super) struct Sessions {
     lives: Vec<Life>,
     known: HashMap<String, usize>,
-    steps: HashMap<(usize, String), (usize, Rc<Vec<Output>>)>,
+    steps: HashMap<(usize, u64), (usize, Rc<Vec<Output>>)>,
     seed: Seed,
 }
 
@@ -38,9 +38,9 @@ impl Sessions {
         self.play(worker, Rc::new(vec![]))
     }
 
-    /// What a session does when it is told something.
-    pub(super) fn tell(&mut self, session: usize, input: Input) -> (usize, Rc<Vec<Output>>) {
-        let key = (session, format!("{input:?}"));
+    /// What a session does when it is told something; `key` is one number for that.
+    pub(super) fn tell(&mut self, session: usize, key: u64, input: Input) -> (usize, Rc<Vec<Output>>) {
+        let key = (session, key);
         if let Some(done) = self.steps.get(&key) {
             return done.clone();
         }
