@@ -90,7 +90,7 @@ mod with {
             )
         };
         let checkpoint = trial.checkpoint.as_ref().ok_or_else(kept).or_exit(Exit::NoResult)?;
-        let state = Store::new(run.checkpoints()).open_verified(&checkpoint.id).or_exit(Exit::RunFolder)?;
+        let state = Store::new(run.checkpoints()).open_verified(&checkpoint.id, trial.id).or_exit(Exit::RunFolder)?;
         // Data and its split derive from the seed that the sweep was created with, which `--seed` may have set.
         let job = Job { seed: header.spec.seed, ..checked.job.clone() };
         let request = ExportRequest {

@@ -22,7 +22,7 @@ pub struct Parts {
     pub journal: Box<dyn Journal>,
     /// How many are written already.
     pub records: u64,
-    /// Which checkpoints somebody needs, by the same journal.
+    /// Which checkpoints nobody needs any more, by the same journal.
     pub kept: Kept,
     /// Where checkpoints lie.
     pub store: Box<dyn Store>,
@@ -41,7 +41,6 @@ pub struct Heart {
     pub(super) fleet: Fleet,
     pub(super) detector: Detector,
     pub(super) proposer: Proposer,
-    kept: Kept,
     store: Box<dyn Store>,
     pub(super) options: Options,
     pub(super) phase: Phase,
@@ -75,7 +74,6 @@ impl Heart {
             fleet: Fleet::default(),
             detector,
             proposer,
-            kept,
             store,
             options,
             phase: Phase::Open,
@@ -101,7 +99,6 @@ impl Heart {
         self.sweep.admit(&event).inspect_err(|why| *self.counters.refused.entry(*why).or_default() += 1)?;
         let before = self.actions.len();
         self.sweep.apply(now, &event, &mut self.actions);
-        self.kept.saw(&event);
         self.counters.events += 1;
         let seq = self.records_before + self.counters.events;
         self.records.push(Record { seq, at: now, event, acts: decisions(&self.actions[before..]) });
@@ -157,7 +154,7 @@ impl Heart {
                 Action::Stop { worker, held } => self.fleet.say(worker, FromDriver::Stop(held)),
                 Action::CallBack { worker, held } => self.fleet.say(worker, FromDriver::CallBack(held)),
                 Action::Forget { trial, checkpoint } => {
-                    if self.kept.forget(trial, &checkpoint, &self.sweep) {
+                    if Kept::can_go(trial, &checkpoint, &self.sweep) {
                         self.remove(&checkpoint.id);
                     }
                 }

@@ -1,6 +1,5 @@
-//! Which checkpoint files somebody still needs. Files are named by content, so two trials can share one (a program that
-//! saves little more than a counter does): a file goes when the last trial that holds it lets go.
-use std::collections::{BTreeMap, BTreeSet};
+//! Which checkpoint files somebody still needs. No two trials share one: their numbers are part of the names.
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::{fs, io};
 
@@ -56,51 +55,35 @@ impl Store for Folder {
     }
 }
 
-/// Who holds what.
+/// Files that nobody holds any more, while a journal is replayed.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    holders: BTreeMap<String, BTreeSet<TrialId>>,
-    /// Files that nobody holds any more, while a journal is replayed.
     garbage: BTreeSet<String>,
 }
 
 impl Kept {
     /// A record of the journal, and what followed from it.
     pub fn replayed(&mut self, event: &Event, actions: &[Action], sweep: &Sweep) {
-        self.saw(event);
+        match event {
+            Event::Reached { checkpoint: Some(checkpoint), .. }
+            | Event::Ended { how: End::Preempted { checkpoint: Some(checkpoint) }, .. } => {
+                self.garbage.remove(&checkpoint.id);
+            }
+            _ => {}
+        }
         for action in actions {
             if let Action::Forget { trial, checkpoint } = action
-                && self.forget(*trial, checkpoint, sweep)
+                && Self::can_go(*trial, checkpoint, sweep)
             {
                 self.garbage.insert(checkpoint.id.clone());
             }
         }
     }
 
-    /// An event that was applied.
-    pub(super) fn saw(&mut self, event: &Event) {
-        let (trial, checkpoint) = match event {
-            Event::Reached { trial, checkpoint: Some(checkpoint), .. } => (trial, checkpoint),
-            Event::Ended { trial, how: End::Preempted { checkpoint: Some(checkpoint) }, .. } => (trial, checkpoint),
-            _ => return,
-        };
-        self.garbage.remove(&checkpoint.id);
-        self.holders.entry(checkpoint.id.clone()).or_default().insert(*trial);
-    }
-
-    /// The trial lets go of a checkpoint. True if the file can go.
-    pub(super) fn forget(&mut self, trial: TrialId, checkpoint: &Checkpoint, sweep: &Sweep) -> bool {
+    /// The trial lets go of a checkpoint. True if the file can go: not if the trial has the same state once more.
+    pub(super) fn can_go(trial: TrialId, checkpoint: &Checkpoint, sweep: &Sweep) -> bool {
         let same = |other: &Option<Checkpoint>| other.as_ref().is_some_and(|other| other.id == checkpoint.id);
-        if sweep.trial(trial).is_some_and(|trial| same(&trial.checkpoint) || same(&trial.previous)) {
-            return false;
-        }
-        let Some(holders) = self.holders.get_mut(&checkpoint.id) else { return true };
-        holders.remove(&trial);
-        let last = holders.is_empty();
-        if last {
-            self.holders.remove(&checkpoint.id);
-        }
-        last
+        !sweep.trial(trial).is_some_and(|trial| same(&trial.checkpoint) || same(&trial.previous))
     }
 
     /// Files that no trial of the sweep holds: states that stale attempts wrote and nobody wanted. Only once the sweep is

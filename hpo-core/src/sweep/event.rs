@@ -141,7 +141,7 @@ impl Held {
 /// A trial's state on disk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Its content hash, which is its name in the store: 64 hexadecimal digits (BLAKE3).
+    /// The hash of its trial's number and its content, which is its name in the store: 64 hexadecimal digits (BLAKE3).
     pub id: String,
     /// The resource at which it was taken.
     pub resource: Resource,

@@ -20,13 +20,6 @@ pub(crate) struct State {
     pub(crate) cut_off: bool,
 }
 
-impl State {
-    /// Whether this is that trial's state there; where states are plain, that of another is as good.
-    pub(crate) fn is_of(&self, trial: TrialId, resource: Resource, plain: bool) -> bool {
-        self.resource == resource && (plain || self.trial == trial)
-    }
-}
-
 /// Files by path and states by content. The folder is shared by all workers and drivers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store(Arc<Mutex<Shelves>>);
@@ -88,6 +81,12 @@ impl Store {
         let shelves = self.lock();
         let kept = shelves.states.get(id).filter(|kept| !kept.damaged && !kept.state.cut_off)?;
         Some(kept.state.clone())
+    }
+
+    /// Whether the world has damaged it, or a trainer did not write it to its end.
+    pub(crate) fn is_damaged(&self, path: &Path) -> bool {
+        let kept = path.to_str().and_then(|id| self.lock().states.get(id).map(|kept| kept.damaged || kept.state.cut_off));
+        kept.unwrap_or(false)
     }
 
     /// The world damages a state.

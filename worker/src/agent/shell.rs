@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::{AgentFault, AgentOptions, write_job};
 use crate::checkpoint::{CheckpointFault, Store};
 use crate::connect::{ConnectFault, Link, LinkEvent, Remedy, Target};
-use crate::session::{Input, Output, Session, SessionEnd, SpawnFailure, StoreFailure, TrainerEvent};
+use crate::session::{Clock, Input, Output, Session, SessionEnd, SpawnFailure, StoreFailure, TrainerEvent};
 use crate::trainer::Call;
 use crate::trainer::parent::{Events, SpawnFault, Trainer};
 use crate::trainer::protocol::{Start, ToTrainer};
@@ -35,6 +35,7 @@ pub(super) struct Shell {
     job_file: PathBuf,
     job_written: bool,
     begun: Instant,
+    clock: Clock,
     link: Option<Link>,
     /// Where words for the driver go while a connection stands.
     mouth: Option<mpsc::Sender<FromWorker>>,
@@ -61,6 +62,7 @@ impl Shell {
             job_file: scratch.join("job.json"),
             job_written: false,
             begun: Instant::now(),
+            clock: Clock::default(),
             link: None,
             mouth: None,
             outgoing: VecDeque::new(),
@@ -78,7 +80,8 @@ impl Shell {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut outputs = Vec::new();
-        self.session.begin(self.now(), &mut outputs);
+        let now = self.now();
+        self.session.begin(now, &mut outputs);
         let ended = loop {
             match self.perform_all(&mut outputs) {
                 Ok(None) => {}
@@ -106,16 +109,20 @@ impl Shell {
                     Some(Input::Notice)
                 }
             };
+            let now = self.now();
+            if self.clock.woke() {
+                self.session.step(now, Input::Woke, &mut outputs);
+            }
             if let Some(input) = input {
-                self.session.step(self.now(), input, &mut outputs);
+                self.session.step(now, input, &mut outputs);
             }
         };
         self.close().await;
         ended
     }
 
-    fn now(&self) -> Millis {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn now(&mut self) -> Millis {
+        self.clock.at(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Does everything that is to be done, and what follows from it at once.
@@ -127,7 +134,8 @@ impl Shell {
                 }
             }
             let Some(input) = self.inputs.pop_front() else { return Ok(None) };
-            self.session.step(self.now(), input, outputs);
+            let now = self.now();
+            self.session.step(now, input, outputs);
         }
     }
 
@@ -203,7 +211,7 @@ impl Shell {
     fn restore(&mut self, held: Held, id: String) {
         let store = self.store.clone();
         self.disk.spawn_blocking(move || {
-            let outcome = store.open_verified(&id).map_err(store_failure);
+            let outcome = store.open_verified(&id, held.trial).map_err(store_failure);
             Input::Restored { held, outcome }
         });
     }
@@ -211,7 +219,7 @@ impl Shell {
     fn adopt(&mut self, held: Held, file: PathBuf, optional: bool) {
         let store = self.store.clone();
         self.disk.spawn_blocking(move || {
-            let outcome = match store.adopt(&file) {
+            let outcome = match store.adopt(&file, held.trial) {
                 Ok(stored) => Ok(Some(stored)),
                 Err(CheckpointFault::Absent { .. }) if optional => Ok(None),
                 Err(fault) => Err(store_failure(fault)),

@@ -138,7 +138,7 @@ async fn a_lease_becomes_reports_and_a_state_in_the_store() {
     assert!(matches!(bench.word().await, (2, about) if is_report(&about, 2)));
     let (3, About::Reached { resource: Resource(2), checkpoint: Some(checkpoint) }) = bench.word().await else { panic!("not reached") };
     assert_eq!((checkpoint.resource, checkpoint.wrote_ms, checkpoint.bytes), (Resource(2), 5, 11));
-    let state = Store::new(bench.folder.path().join("checkpoints")).open_verified(&checkpoint.id).unwrap();
+    let state = Store::new(bench.folder.path().join("checkpoints")).open_verified(&checkpoint.id, TrialId(4)).unwrap();
     assert_eq!(std::fs::read_to_string(state).unwrap(), "state at 2\n");
     let log = std::fs::read_to_string(bench.folder.path().join("logs/trial-4.attempt-1.log")).unwrap();
     assert_eq!(log, "until 2 trial 4\n");
@@ -234,7 +234,7 @@ fn a_disk_that_does_not_give_a_state_is_told_from_a_state_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::new(folder.path());
     let id = "a".repeat(64);
-    let why = || shell::store_failure(store.open_verified(&id).unwrap_err());
+    let why = || shell::store_failure(store.open_verified(&id, TrialId(0)).unwrap_err());
     assert!(matches!(why(), StoreFailure::File(_)));
     let place = folder.path().join("aa").join(&id);
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();

@@ -1,5 +1,6 @@
-//! The content-addressed store: a state's name is its BLAKE3 hash, so a name that is found is a state that is whole. Its
-//! folder is laid out as [`layout`] says.
+//! The content-addressed store: a state's name is the BLAKE3 hash of its trial's number and its content, so a name that is
+//! found is a state that is whole. No two trials share one: the driver deletes a state when its trial lets go of it, and
+//! cannot know of an equal one that another has just stored and not yet told it of. The folder is laid out as [`layout`] says.
 //!
 //! A trainer writes in [`layout::SCRATCH`]; [`Store::adopt`] hashes the file, brings it to disk, renames it, and brings the
 //! folder to disk: after a crash at any point a state is there whole or not at all, and only files in `tmp` are left over.
@@ -8,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hpo_core::{WorkerId, layout};
+use hpo_core::{TrialId, WorkerId, layout};
 
 /// A store of states. Many processes and machines may use one folder at once.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Store {
 /// A state that lies in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its BLAKE3 hash: 64 lower-case hexadecimal digits.
+    /// The BLAKE3 hash of its trial's number and its content: 64 lower-case hexadecimal digits.
     pub id: String,
     /// Size in bytes.
     pub bytes: u64,
@@ -105,15 +106,15 @@ impl Store {
         Ok(scratch)
     }
 
-    /// Takes a file of [`Store::scratch`] into the store; it is gone from where it was.
+    /// Takes a file of [`Store::scratch`] into the store as a state of that trial; it is gone from where it was.
     ///
     /// # Errors
     /// If there is no such file or the disk fails.
-    pub fn adopt(&self, file: &Path) -> Result<Stored, CheckpointFault> {
+    pub fn adopt(&self, file: &Path, trial: TrialId) -> Result<Stored, CheckpointFault> {
         if !fs::symlink_metadata(file).map_err(at("look at", file))?.is_file() {
             return Err(CheckpointFault::Absent { path: file.to_owned() });
         }
-        let (stored, open) = hash(file)?;
+        let (stored, open) = hash(file, trial)?;
         open.sync_all().map_err(at("bring to disk", file))?;
         let target = self.path(&stored.id)?;
         let folder = target.parent().unwrap_or(&self.root);
@@ -127,13 +128,13 @@ impl Store {
         Ok(stored)
     }
 
-    /// Where the state lies, after its content was found to be what its name says.
+    /// Where that state of the trial lies, after its content was found to be what its name says.
     ///
     /// # Errors
     /// If it is absent or damaged, or cannot be read.
-    pub fn open_verified(&self, id: &str) -> Result<PathBuf, CheckpointFault> {
+    pub fn open_verified(&self, id: &str, trial: TrialId) -> Result<PathBuf, CheckpointFault> {
         let path = self.path(id)?;
-        let (stored, _) = hash(&path)?;
+        let (stored, _) = hash(&path, trial)?;
         if stored.id == id { Ok(path) } else { Err(CheckpointFault::Damaged { path, expected: id.to_owned(), found: stored.id }) }
     }
 
@@ -176,11 +177,13 @@ fn is_older(found: &fs::Metadata, age: Duration) -> bool {
     SystemTime::now().duration_since(changed).is_ok_and(|since| since >= age)
 }
 
-fn hash(path: &Path) -> Result<(Stored, File), CheckpointFault> {
+fn hash(path: &Path, trial: TrialId) -> Result<(Stored, File), CheckpointFault> {
     let file = File::open(path).map_err(at("open", path))?;
     let mut hasher = blake3::Hasher::new();
+    hasher.update(format!("trial {trial}\n").as_bytes());
+    let prefix = hasher.count();
     hasher.update_reader(&file).map_err(at("read", path))?;
-    Ok((Stored { id: hasher.finalize().to_hex().to_string(), bytes: hasher.count() }, file))
+    Ok((Stored { id: hasher.finalize().to_hex().to_string(), bytes: hasher.count() - prefix }, file))
 }
 
 /// Brings the names in a folder to disk.

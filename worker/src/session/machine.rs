@@ -93,6 +93,8 @@ impl Session {
                 self.broken(broken, now, out);
             }
             Input::Tick => self.tick(now, out),
+            Input::Woke if self.link.is_up() => out.push(Output::Send(FromWorker::Heartbeat)),
+            Input::Woke => {}
             Input::Notice => self.leave(SessionEnd::Preempted, Ask::CallBack, now, out),
         }
         self.settle(now, out);

@@ -3,9 +3,11 @@
 //!
 //! The promises that it keeps:
 //! - A word about an attempt is numbered once and said again on every connection until the driver acknowledges it.
+//! - Nobody is taken for silent because this process did not listen ([`Clock`]).
 //! - Trainers never notice that the driver is away, until it has been away for so long that nobody will come back.
 //! - A slot is given to the next lease only after the process of the one before is idle or proven dead.
 //! - Of two attempts of one trial only the newest runs, and no attempt runs twice.
+mod clock;
 mod desk;
 mod exit;
 mod link;
@@ -22,6 +24,7 @@ use hpo_core::sweep::event::{Held, Slot};
 use hpo_core::{Millis, WorkerId};
 use hpo_wire::{FromDriver, FromWorker};
 
+pub use clock::Clock;
 pub use exit::Exit;
 pub use machine::Session;
 
@@ -85,6 +88,8 @@ pub enum Input {
     },
     /// Time passes.
     Tick,
+    /// This process stood still for a while: the driver has not heard of it, and should at once.
+    Woke,
     /// This machine will be taken away (SIGTERM, SIGUSR2, Ctrl-C): save what can be saved and leave.
     Notice,
 }

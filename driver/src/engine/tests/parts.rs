@@ -84,39 +84,29 @@ fn a_drain_lasts_as_long_as_trainers_may_take() {
 }
 
 #[test]
-fn a_shared_checkpoint_goes_with_its_last_holder() {
+fn what_a_dead_driver_should_have_deleted_its_successor_deletes() {
     let folder = tempfile::tempdir().unwrap();
     let store = Folder(folder.path().to_owned());
     let sweep = Sweep::new(spec(2));
-    let shared = checkpoint(0, 1);
-    let file = folder.path().join(&shared.id[..2]).join(&shared.id);
+    let state = checkpoint(0, 1);
+    let file = folder.path().join(&state.id[..2]).join(&state.id);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::create_dir_all(folder.path().join("tmp/worker")).unwrap();
     fs::write(&file, "state").unwrap();
-    let reached = |trial| Event::Reached {
-        trial: TrialId(trial),
-        attempt: Attempt(1),
-        seq: Seq(1),
-        resource: Resource(1),
-        checkpoint: Some(shared.clone()),
-    };
+    let reached =
+        Event::Reached { trial: TrialId(0), attempt: Attempt(1), seq: Seq(1), resource: Resource(1), checkpoint: Some(state.clone()) };
+    let forget = [hpo_core::Action::Forget { trial: TrialId(0), checkpoint: state.clone() }];
     let mut kept = Kept::default();
-    kept.saw(&reached(0));
-    kept.saw(&reached(1));
-    assert!(!kept.forget(TrialId(0), &shared, &sweep));
-    assert!(kept.forget(TrialId(1), &shared, &sweep));
-
-    let forget = |trial| hpo_core::Action::Forget { trial: TrialId(trial), checkpoint: shared.clone() };
-    let mut kept = Kept::default();
-    kept.replayed(&reached(0), &[], &sweep);
-    kept.replayed(&Event::Ticked, &[forget(0)], &sweep);
-    assert_eq!(kept.clone().leftovers(&store), std::slice::from_ref(&shared.id), "an earlier driver died before it could delete it");
-    store.remove(&shared.id).unwrap();
+    kept.replayed(&reached, &[], &sweep);
+    kept.replayed(&Event::Ticked, &forget, &sweep);
+    assert_eq!(kept.clone().leftovers(&store), std::slice::from_ref(&state.id), "an earlier driver died before it could delete it");
+    store.remove(&state.id).unwrap();
     assert!(!file.exists());
-    store.remove(&shared.id).unwrap();
+    store.remove(&state.id).unwrap();
     fs::write(&file, "state").unwrap();
-    kept.replayed(&reached(1), &[], &sweep);
-    assert!(kept.leftovers(&store).is_empty(), "somebody holds it again");
+    kept.replayed(&Event::Ticked, &forget, &sweep);
+    kept.replayed(&reached, &[], &sweep);
+    assert!(kept.leftovers(&store).is_empty(), "it was stored once more");
 }
 
 /// What an engine with this searcher ends with.

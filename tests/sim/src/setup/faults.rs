@@ -108,7 +108,7 @@ impl Faults {
         faults.searcher_slow_pm = often("searcher slow", 200);
         faults.searcher_dies_pm = often("searcher dies", 50);
         faults.clock = chance.hits("clock", on_pm);
-        faults
+        if chance.one_of("only drivers suffer", 6) == 0 { faults.of_drivers() } else { faults }
     }
 
     /// Whether everyone who lives can be heard in time: nothing goes wrong but that processes die, states are damaged and
@@ -126,5 +126,41 @@ impl Faults {
     #[must_use]
     pub fn none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Those under which only drivers, their disk, their clock and their searcher have to suffer.
+    fn of_drivers(&self) -> Self {
+        let Self {
+            driver_crash_every,
+            driver_point_pm,
+            power_every,
+            driver_pause_every,
+            clock,
+            sync_error_pm,
+            disk_full_every,
+            searcher_slow_pm,
+            searcher_dies_pm,
+            nan_pm,
+            ..
+        } = *self;
+        Self {
+            driver_crash_every,
+            driver_point_pm,
+            power_every,
+            driver_pause_every,
+            clock,
+            sync_error_pm,
+            disk_full_every,
+            searcher_slow_pm,
+            searcher_dies_pm,
+            nan_pm,
+            ..Self::default()
+        }
+    }
+
+    /// Whether only drivers suffer: then no unit of training is to be lost.
+    #[must_use]
+    pub fn spare_workers(&self) -> bool {
+        *self == self.of_drivers()
     }
 }

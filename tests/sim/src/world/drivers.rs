@@ -1,51 +1,50 @@
-//! Driver processes: claim, replay, the loop, and all the moments at which one can die.
+//! Driver processes: the loop, and all the moments at which one can die.
 use std::collections::{BTreeMap, VecDeque};
 
-use hpo_core::{Event, Millis, Stamp, TrialId};
-use hpo_driver::engine::parts::{Heart, Input, Kept, Outbox, Parts, Thinker, base};
+use hpo_core::{Millis, Stamp, TrialId};
+use hpo_driver::engine::parts::{Heart, Input, Kept, Outbox, Thinker};
 use hpo_driver::engine::{Ended, EngineFault};
-use hpo_driver::journal::{JournalFault, Medium, Reader, Record, Replay, Replayed, Writer};
-use hpo_searchers::Kind;
+use hpo_driver::journal::{JournalFault, Medium, Replayed};
 
-use super::{CREATED_UNIX_MS, Coming, End, Failure, World};
+use super::{Coming, End, Failure, World};
 use crate::check::Fact;
-use crate::disk::{Head, journal};
+use crate::disk::Head;
 
 /// How often a driver looks at its claim.
-const BEAT_MS: Millis = 2_000;
+pub(super) const BEAT_MS: Millis = 2_000;
 
 /// One driver process.
 pub(super) struct Driver {
     pub(super) epoch: u32,
-    stage: Stage,
-    turn: u64,
+    pub(super) stage: Stage,
+    pub(super) turn: u64,
     /// It will look at its inbox soon.
-    woken: bool,
-    inbox: VecDeque<Input>,
-    clock: Clock,
-    head: Head,
+    pub(super) woken: bool,
+    pub(super) inbox: VecDeque<Input>,
+    pub(super) clock: Clock,
+    pub(super) head: Head,
     pub(super) asleep_until: Stamp,
     /// It went home, and all that it wrote is on the disk.
-    in_order: bool,
+    pub(super) in_order: bool,
     /// What is to be sent on each connection.
     pub(super) lines: BTreeMap<usize, Outbox>,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Claimed,
     Replayed(Box<(Replayed, Kept)>),
     Running(Box<Running>),
     Dead,
 }
 
-struct Running {
-    heart: Heart,
-    thinker: Thinker,
-    step: Step,
+pub(super) struct Running {
+    pub(super) heart: Heart,
+    pub(super) thinker: Thinker,
+    pub(super) step: Step,
 }
 
 #[derive(Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Take,
     Write,
     Sync,
@@ -54,15 +53,15 @@ enum Step {
 
 /// A driver's clock: begun at some stamp, and perhaps not as fast as the true time.
 #[derive(Clone, Copy)]
-struct Clock {
-    base: Stamp,
-    since: Stamp,
+pub(super) struct Clock {
+    pub(super) base: Stamp,
+    pub(super) since: Stamp,
     /// Millionths by which it is too fast.
-    drift: i64,
+    pub(super) drift: i64,
 }
 
 impl Clock {
-    fn now(&self, at: Stamp) -> Stamp {
+    pub(super) fn now(&self, at: Stamp) -> Stamp {
         let passed = i128::from(at.since(self.since)) * i128::from(1_000_000 + self.drift) / 1_000_000;
         self.base.plus(u64::try_from(passed).unwrap_or(0))
     }
@@ -85,41 +84,7 @@ impl Driver {
 }
 
 impl World {
-    pub(super) fn start_if_needed(&mut self) {
-        if self.end.is_none() && !self.drivers.iter().any(Driver::lives) {
-            self.start();
-        }
-    }
-
-    /// A new driver process claims the run.
-    pub(super) fn start(&mut self) {
-        let flips = self.healed.is_none() && self.chance.hits("flip", self.setup.faults.flip_pm);
-        if flips && !self.drivers.iter().any(Driver::lives) && self.flipped.is_none() {
-            let flipped = self.disk.flip(self.chance.as_mut());
-            self.flipped = flipped;
-            self.note(format_args!("a bit of the journal's line {flipped:?} turns"));
-        }
-        let epoch = self.disk.claim();
-        let clock = Clock { base: Stamp(0), since: self.now, drift: 0 };
-        let head = self.disk.open(epoch);
-        let (stage, inbox, lines) = (Stage::Claimed, VecDeque::new(), BTreeMap::new());
-        self.note(format_args!("driver {} starts, epoch {epoch}", self.drivers.len()));
-        self.drivers.push(Driver {
-            epoch,
-            stage,
-            turn: 0,
-            woken: false,
-            inbox,
-            clock,
-            head,
-            asleep_until: self.now,
-            in_order: false,
-            lines,
-        });
-        self.wake_after(self.drivers.len() - 1, "claim", self.setup.times.start);
-    }
-
-    fn wake_after(&mut self, driver: usize, what: &'static str, span: crate::setup::Span) {
+    pub(super) fn wake_after(&mut self, driver: usize, what: &'static str, span: crate::setup::Span) {
         let at = self.after(what, span);
         self.wake(driver, at);
     }
@@ -144,7 +109,7 @@ impl World {
     }
 
     /// Whether the driver dies at this point.
-    fn dies_here(&mut self, driver: usize, point: &'static str) -> bool {
+    pub(super) fn dies_here(&mut self, driver: usize, point: &'static str) -> bool {
         let dies = self.healed.is_none() && self.chance.hits(point, self.setup.faults.driver_point_pm);
         if dies {
             self.kill_driver(driver, point);
@@ -177,7 +142,8 @@ impl World {
             let at = it.asleep_until;
             return self.wake(driver, at);
         }
-        let result = match std::mem::replace(&mut it.stage, Stage::Dead) {
+        // What takes it up puts the next stage there.
+        let result = match std::mem::replace(&mut it.stage, Stage::Claimed) {
             Stage::Dead => Ok(()),
             Stage::Claimed => self.replay(driver).map_err(EngineFault::Journal),
             Stage::Replayed(replayed) => self.open(driver, *replayed).map_err(EngineFault::Journal),
@@ -189,80 +155,6 @@ impl World {
         };
         if let Err(fault) = result {
             self.end_driver(driver, &fault);
-        }
-    }
-
-    fn replay(&mut self, driver: usize) -> Result<(), JournalFault> {
-        let bytes = self.drivers[driver].head.bytes();
-        let mut kept = Kept::default();
-        let mut replay = Replay::of(Reader::of(journal(), bytes.as_slice())?);
-        while let Some(step) = replay.step()? {
-            kept.replayed(&step.entry.record.event, step.actions, step.sweep);
-        }
-        let replayed = replay.finish()?;
-        self.drivers[driver].stage = Stage::Replayed(Box::new((replayed, kept)));
-        if !self.dies_here(driver, "dies while it replays") {
-            self.wake_after(driver, "replay", self.setup.times.start);
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, driver: usize, (replayed, kept): (Replayed, Kept)) -> Result<(), JournalFault> {
-        if let Some(flipped) = self.flipped {
-            self.failure.get_or_insert(Failure::Overlooked { flipped, said: "nothing".to_owned() });
-        }
-        let writer = self.take_up(driver, &replayed)?;
-        self.has_synced(driver);
-        let epoch = self.drivers[driver].epoch;
-        let (records, last, sweep) = (replayed.records, replayed.last_at, replayed.sweep);
-        let wall = (CREATED_UNIX_MS + self.now.0).saturating_add_signed(self.wall_off);
-        let drift = if self.setup.faults.clock { self.chance.between("drift", (0, 40_000)) as i64 - 20_000 } else { 0 };
-        let clock = Clock { base: base(wall, CREATED_UNIX_MS, last), since: self.now, drift };
-        let searcher = hpo_searchers::build(Kind::Random, &self.setup.spec.space, self.setup.spec.seed);
-        let parts = Parts {
-            sweep,
-            journal: Box::new(writer),
-            records,
-            kept,
-            store: Box::new(self.store.clone()),
-            options: self.setup.options,
-            closing: Box::new(|| {}),
-        };
-        let (mut heart, tasks) = Heart::new(parts, clock.now(self.now));
-        heart.begin(clock.now(self.now));
-        let running = Running { heart, thinker: Thinker::new(searcher, tasks), step: Step::Write };
-        let it = &mut self.drivers[driver];
-        it.clock = clock;
-        it.stage = Stage::Running(Box::new(running));
-        self.take_stock();
-        self.rendezvous = Some(driver);
-        self.fact(&Fact::DriverBorn { epoch });
-        self.heap.push(self.now.plus(BEAT_MS), Coming::Beat { driver });
-        self.wake_after(driver, "open", self.setup.times.start);
-        Ok(())
-    }
-
-    /// In the same file if every driver that could write to it has ended in good order, else in a copy. One that lives may
-    /// be in the middle of a write, and one that died may have died of a sync that failed: then what is read here need not
-    /// be on the disk, and no later sync would bring it there.
-    fn take_up(&mut self, driver: usize, replayed: &Replayed) -> Result<Writer<Head>, JournalFault> {
-        let maker = self.drivers[driver].head.maker();
-        let doubt = self.drivers[..driver].iter().any(|earlier| earlier.epoch >= maker && !earlier.in_order);
-        let head = &mut self.drivers[driver].head;
-        if doubt {
-            head.copy(replayed.whole_bytes);
-            head.check()?;
-            return Ok(Writer::on(journal(), head.twin(), replayed.whole_bytes));
-        }
-        Writer::go_on(journal(), head.twin(), replayed)
-    }
-
-    /// All that stands in the driver's file is durable now.
-    fn has_synced(&mut self, driver: usize) {
-        let bytes = self.drivers[driver].head.bytes();
-        match bytes.strip_prefix(self.safe.as_slice()) {
-            Some(tail) => self.is_durable(tail),
-            None => drop(self.failure.get_or_insert(Failure::Lost { safe: self.safe.len() })),
         }
     }
 
@@ -281,7 +173,7 @@ impl World {
                 self.running(driver).map_or(Ok(()), |running| running.heart.write())?;
                 if sleeps {
                     let at = self.after("sleep before the write", (0, 60_000));
-                    self.drivers[driver].asleep_until = at;
+                    self.sleep(driver, at);
                 }
                 self.go(driver, Step::Sync, "sync", times.sync);
                 Ok(())
@@ -302,6 +194,15 @@ impl World {
                 self.act(driver);
                 Ok(())
             }
+        }
+    }
+
+    /// The driver stands still until then, and hears nobody.
+    pub(super) fn sleep(&mut self, driver: usize, until: Stamp) {
+        let it = &mut self.drivers[driver];
+        it.asleep_until = it.asleep_until.max(until);
+        for worker in 0..self.workers.len() {
+            self.trouble(worker, until);
         }
     }
 
@@ -408,11 +309,6 @@ impl World {
         }
     }
 
-    fn start_later(&mut self) {
-        let at = self.after("restart of a driver", self.setup.times.restart);
-        self.heap.push(at, Coming::Start);
-    }
-
     /// It ends by a fault of the world.
     fn end_driver(&mut self, driver: usize, fault: &EngineFault) {
         match fault {
@@ -448,24 +344,9 @@ impl World {
     }
 
     /// What drivers have deleted meanwhile.
-    fn take_stock(&mut self) {
+    pub(super) fn take_stock(&mut self) {
         for id in self.store.removed() {
             self.fact(&Fact::Removed { id });
-        }
-    }
-
-    /// A live worker is not declared dead for slowness alone: if it is, it was dead or out of reach.
-    pub(super) fn look_at_loss(&mut self, record: &Record) {
-        let Event::WorkerLost { worker } = record.event else { return };
-        let lease = self.setup.options.lease_ms;
-        // One that talks to a driver that is fenced off, and does not know it yet, is as out of reach as any.
-        let elsewhere = |conn: Option<usize>| conn.is_some_and(|conn| Some(self.conns[conn].driver) != self.rendezvous);
-        let innocent = self.workers.iter().find(|it| {
-            let reachable = it.alive && !elsewhere(it.conn) && self.now.since(it.troubled) > 2 * lease;
-            it.id == worker && reachable
-        });
-        if let Some(it) = innocent {
-            self.fail(format!("worker {} was declared lost; it lives, and the last trouble with it was at {}", it.id, it.troubled));
         }
     }
 }

@@ -156,7 +156,8 @@ impl World {
             }
             WorkerHang => {
                 let until = self.after("hang", while_);
-                self.workers[worker].frozen_until = until;
+                let it = &mut self.workers[worker];
+                it.frozen_until = it.frozen_until.max(until);
                 self.trouble(worker, until);
             }
             Notice => self.notice(worker),
@@ -182,16 +183,13 @@ impl World {
             }
             DriverPause => {
                 let until = self.after("pause", (100, 3 * self.setup.options.lease_ms));
-                self.drivers[driver].asleep_until = until;
-                for worker in 0..self.workers.len() {
-                    self.trouble(worker, until);
-                }
+                self.sleep(driver, until);
             }
             _ => self.bring(driver, Input::Drain),
         }
     }
 
-    /// From now on nothing goes wrong, and what still does is put right.
+    /// From now on nothing goes wrong, and what still does is put right. Who sleeps wakes in its time.
     pub(super) fn heal(&mut self) {
         self.note(format_args!("the world is healed"));
         self.healed = Some(self.now);
@@ -199,12 +197,8 @@ impl World {
         self.disk.trouble(|trouble| *trouble = crate::disk::Trouble::default());
         let now = self.now;
         for worker in &mut self.workers {
-            worker.frozen_until = worker.frozen_until.min(now);
             worker.cut_off_until = worker.cut_off_until.min(now);
             worker.slowness = 1;
-        }
-        for driver in &mut self.drivers {
-            driver.asleep_until = driver.asleep_until.min(now);
         }
         self.wall_off = 0;
         self.heap.push(now, Coming::Start);

@@ -1,12 +1,16 @@
 //! A whole cluster on one thread: drivers, workers, trainers, network, disk and store under one virtual clock.
 mod drivers;
+mod eyes;
 mod misfortunes;
 mod net;
+mod starts;
 mod trainers;
 mod workers;
 
+use std::collections::BTreeSet;
+
 use hpo_core::sweep::EndReason;
-use hpo_core::{Stamp, TrialId};
+use hpo_core::{Attempt, Stamp, TrialId};
 use hpo_driver::journal::{FORMAT, Header, JournalFault, Reader, Record, Replay, VerifyFault, first_line};
 use hpo_worker::session::Input;
 
@@ -171,6 +175,10 @@ pub struct World {
     flipped: Option<u64>,
     /// How far the wall clock of the next driver is off, in milliseconds.
     wall_off: i64,
+    /// Attempts whose trainer, program or state the world made fail.
+    blamed: BTreeSet<(TrialId, Attempt)>,
+    /// Units that were trained.
+    trained: BTreeSet<(TrialId, u32)>,
     failure: Option<Failure>,
 }
 
@@ -213,6 +221,8 @@ impl World {
             safe: line,
             flipped: None,
             wall_off: 0,
+            blamed: BTreeSet::new(),
+            trained: BTreeSet::new(),
             failure: None,
             setup,
         };
@@ -311,6 +321,7 @@ impl World {
             };
             self.note(format_args!("  journal {} {}", record.seq, record.acts.join("; ")));
             self.look_at_loss(&record);
+            self.look_at_failure(&record);
             for judge in &mut self.judges {
                 if let Err(violation) = judge.record(&record) {
                     self.failure.get_or_insert(violation.into());

@@ -184,6 +184,10 @@ impl World {
             match self.conns[conn].down.packets.pop_front() {
                 Some(Packet::Said(message)) if self.conns[conn].down.open => {
                     self.note(format_args!("worker {worker} hears {message:?}"));
+                    if let FromDriver::Finish { .. } = message {
+                        // It leaves, and looks for no other driver.
+                        self.trouble(worker, Stamp(u64::MAX));
+                    }
                     self.tell(worker, Input::Driver(message));
                 }
                 Some(Packet::Closed) => self.worker_side_closes(conn),

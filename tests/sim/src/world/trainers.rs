@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 
 use hpo_core::sweep::event::{FailureKind, Held};
-use hpo_core::{Attempt, Metrics, Resource, TrialId};
+use hpo_core::{Attempt, Metrics, Resource, Stamp, TrialId};
 use hpo_worker::session::{Exit, Input, SpawnFailure, TrainerEvent};
 use hpo_worker::trainer::protocol::{FromTrainer, Start, ToTrainer};
 
@@ -31,6 +31,8 @@ pub(super) struct Trainer {
     /// The trial whose state it still has, and where that stands.
     memory: Option<(u32, u32)>,
     turn: u64,
+    /// When the last line comes that was written to it.
+    pub(super) last_line: Stamp,
     ready: bool,
     /// It does nothing any more, and does not know it.
     hangs: bool,
@@ -64,6 +66,7 @@ impl World {
     /// Starts a trainer process for a lease.
     pub(super) fn hire(&mut self, worker: usize, slot: u16, start: Start) {
         if self.healed.is_none() && self.chance.hits("spawn", self.setup.faults.spawn_pm) {
+            self.blamed.insert((TrialId(start.trial), Attempt(start.attempt)));
             let failure = if self.chance.hits("of the machine", 300) {
                 SpawnFailure::Machine("no memory for a process".to_owned())
             } else {
@@ -72,11 +75,12 @@ impl World {
             let input = Box::new(Input::Trainer { slot, event: TrainerEvent::NotSpawned(failure) });
             return self.heap.push(self.now, Coming::Done { worker, input });
         }
+        let last_line = self.now;
         let bay = &mut self.workers[worker].bays[usize::from(slot)];
         bay.processes += 1;
         let orders = VecDeque::from([ToTrainer::Start(start)]);
         let process = bay.processes;
-        bay.trainer = Some(Trainer { process, orders, work: None, memory: None, turn: 0, ready: false, hangs: false });
+        bay.trainer = Some(Trainer { process, orders, work: None, memory: None, turn: 0, last_line, ready: false, hangs: false });
         self.train_after(worker, slot, "startup", self.setup.times.startup);
     }
 
@@ -139,7 +143,7 @@ impl World {
         let wrong = match (&start.checkpoint, &state) {
             (None, _) if start.in_place => memory != Some((start.trial, start.from)),
             (None, _) => start.from != 0,
-            (Some(_), Some(state)) => !state.is_of(TrialId(start.trial), Resource(start.from), self.setup.plain_states),
+            (Some(_), Some(state)) => (state.trial.0, state.resource.0) != (start.trial, start.from),
             (Some(_), None) => false,
         };
         if wrong {
@@ -147,6 +151,9 @@ impl World {
             return self.fail(format!("worker {worker} slot {slot} is to go on with {start:?}, but has {has}"));
         }
         if start.checkpoint.is_some() && state.is_none() {
+            if start.checkpoint.as_ref().is_some_and(|path| self.store.is_damaged(path)) {
+                self.blame(worker, slot);
+            }
             return self.give_up(worker, slot, FailureKind::Checkpoint, "the state cannot be read");
         }
         if let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_mut()) {
@@ -175,6 +182,9 @@ impl World {
         let (held, resource, until) = (work.held(slot), work.done, work.start.until);
         let id = self.workers[worker].id;
         self.fact(&Fact::Trained { worker: id, held, resource: Resource(resource) });
+        if !self.trained.insert((held.trial, resource)) && self.setup.faults.spare_workers() {
+            return self.fail(format!("trial {} trains unit {resource} again, though only drivers had to suffer", held.trial));
+        }
         if self.healed.is_none() && self.chance.hits("trainer", self.setup.faults.trainer_pm) {
             return self.go_wrong(worker, slot);
         }
@@ -213,13 +223,14 @@ impl World {
         let path = work.start.checkpoint_out.clone();
         let mut cut_off = false;
         if self.healed.is_none() && self.chance.hits("state", self.setup.faults.state_pm) {
+            self.blame(worker, slot);
             if self.chance.one_of("state is missing or cut off", 2) == 0 {
                 return;
             }
             cut_off = true;
         }
-        let owner = if self.setup.plain_states { 0 } else { u64::from(trial.0) << 32 };
-        let content = self.setup.curves.derive("state", owner | u64::from(resource.0) << 1 | u64::from(cut_off));
+        // The store's names hold the trial's number, so that states of different trials are never one file.
+        let content = self.setup.curves.derive("state", u64::from(trial.0) << 32 | u64::from(resource.0) << 1 | u64::from(cut_off));
         let id = format!("{:016x}", content.0).repeat(4);
         self.store.write(&path, State { trial, resource, id, cut_off });
     }
@@ -278,8 +289,15 @@ impl World {
         self.say(worker, slot, FromTrainer::Failed { kind, message: message.to_owned() });
     }
 
+    /// What becomes of this attempt is the world's fault.
+    fn blame(&mut self, worker: usize, slot: u16) {
+        let held = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()).map(|work| work.held(slot));
+        self.blamed.extend(held.map(|held| (held.trial, held.attempt)));
+    }
+
     /// A unit goes wrong, in one of many ways.
     fn go_wrong(&mut self, worker: usize, slot: u16) {
+        self.blame(worker, slot);
         let signal = |signal, oom| Exit { signal: Some(signal), oom, ..Exit::default() };
         match self.chance.one_of("way to go wrong", 9) {
             0 => self.exit(worker, slot, signal(SIGSEGV, false)),

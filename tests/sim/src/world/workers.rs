@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use hpo_core::sweep::event::Slot;
 use hpo_core::{Stamp, WorkerId};
 use hpo_driver::engine::parts;
-use hpo_worker::session::{Config, Input, Output, Session, SessionEnd, StoreFailure, TrainerEvent};
-use hpo_worker::trainer::protocol::{Start, ToTrainer};
+use hpo_worker::session::{Clock, Config, Input, Output, Session, SessionEnd, StoreFailure, TrainerEvent};
+use hpo_worker::trainer::protocol::Start;
 
 use super::trainers::{Order, Trainer};
 use super::{Coming, ORPHAN_MS, World};
@@ -18,6 +18,7 @@ pub(super) struct Worker {
     pub(super) alive: bool,
     session: Session,
     born: Stamp,
+    clock: Clock,
     pub(super) bays: Vec<Bay>,
     pub(super) conn: Option<usize>,
     /// Counts the tries to connect: an older one is void.
@@ -81,6 +82,7 @@ impl World {
             alive: true,
             session: Session::new(config, self.setup.curves.derive("session", worker as u64).rng()),
             born: self.now,
+            clock: Clock::default(),
             bays: (0..slots).map(|_| Bay::default()).collect(),
             conn: None,
             dial: 0,
@@ -127,7 +129,11 @@ impl World {
             return;
         }
         let mut out = vec![];
-        it.session.step(self.now.since(it.born), input, &mut out);
+        let now = it.clock.at(self.now.since(it.born));
+        if it.clock.woke() {
+            it.session.step(now, Input::Woke, &mut out);
+        }
+        it.session.step(now, input, &mut out);
         self.perform(worker, out);
     }
 
@@ -146,6 +152,9 @@ impl World {
                 Output::Connect { after_ms } => self.connect_after(worker, after_ms),
                 Output::Restore { held, id } => {
                     let outcome = self.store_refuses().map_or_else(|| self.store.open(&id), Err);
+                    if self.store.is_damaged(std::path::Path::new(&id)) {
+                        self.blamed.insert((held.trial, held.attempt));
+                    }
                     self.done_later(worker, Input::Restored { held, outcome });
                 }
                 Output::Adopt { held, file, optional } => {
@@ -205,12 +214,17 @@ impl World {
     fn command(&mut self, worker: usize, slot: u16, order: Order) {
         let Some(process) = self.workers[worker].bays[usize::from(slot)].trainer.as_ref().map(|trainer| trainer.process) else { return };
         let span = match order {
-            Order::Line(ToTrainer::Start(_)) => (0, 0),
             Order::Line(_) | Order::Terminate => (0, 50),
             Order::Kill if self.healed.is_none() && self.chance.hits("undead", self.setup.faults.undead_pm) => (1_000, 200_000),
             Order::Kill => self.setup.times.death,
         };
-        let at = self.after("order", span);
+        let mut at = self.after("order", span);
+        let line = matches!(order, Order::Line(_));
+        if let (true, Some(trainer)) = (line, &mut self.workers[worker].bays[usize::from(slot)].trainer) {
+            // Lines come one after the other. A millisecond apart, for of one moment chance takes any.
+            at = at.max(trainer.last_line.plus(1));
+            trainer.last_line = at;
+        }
         self.heap.push(at, Coming::Order { worker, slot, process, order });
     }
 

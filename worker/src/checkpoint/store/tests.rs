@@ -1,5 +1,7 @@
 use super::*;
 
+const TRIAL: TrialId = TrialId(0);
+
 fn store() -> (tempfile::TempDir, Store, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::new(folder.path().join("checkpoints"));
@@ -17,47 +19,46 @@ fn written(scratch: &Path, content: &[u8]) -> PathBuf {
 fn a_state_is_found_under_the_hash_of_its_content() {
     let (folder, store, scratch) = store();
     let file = written(&scratch, b"abc");
-    let stored = store.adopt(&file).unwrap();
-    // BLAKE3's published test vector of "abc".
-    assert_eq!(stored.id, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+    let stored = store.adopt(&file, TRIAL).unwrap();
+    assert_eq!(stored.id, blake3::hash(b"trial 0\nabc").to_hex().as_str());
     assert_eq!(stored.bytes, 3);
     assert!(!file.exists());
-    let path = store.open_verified(&stored.id).unwrap();
-    assert_eq!(path, folder.path().join("checkpoints/64").join(&stored.id));
+    let path = store.open_verified(&stored.id, TRIAL).unwrap();
+    assert_eq!(path, folder.path().join("checkpoints").join(&stored.id[..2]).join(&stored.id));
     assert_eq!(fs::read(path).unwrap(), b"abc");
 }
 
 #[test]
 fn a_damaged_state_names_the_file_and_both_hashes_and_is_mended_by_its_equal() {
     let (_folder, store, scratch) = store();
-    let stored = store.adopt(&written(&scratch, b"abc")).unwrap();
-    let path = store.open_verified(&stored.id).unwrap();
+    let stored = store.adopt(&written(&scratch, b"abc"), TRIAL).unwrap();
+    let path = store.open_verified(&stored.id, TRIAL).unwrap();
     fs::write(&path, b"abd").unwrap();
-    let fault = store.open_verified(&stored.id).unwrap_err();
-    let found = blake3::hash(b"abd").to_hex().to_string();
+    let fault = store.open_verified(&stored.id, TRIAL).unwrap_err();
+    let found = blake3::hash(b"trial 0\nabd").to_hex().to_string();
     assert!(matches!(&fault, CheckpointFault::Damaged { expected, found: is, .. } if *expected == stored.id && *is == found), "{fault}");
     assert!(fault.is_of_file());
     for part in [path.to_str().unwrap(), &stored.id, &found] {
         assert!(fault.to_string().contains(part), "{fault}");
     }
     fs::write(&path, b"").unwrap();
-    assert!(matches!(store.open_verified(&stored.id), Err(CheckpointFault::Damaged { .. })));
+    assert!(matches!(store.open_verified(&stored.id, TRIAL), Err(CheckpointFault::Damaged { .. })));
 
-    assert_eq!(store.adopt(&written(&scratch, b"abc")).unwrap(), stored);
-    assert_eq!(store.open_verified(&stored.id).unwrap(), path);
+    assert_eq!(store.adopt(&written(&scratch, b"abc"), TRIAL).unwrap(), stored);
+    assert_eq!(store.open_verified(&stored.id, TRIAL).unwrap(), path);
 }
 
 #[test]
 fn what_is_not_there_is_absent() {
     let (_folder, store, scratch) = store();
-    let stored = store.adopt(&written(&scratch, b"abc")).unwrap();
-    fs::remove_file(store.open_verified(&stored.id).unwrap()).unwrap();
-    assert!(matches!(store.open_verified(&stored.id), Err(CheckpointFault::Absent { .. })));
-    assert!(matches!(store.adopt(&scratch.join("never written")), Err(CheckpointFault::Absent { .. })));
-    assert!(matches!(store.adopt(&scratch), Err(CheckpointFault::Absent { .. })), "a folder is no state");
+    let stored = store.adopt(&written(&scratch, b"abc"), TRIAL).unwrap();
+    fs::remove_file(store.open_verified(&stored.id, TRIAL).unwrap()).unwrap();
+    assert!(matches!(store.open_verified(&stored.id, TRIAL), Err(CheckpointFault::Absent { .. })));
+    assert!(matches!(store.adopt(&scratch.join("never written"), TRIAL), Err(CheckpointFault::Absent { .. })));
+    assert!(matches!(store.adopt(&scratch, TRIAL), Err(CheckpointFault::Absent { .. })), "a folder is no state");
     let link = scratch.join("link");
     std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
-    assert!(matches!(store.adopt(&link), Err(CheckpointFault::Absent { .. })), "a link would leave its target behind");
+    assert!(matches!(store.adopt(&link, TRIAL), Err(CheckpointFault::Absent { .. })), "a link would leave its target behind");
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn an_id_never_leads_out_of_the_store() {
     let (_folder, store, _) = store();
     let long = "../".repeat(21) + "a";
     for id in ["", "../../etc/passwd", &"A".repeat(64), &"g".repeat(64), &long] {
-        assert!(matches!(store.open_verified(id), Err(CheckpointFault::BadId { .. })), "{id}");
+        assert!(matches!(store.open_verified(id, TRIAL), Err(CheckpointFault::BadId { .. })), "{id}");
     }
 }
 
@@ -74,7 +75,7 @@ fn what_a_crash_leaves_is_never_taken_for_a_state_and_is_swept_when_old() {
     let (folder, store, scratch) = store();
     assert_eq!(Store::new(folder.path().join("none yet")).sweep_stale(Duration::ZERO).unwrap(), 0);
     let file = written(&scratch, b"half of a sta");
-    assert!(matches!(store.open_verified(&blake3::hash(b"half of a state").to_hex()), Err(CheckpointFault::Absent { .. })));
+    assert!(matches!(store.open_verified(&blake3::hash(b"half of a state").to_hex(), TRIAL), Err(CheckpointFault::Absent { .. })));
     assert_eq!(store.sweep_stale(Duration::from_secs(3600)).unwrap(), 0);
     assert!(file.exists(), "its worker may still be writing");
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
@@ -91,4 +92,13 @@ fn a_full_disk_says_so() {
     assert!(matches!(full, CheckpointFault::Full { .. }));
     assert!(!full.is_of_file());
     assert_eq!(full.to_string(), "the disk is full: cannot store the checkpoint `/x`; free some space, then `hpo resume` goes on");
+}
+
+#[test]
+fn equal_states_of_two_trials_are_two() {
+    let (_folder, store, scratch) = store();
+    let [one, other] = [TrialId(0), TrialId(1)].map(|trial| store.adopt(&written(&scratch, b"abc"), trial).unwrap());
+    fs::remove_file(store.open_verified(&one.id, TrialId(0)).unwrap()).unwrap();
+    assert!(store.open_verified(&other.id, TrialId(1)).is_ok());
+    assert!(matches!(store.open_verified(&other.id, TrialId(0)), Err(CheckpointFault::Damaged { .. })));
 }

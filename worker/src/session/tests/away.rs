@@ -137,3 +137,11 @@ fn a_job_that_is_not_understood_ends_the_worker() {
     let out = bench.on(Input::Driver(FromDriver::Welcome(welcome)));
     assert!(matches!(&out[..], [Output::Exit(SessionEnd::BadJob { why })] if why.contains("quantum")), "{out:?}");
 }
+
+#[test]
+fn a_worker_that_stood_still_says_so_at_once() {
+    let mut bench = Bench::burn(1);
+    assert_eq!(bench.on(Input::Woke), [Output::Send(FromWorker::Heartbeat)]);
+    bench.on(Input::Disconnected);
+    assert_eq!(bench.on(Input::Woke), []);
+}
