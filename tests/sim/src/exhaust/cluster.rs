@@ -56,7 +56,7 @@ pub(super) struct Cluster {
     trained: BTreeMap<u32, u32>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Worker {
     session: usize,
     gone: bool,
@@ -70,13 +70,13 @@ struct Worker {
     trainer: Option<Trainer>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Up {
     Said(Hashed<FromWorker>),
     Closed,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Down {
     Said(Hashed<FromDriver>),
     Closed,
@@ -88,9 +88,20 @@ pub(super) struct Hashed<T>(u64, Rc<T>);
 
 impl<T: fmt::Debug> Hashed<T> {
     pub(super) fn new(what: T) -> Self {
-        let mut hasher = DefaultHasher::new();
-        format!("{what:?}").hash(&mut hasher);
-        Self(hasher.finish(), Rc::new(what))
+        Self(hash(format!("{what:?}")), Rc::new(what))
+    }
+}
+
+/// One number for something that is said.
+pub(super) fn hash(what: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl<T> Hash for Hashed<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -101,7 +112,7 @@ impl<T> fmt::Debug for Hashed<T> {
 }
 
 /// A trainer process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Trainer {
     ready: bool,
     orders: VecDeque<Hashed<ToTrainer>>,
@@ -133,16 +144,8 @@ impl Cluster {
     /// One number for the whole state; equal states have equal futures.
     pub(super) fn key(&self, drivers: &Drivers) -> u128 {
         let durable = self.last.map(|last| drivers.standing(last));
-        let text = format!(
-            "{:?} {} {} {durable:?} {:?} {} {:?} {:?}",
-            self.driver, self.over, self.epoch, self.asks, self.crashes, self.workers, self.trained
-        );
-        let half = |salt: u8| {
-            let mut hasher = DefaultHasher::new();
-            (salt, &text).hash(&mut hasher);
-            u128::from(hasher.finish())
-        };
-        half(1) << 64 | half(2)
+        let state = (self.driver, self.over, self.epoch, durable, &self.asks, self.crashes, &self.workers, &self.trained);
+        u128::from(hash((1, state))) << 64 | u128::from(hash((2, state)))
     }
 
     /// Everything that can happen next.
@@ -196,23 +199,24 @@ impl Cluster {
                 it.calls += 1;
                 // The number says whose it is, so that equal numbers are equal connections.
                 (it.dials, it.line) = (false, Some(it.calls << 8 | worker as u64));
-                self.tell(worker, Input::Connected, sessions)
+                self.tell(worker, 1, Input::Connected, sessions)
             }
             Choice::Up(worker, death) => self.heard(worker, death, drivers),
             Choice::Down(worker) => match self.workers[worker].down.pop_front() {
-                Some(Down::Said(message)) => self.tell(worker, Input::Driver((*message.1).clone()), sessions),
+                Some(Down::Said(message)) => self.tell(worker, hash((0, message.0)), Input::Driver((*message.1).clone()), sessions),
                 _ => {
                     self.workers[worker].line = None;
-                    self.tell(worker, Input::Disconnected, sessions)
+                    self.tell(worker, 2, Input::Disconnected, sessions)
                 }
             },
             Choice::Suggest(trial, death) => {
                 self.asks.retain(|asked| *asked != trial);
-                self.told(Told::Suggested(trial), death, drivers)
+                self.told(hash((2, trial)), Told::Suggested(trial), death, drivers)
             }
             Choice::Train(worker) => {
                 let said = self.train(worker)?;
-                self.tell(worker, Input::Trainer { slot: 0, event: TrainerEvent::Said(said) }, sessions)
+                let key = hash(format!("{said:?}"));
+                self.tell(worker, key, Input::Trainer { slot: 0, event: TrainerEvent::Said(said) }, sessions)
             }
         }
     }
@@ -221,10 +225,11 @@ impl Cluster {
         let it = &mut self.workers[worker];
         let (Some(up), Some(line)) = (it.up.pop_front(), it.line) else { return Ok(()) };
         let said = match up {
-            Up::Said(said) => (*said.1).clone(),
-            Up::Closed => return self.told(Told::Broke(id(worker), line), death, drivers),
+            Up::Said(said) => said,
+            Up::Closed => return self.told(hash((1, line)), Told::Broke(id(worker), line), death, drivers),
         };
-        let told = match said {
+        let key = hash((0, said.0, line));
+        let told = match (*said.1).clone() {
             FromWorker::Hello(hello) => {
                 let Options { heartbeat_ms, lease_ms, .. } = Options::default();
                 let sweep = "0123456789abcdef0123456789abcdef".to_owned();
@@ -237,12 +242,12 @@ impl Cluster {
             FromWorker::Goodbye { .. } => Told::Left(id(worker), line),
             FromWorker::Heartbeat => return Ok(()),
         };
-        self.told(told, death, drivers)
+        self.told(key, told, death, drivers)
     }
 
-    fn told(&mut self, told: Told, death: Option<usize>, drivers: &mut Drivers) -> Result<(), String> {
+    fn told(&mut self, key: u64, told: Told, death: Option<usize>, drivers: &mut Drivers) -> Result<(), String> {
         let Some(driver) = self.driver else { return Ok(()) };
-        let done = drivers.tell(driver, told)?;
+        let done = drivers.tell(driver, key, told)?;
         self.acts(done, death, drivers);
         Ok(())
     }
@@ -287,10 +292,10 @@ impl Cluster {
     }
 
     /// The session is told something, and what it wants is done.
-    fn tell(&mut self, worker: usize, input: Input, sessions: &mut Sessions) -> Result<(), String> {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let (session, outputs) = sessions.tell(self.workers[worker].session, input);
+    fn tell(&mut self, worker: usize, key: u64, input: Input, sessions: &mut Sessions) -> Result<(), String> {
+        let mut inputs = VecDeque::from([(key, input)]);
+        while let Some((key, input)) = inputs.pop_front() {
+            let (session, outputs) = sessions.tell(self.workers[worker].session, key, input);
             let ends = matches!(self.workers[worker].down.back(), Some(Down::Closed));
             let driver = self.driver.is_some() && !self.over && !ends;
             let it = &mut self.workers[worker];
@@ -299,10 +304,14 @@ impl Cluster {
                 match output {
                     Output::Send(message) if it.line.is_some() && driver => it.up.push_back(Up::Said(Hashed::new(message.clone()))),
                     Output::Connect { .. } => (it.dials, it.line) = (true, None),
-                    Output::Restore { held, id } => inputs.push_back(Input::Restored { held: *held, outcome: Ok(PathBuf::from(id)) }),
+                    Output::Restore { held, id } => {
+                        let input = Input::Restored { held: *held, outcome: Ok(PathBuf::from(id)) };
+                        inputs.push_back((hash(format!("{input:?}")), input));
+                    }
                     Output::Adopt { held, file, .. } => {
                         let stored = Stored { id: file.display().to_string(), bytes: 1 };
-                        inputs.push_back(Input::Adopted { held: *held, outcome: Ok(Some(stored)) });
+                        let input = Input::Adopted { held: *held, outcome: Ok(Some(stored)) };
+                        inputs.push_back((hash(format!("{input:?}")), input));
                     }
                     Output::Spawn { start, .. } if it.trainer.is_some() => return Err(format!("a second trainer begins: {start:?}")),
                     Output::Spawn { start, .. } => {

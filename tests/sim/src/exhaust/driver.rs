@@ -1,5 +1,5 @@
 //! The production engine's heart as a function of its history: what it has read, and what it was told since.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use hpo_searchers::Kind;
 use hpo_wire::{FromDriver, Hello, Word};
 
 use super::Scope;
-use super::cluster::Hashed;
+use super::cluster::{Hashed, hash};
 use crate::check::{Fact, Judge, Panel, Premises};
 
 const NOW: Stamp = Stamp(0);
@@ -65,7 +65,9 @@ pub(super) struct Drivers {
     workers: usize,
     lives: Vec<Life>,
     known: HashMap<String, usize>,
-    steps: HashMap<(usize, String), Done>,
+    steps: HashMap<(usize, u64), Done>,
+    /// Records that were judged, with the state that each led to.
+    judged: HashSet<u64>,
 }
 
 /// What was appended and synced.
@@ -108,8 +110,8 @@ struct Running {
 
 impl Drivers {
     pub(super) fn new(scope: &Scope) -> Self {
-        let (lives, known, steps) = (vec![], HashMap::new(), HashMap::new());
-        Self { spec: scope.spec.clone(), workers: scope.workers, lives, known, steps }
+        let (known, steps, judged) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { spec: scope.spec.clone(), workers: scope.workers, lives: vec![], known, steps, judged }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -132,9 +134,9 @@ impl Drivers {
         self.play(life, None)
     }
 
-    /// What a driver does when it is told something.
-    pub(super) fn tell(&mut self, driver: usize, told: Told) -> Result<Done, String> {
-        let key = (driver, format!("{told:?}"));
+    /// What a driver does when it is told something; `key` is one number for that.
+    pub(super) fn tell(&mut self, driver: usize, key: u64, told: Told) -> Result<Done, String> {
+        let key = (driver, key);
         if let Some(done) = self.steps.get(&key) {
             return Ok(done.clone());
         }
@@ -162,7 +164,8 @@ impl Drivers {
         life.journal = Rc::new(running.pages.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let (records, digest) = running.heart.standing();
         life.standing = (records, digest);
-        if life.journal.len() > before {
+        let news = hash((life.standing, format!("{:?}", &life.journal[before..])));
+        if life.journal.len() > before && self.judged.insert(news) {
             self.judge(&life.journal, records, digest)?;
         }
         life.asked.extend(&done.asks);
@@ -201,7 +204,7 @@ impl Drivers {
         Ok(Running { heart, thinker: Thinker::new(searcher, tasks), lines: BTreeMap::new(), pages })
     }
 
-    /// Every judge hears the whole journal of every state that a driver can be in.
+    /// Every judge hears the whole journal of a driver that came to a state by a record by which none had come there.
     fn judge(&self, journal: &[Record], records: u64, digest: u64) -> Result<(), String> {
         let premises = Premises { spec: self.spec.clone(), faultless: false, heard: true, slots: self.workers };
         let mut panel = Panel::new(&premises);

@@ -1,11 +1,20 @@
-//! The smallest clusters, in full.
-use super::{Scope, explore};
+//! The smallest clusters, in full. `hpo-sim --exhaust` plays larger ones.
+use super::{Explored, Scope, explore};
+
+fn all(workers: usize, trials: u32, crashes: u8, halving: bool) -> Explored {
+    let explored = explore(&Scope::of(workers, trials, crashes, halving)).unwrap_or_else(|found| panic!("{found}"));
+    println!("{workers} workers, {trials} trials, {crashes} crashes, halving {halving}: {explored:?}");
+    explored
+}
 
 #[test]
-fn one_worker_and_one_crash_in_every_order() {
-    for halving in [false, true] {
-        let explored = explore(&Scope::of(1, 2, 1, halving)).unwrap_or_else(|found| panic!("{found}"));
-        println!("halving {halving}: {explored:?}");
-        assert!(explored.ends > 0 && explored.orders > 1000.0, "{explored:?}");
-    }
+fn two_workers_three_trials_two_rungs_and_a_crash_in_every_order() {
+    let explored = all(2, 3, 1, false);
+    assert!(explored.states > 500_000 && explored.orders > 1e34, "{explored:?}");
+}
+
+#[test]
+fn rungs_that_wait_for_all_in_every_order() {
+    assert!(all(1, 3, 1, true).orders > 1e10);
+    assert!(all(2, 3, 0, true).orders > 1e20);
 }

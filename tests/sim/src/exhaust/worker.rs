@@ -22,7 +22,7 @@ type Step = (usize, Rc<Vec<Output>>);
 pub(super) struct Sessions {
     lives: Vec<Life>,
     known: HashMap<String, usize>,
-    steps: HashMap<(usize, String), Step>,
+    steps: HashMap<(usize, u64), Step>,
     seed: Seed,
 }
 
@@ -41,9 +41,9 @@ impl Sessions {
         self.play(worker, Rc::new(vec![]))
     }
 
-    /// What a session does when it is told something.
-    pub(super) fn tell(&mut self, session: usize, input: Input) -> (usize, Rc<Vec<Output>>) {
-        let key = (session, format!("{input:?}"));
+    /// What a session does when it is told something; `key` is one number for that.
+    pub(super) fn tell(&mut self, session: usize, key: u64, input: Input) -> (usize, Rc<Vec<Output>>) {
+        let key = (session, key);
         if let Some(done) = self.steps.get(&key) {
             return done.clone();
         }

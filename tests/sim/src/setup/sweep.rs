@@ -43,7 +43,7 @@ pub fn spec(seed: Seed, chance: &mut dyn Chance) -> SweepSpec {
         space: Space::new(space).unwrap_or_else(|faults| panic!("{faults:?}")),
         scheduler,
         budget,
-        patience: patience(chance),
+        patience: patience(seed),
     }
 }
 

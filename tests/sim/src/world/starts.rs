@@ -66,6 +66,7 @@ impl World {
             self.failure.get_or_insert(Failure::Overlooked { flipped, said: "nothing".to_owned() });
         }
         let writer = self.take_up(driver, &replayed)?;
+        // What is read is durable now, and not before: only then may it be acted upon.
         self.has_synced(driver);
         let epoch = self.drivers[driver].epoch;
         let (records, last, sweep) = (replayed.records, replayed.last_at, replayed.sweep);
