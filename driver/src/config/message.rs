@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use hpo_core::schedule::{BracketsFault, LadderFault};
 use hpo_core::space::{PoolFault, ROW, SpaceFaultKind};
+use hpo_searchers::GridFault;
 use thiserror::Error;
 
 use super::text::{list, nearest};
@@ -98,6 +99,10 @@ pub(super) enum Message {
     #[error("`{key}` does not go with `weights`")]
     BesideWeights { key: &'static str },
 
+    // --- [searcher]
+    #[error("{0}")]
+    Grid(GridFault),
+
     // --- [trial]
     #[error("there is no {what} `{}`", path.display())]
     NoSuchPath { what: &'static str, path: PathBuf },
@@ -179,6 +184,8 @@ impl Message {
             Self::BesideWeights { .. } => {
                 "there are as many brackets as weights, and each gets its share; remove one of the two".to_owned()
             }
+            Self::Grid(GridFault::NoParameter { .. }) => "`points` takes names of [space]".to_owned(),
+            Self::Grid(_) => "for example points = { lr = 5, dropout = 3 }".to_owned(),
             Self::SplitSum { .. } => "for example split = { train = 0.8, validation = 0.1, test = 0.1 }".to_owned(),
             Self::EmptyShare { .. } => "raise `count` or the share".to_owned(),
             Self::EmptyCommand => "for example command = [\"python3\", \"train.py\", \"--lr\", \"{lr}\"]".to_owned(),
