@@ -37,3 +37,20 @@ GATES = {
     "asha-stop": "0.21 or less",
     "hyperband": "0.24 or less",
 }
+
+ASHA = 'kind = "asha-promote", min_resource = 3, max_resource = 52, eta = 3'
+FIFO = 'kind = "fifo", max_resource = 52'
+
+# Who proposes, and which rule decides: the name in the tables, the [searcher] and the [scheduler] table.
+SEARCHERS = [
+    ("random, fifo", 'kind = "random"', FIFO),
+    ("sobol, fifo", 'kind = "sobol"', FIFO),
+    ("tpe, fifo", 'kind = "tpe"', FIFO),
+    ("random, asha-promote", 'kind = "random"', ASHA),
+    ("sobol, asha-promote", 'kind = "sobol"', ASHA),
+    ("tpe, asha-promote", 'kind = "tpe"', ASHA),
+    ("bohb, asha-promote", 'kind = "bohb"', ASHA),
+]
+SEARCHERS_MLPF = [
+    (name, searcher, scheduler.replace("min_resource = 3", "min_resource = 4").replace("52", "100")) for name, searcher, scheduler in SEARCHERS
+]

@@ -6,15 +6,17 @@ class Hpo:
     def __init__(self, program, scratch):
         self.program, self.scratch, self.unknown = program, scratch, set()
 
-    def variant(self, config, name, scheduler, max_trials=None, name_of_sweep=None):
-        """A sweep file like `config` with another scheduler; None if this build has no such scheduler."""
+    def variant(self, config, name, scheduler, max_trials=None, searcher=None):
+        """A sweep file like `config` with another scheduler or searcher; None if this build has no such kind."""
         with open(config) as file:
             text = file.read()
         text = re.sub(r"^max_trials = .*\n", "", text, flags=re.M)
         if max_trials:
             text = text.replace("[sweep]\n", f"[sweep]\nmax_trials = {max_trials}\n", 1)
-        table = "[scheduler]\n" + re.sub(r", (?=[a-z_]+ = )", "\n", scheduler) + "\n\n"
-        text = re.sub(r"^\[scheduler\]\n(?:(?!\[).*\n)*", table, text, flags=re.M)
+        for section, keys in [("scheduler", scheduler), ("searcher", searcher)]:
+            table = f"[{section}]\n" + re.sub(r", (?=[a-z_]+ = )", "\n", keys or "") + "\n\n"
+            if keys:
+                text = re.sub(rf"^\[{section}\]\n(?:(?!\[).*\n)*", table, text, flags=re.M)
         path = os.path.join(self.scratch, re.sub(r"[^a-z0-9-]+", "-", name).strip("-") + ".toml")
         with open(path, "w") as file:
             file.write(text)

@@ -6,6 +6,7 @@ use hpo_core::Params;
 use hpo_core::space::{Domain, Fold};
 use hpo_driver::config::{self, Checked, Faults};
 use hpo_driver::config::{draws::Draws, plan::Plan, schema};
+use hpo_searchers::{BohbOptions, GridOptions, SearcherSpec, TpeOptions};
 use serde_json::Value as Json;
 
 /// An environment with nothing of this machine in it.
@@ -95,7 +96,7 @@ fn shipped() -> Vec<PathBuf> {
 fn shipped_sweeps_pass() {
     for path in shipped() {
         let checked = check(&path).unwrap_or_else(|faults| panic!("{faults}"));
-        let plan = Plan::of(&checked.spec);
+        let plan = Plan::of(&checked);
         let name = path.file_stem().unwrap().to_string_lossy();
         assert_eq!(checked.spec.name, name, "a sweep is named after its file");
         assert!(
@@ -108,7 +109,7 @@ fn shipped_sweeps_pass() {
 
 #[test]
 fn the_plan_is_said_in_figures() {
-    let plan = Plan::of(&check(&root("../configs/quickstart.toml")).unwrap().spec);
+    let plan = Plan::of(&check(&root("../configs/quickstart.toml")).unwrap());
     insta::assert_snapshot!(format!("{plan}\n{}", plan.to_json()));
 }
 
@@ -129,7 +130,7 @@ fn the_plan_shows_each_bracket() {
         ("max_resource = 9", "max_resource = 81"),
         ("max_trials = 24", "max_trials = 200"),
     ]);
-    let plan = Plan::of(&hyperband.spec);
+    let plan = Plan::of(&hyperband);
     insta::assert_snapshot!(format!("{plan}\n{}", plan.to_json()));
 }
 
@@ -137,7 +138,7 @@ fn the_plan_shows_each_bracket() {
 #[test]
 fn of_swift_the_plan_says_what_it_costs_at_most() {
     let swift = quickstart_with(&[("asha-promote", "swift"), ("max_trials = 24", "max_trials = 9")]);
-    let plan = Plan::of(&swift.spec).to_string();
+    let plan = Plan::of(&swift).to_string();
     let end = plan.find("resource    ").map(|start| &plan[start..]);
     insta::assert_snapshot!(end.unwrap(), @"
     resource    21 at worst, at most 21 expected
@@ -149,13 +150,13 @@ fn of_swift_the_plan_says_what_it_costs_at_most() {
 #[test]
 fn of_pasha_the_plan_says_what_it_costs_at_least() {
     let pasha = quickstart_with(&[("asha-promote", "pasha")]);
-    let plan = Plan::of(&pasha.spec).to_string();
+    let plan = Plan::of(&pasha).to_string();
     assert!(plan.contains("at least") && plan.contains("Where curves cross it costs more"), "{plan}");
 }
 
 #[test]
 fn a_sweep_that_hardly_trains_a_trial_in_full_is_warned_of() {
-    let warnings = |changes: &[(&str, &str)]| Plan::of(&quickstart_with(changes).spec).warnings;
+    let warnings = |changes: &[(&str, &str)]| Plan::of(&quickstart_with(changes)).warnings;
     assert_eq!(warnings(&[]), [""; 0]);
     let few = |scheduler| {
         warnings(&[("asha-promote", scheduler), ("max_trials = 24", "max_trials = 8"), ("max_resource = 9", "max_resource = 27")])
@@ -169,9 +170,40 @@ fn a_sweep_that_hardly_trains_a_trial_in_full_is_warned_of() {
     // The pool of the fixture has four rows.
     let path = root("tests/config/good/pool.toml");
     let text = std::fs::read_to_string(&path).unwrap().replace("max_trials = 4", "max_trials = 5");
-    let plan = Plan::of(&config::check_text(&text, &path, &env).unwrap().spec);
+    let plan = Plan::of(&config::check_text(&text, &path, &env).unwrap());
     assert_eq!(plan.warnings, ["the space has 4 points at most, so that fewer than max_trials = 5 trials will start"]);
     assert!(plan.to_string().ends_with(&format!("\nwarning: {}", plan.warnings[0])));
+}
+
+#[test]
+fn searchers_are_read_with_their_options() {
+    let searcher = |name: &str| check(&root(&format!("tests/config/good/{name}.toml"))).unwrap().searcher;
+    let model = TpeOptions { gamma: 0.2, candidates: 64, startup: 20 };
+    assert_eq!(searcher("searcher-sobol"), SearcherSpec::Sobol);
+    assert_eq!(searcher("searcher-tpe"), SearcherSpec::Tpe(model));
+    let bohb = BohbOptions { model: TpeOptions { startup: 8, ..model }, random_share: 0.25 };
+    assert_eq!(searcher("searcher-bohb"), SearcherSpec::Bohb(bohb));
+    let points = [("lr".to_owned(), 3), ("momentum".to_owned(), 2)].into();
+    assert_eq!(searcher("searcher-grid"), SearcherSpec::Grid(GridOptions { points }));
+    let defaults = |kind: &str| quickstart_with(&[("kind = \"random\"", kind)]).searcher;
+    assert_eq!(defaults("kind = \"tpe\""), SearcherSpec::Tpe(TpeOptions::default()));
+    assert_eq!(defaults("kind = \"bohb\""), SearcherSpec::Bohb(BohbOptions::default()));
+}
+
+/// Three learning rates, each with adam, and with sgd and two momenta.
+#[test]
+fn the_plan_knows_how_many_points_a_grid_has() {
+    let path = root("tests/config/good/searcher-grid.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let plan = |trials: u32| {
+        let text = text.replace("max_trials = 9", &format!("max_trials = {trials}"));
+        Plan::of(&config::check_text(&text, &path, &env).unwrap())
+    };
+    assert_eq!((plan(9).trials, plan(9).warnings.len()), (Some(9), 0));
+    assert_eq!(plan(12).trials, Some(9));
+    assert_eq!(plan(12).warnings, ["the grid has 9 points at most, so that fewer than max_trials = 12 trials will start"]);
+    let [few, ..] = &plan(6).warnings[..] else { panic!("a warning") };
+    assert!(few.starts_with("the grid has 9 points, and max_trials = 6 leaves out all but the first"), "{few}");
 }
 
 #[test]

@@ -1,10 +1,26 @@
 //! Where to look next: pure functions of (space, history, seed). One searcher, one paper, one file; to add one, write
-//! it beside [`random`] and add a line to [`Kind`] and [`build`].
+//! it beside [`random`], and add a kind to [`SearcherSpec`], to [`build`] and to the contract that all of them keep.
+mod bohb;
+mod candidates;
+mod chance;
+#[cfg(test)]
+mod contract;
+mod grid;
 mod random;
+mod sobol;
+mod spec;
+mod taken;
+mod tpe;
 
+pub use bohb::{Bohb, BohbOptions};
+pub use grid::{Grid, GridFault, GridOptions};
 pub use hpo_core::sweep::{Observation, Outcome};
-use hpo_core::{Params, Seed, Space, TrialId};
+use hpo_core::{Params, TrialId};
 pub use random::Random;
+pub use sobol::Sobol;
+pub use spec::{BuildFault, SearcherSpec, build};
+pub use taken::COUNTABLE;
+pub use tpe::{Tpe, TpeOptions};
 
 /// Proposes configurations.
 ///
@@ -14,7 +30,7 @@ pub trait Searcher: Send {
     /// Learns that a trial has these values: most often, but not always, those that were suggested for it.
     fn begin(&mut self, trial: TrialId, params: &Params);
 
-    /// Learns what came of a trial. Preempted and lost attempts are never told.
+    /// Learns what came of a trial, once for each rung that it comes to. Preempted and lost attempts are never told.
     fn tell(&mut self, seen: &Observation);
 
     /// The values of trial number `trial`, given those that are out. Changes nothing, so that asking twice is harmless;
@@ -31,30 +47,4 @@ pub enum SuggestFault {
     /// Every point of a finite space has been proposed.
     #[error("every configuration of the space has been proposed")]
     Exhausted,
-}
-
-/// The searchers there are, as sweep files name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Independent uniform draws.
-    Random,
-}
-
-impl Kind {
-    /// All of them with their names.
-    pub const ALL: [(&'static str, Self); 1] = [("random", Self::Random)];
-
-    /// The searcher of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind)
-    }
-}
-
-/// A searcher with an empty history.
-#[must_use]
-pub fn build(kind: Kind, space: &Space, seed: Seed) -> Box<dyn Searcher> {
-    match kind {
-        Kind::Random => Box::new(Random::new(space.clone(), seed)),
-    }
 }

@@ -2,108 +2,44 @@
 //!
 //! Each dimension is drawn uniformly on its own scale, each row of a pool with equal probability. No point is proposed
 //! twice while the space has others.
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use hpo_core::{Params, Seed, Space, TrialId};
 
-use hpo_core::{Params, Seed, Space, TrialId, Value};
-use rand::Rng;
-
+use crate::taken::Taken;
 use crate::{Observation, Searcher, SuggestFault};
-
-/// Draws before the points that are left are counted out instead.
-const DRAWS: usize = 256;
 
 /// The searcher. A suggestion costs about a draw, however many trials there are.
 #[derive(Clone, Debug)]
 pub struct Random {
-    space: Space,
     seed: Seed,
-    /// What was proposed already, as [`Random::key`].
-    taken: BTreeSet<u128>,
-    /// The numbers of all points, if they can be counted out: found out when it matters first.
-    points: OnceCell<Option<Vec<u128>>>,
+    taken: Taken,
 }
 
 impl Random {
-    /// Spaces of up to so many points are counted out, and end when each was proposed once. In larger ones so many repeated
-    /// draws do not happen by chance.
-    pub const COUNTABLE: usize = 100_000;
-
     /// Nothing seen yet.
     #[must_use]
     pub fn new(space: Space, seed: Seed) -> Self {
-        Self { space, seed, taken: BTreeSet::new(), points: OnceCell::new() }
-    }
-
-    /// Equal for equal points, and different for others: their number where points have numbers.
-    fn key(&self, params: &Params) -> u128 {
-        self.space.number_of(params).unwrap_or_else(|| fingerprint(params))
-    }
-
-    /// The points that were not proposed yet; `None` if they cannot be counted out.
-    fn left(&self) -> Option<Vec<u128>> {
-        let points = self.points.get_or_init(|| self.space.points(Self::COUNTABLE)).as_ref()?;
-        // Both are in order, so one walk along both is enough.
-        let mut taken = self.taken.iter().peekable();
-        let is_left = |point: &u128| {
-            while taken.next_if(|earlier| *earlier < point).is_some() {}
-            taken.peek() != Some(&point)
-        };
-        Some(points.iter().copied().filter(is_left).collect())
+        Self { seed, taken: Taken::new(space) }
     }
 }
 
 impl Searcher for Random {
     fn begin(&mut self, _: TrialId, params: &Params) {
-        self.taken.insert(self.key(params));
+        self.taken.insert(params);
     }
 
     /// Draws are independent of results.
     fn tell(&mut self, _: &Observation) {}
 
     fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
-        let mut rng = self.seed.derive("suggest", trial.0.into()).rng();
-        let mut draw = || self.space.draw(|| unit(&mut rng));
-        for _ in 0..DRAWS {
-            let params = draw();
-            if !self.taken.contains(&self.key(&params)) {
-                return Ok(params);
-            }
-        }
-        let Some(left) = self.left() else { return Ok(draw()) };
-        let pick = (unit(&mut rng) * left.len() as f64) as usize;
-        left.get(pick).and_then(|&point| self.space.point(point)).ok_or(SuggestFault::Exhausted)
+        self.taken.draw(&mut self.seed.derive("suggest", trial.0.into()).rng())
     }
-}
-
-/// Uniform in [0, 1) from the upper 53 bits. Our own, because it must not change with a version of `rand`.
-fn unit(rng: &mut impl Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// FNV-1a of 128 bits over names and values: among 10^9 points two are equal with a probability of 10^-21.
-fn fingerprint(params: &Params) -> u128 {
-    /// The kind and the length keep apart what would read the same.
-    fn add(hash: u128, kind: u8, bytes: &[u8]) -> u128 {
-        let bytes = bytes.iter().copied().chain([kind, bytes.len() as u8]);
-        bytes.fold(hash, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b))
-    }
-    params.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, (name, value)| {
-        let hash = add(hash, 0, name.as_bytes());
-        match value {
-            Value::Bool(truth) => add(hash, 1, &[u8::from(*truth)]),
-            Value::Text(text) => add(hash, 2, text.as_bytes()),
-            // 3 and 3.0 are the same.
-            Value::Int(_) | Value::Float(_) => match value.integer() {
-                Some(number) => add(hash, 3, &number.to_le_bytes()),
-                None => add(hash, 4, &value.number().unwrap_or_default().to_bits().to_le_bytes()),
-            },
-        }
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use hpo_core::Value;
     use hpo_core::space::{Domain, Fold, Parameter, Pool};
     use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -237,26 +173,5 @@ mod tests {
             assert!(params["p0"].integer().unwrap() >= 39);
             assert_eq!(params, backwards.suggest(TrialId(trial)).unwrap());
         }
-    }
-
-    #[test]
-    fn fingerprints_tell_points_apart_and_forgive_how_a_number_is_written() {
-        let point =
-            |values: &[(&str, Value)]| -> Params { values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect() };
-        let all = [
-            point(&[]),
-            point(&[("a", 1.into_value())]),
-            point(&[("a", 2.into_value())]),
-            point(&[("b", 1.into_value())]),
-            point(&[("a", 1.5.into())]),
-            point(&[("a", "1".into())]),
-            point(&[("a", true.into())]),
-            point(&[("a", "true".into())]),
-            point(&[("a", "x".into()), ("b", "y".into())]),
-            point(&[("a", "xb".into()), ("", "y".into())]),
-        ];
-        let keys: BTreeSet<u128> = all.iter().map(fingerprint).collect();
-        assert_eq!(keys.len(), all.len());
-        assert_eq!(fingerprint(&point(&[("a", 1.into_value())])), fingerprint(&point(&[("a", 1.0.into())])));
     }
 }

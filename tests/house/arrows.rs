@@ -11,7 +11,7 @@ use crate::hold;
 const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("hpo-core", &[], &["rand", "serde", "thiserror"]),
     ("hpo-wire", &["hpo-core"], &["hyper-util", "prost", "thiserror", "tokio", "tokio-rustls", "tonic", "tonic-prost"]),
-    ("hpo-searchers", &["hpo-core"], &["faer", "rand", "statrs", "thiserror"]),
+    ("hpo-searchers", &["hpo-core"], &["faer", "rand", "sobol_burley", "statrs", "thiserror"]),
     ("hpo-curves", &["hpo-core"], &["csv", "ort", "ort-tract", "serde", "serde_json", "thiserror", "tracing"]),
     ("hpo-worker", &["hpo-core", "hpo-curves", "hpo-wire"], &["*"]),
     ("hpo-driver", &["hpo-core", "hpo-curves", "hpo-searchers", "hpo-wire", "hpo-worker"], &["*"]),

@@ -66,7 +66,7 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
 /// What the user most likely did not mean, before anything starts.
 fn warn(checked: &Checked, manners: Manners) {
     if !manners.quiet {
-        plan::warnings(&checked.spec).iter().for_each(|warning| eprintln!("warning: {warning}"));
+        plan::warnings(checked).iter().for_each(|warning| eprintln!("warning: {warning}"));
     }
 }
 

@@ -6,14 +6,16 @@ use hpo_core::job::{BURN_METRICS, Job};
 use hpo_core::schedule::SchedulerSpec;
 use hpo_core::sweep::spec::Budget;
 use hpo_core::{Goal, Millis, Seed, Space, SweepSpec};
+use hpo_searchers::SearcherSpec;
 use toml::Spanned;
 
 use super::key::Entry;
-use super::keys::{BASE, REPORT, SCHEDULER, SEARCHER, SPACE, SWEEP, TRIAL, WORKERS, report, sweep, workers};
+use super::keys::{BASE, REPORT, SCHEDULER, SPACE, SWEEP, TRIAL, WORKERS, report, sweep, workers};
 use super::limits;
 use super::message::Message;
 use super::raw::{Reader, Section, in_file_order};
 use super::scheduler;
+use super::searcher;
 use super::shape::{Within, Words};
 use super::simulate;
 use super::space;
@@ -47,30 +49,6 @@ pub struct Checked {
     pub base: PathBuf,
     /// Where the file gives `base`, if it does.
     base_at: Option<Range<usize>>,
-}
-
-/// `[searcher]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SearcherSpec {
-    /// Which.
-    pub kind: SearcherKind,
-}
-
-/// The searchers of this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearcherKind {
-    /// Independent draws.
-    Random,
-}
-
-impl SearcherKind {
-    /// The word in the file and in the journal.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Random => "random",
-        }
-    }
 }
 
 /// `[workers]`.
@@ -129,7 +107,7 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
     if let (Some(fault), Some((span, _))) = (space.as_ref().and_then(limits::fault_of), file.entries(SPACE.name(), reader)) {
         reader.faults.push((span, fault));
     }
-    let searcher = if file.has(SEARCHER.name) { file.table(&SEARCHER, reader).map(|_| ()) } else { Some(()) };
+    let searcher = searcher::read(file, space.as_ref(), reader);
     let max_resource = scheduler.as_ref().map(|scheduler| scheduler.ladder().resource(scheduler.ladder().top()));
     let trial_section = file.table(&TRIAL, reader);
     let metric = sweep.as_ref().and_then(|head| head.metric.as_ref()).map(|metric| metric.get_ref().as_str());
@@ -146,11 +124,10 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
     }
     let (head, Trial { trainable, patience, stall, grace }) = (sweep?, trial?);
     let (seed, metric, goal) = (head.seed?, head.metric?.into_inner(), head.goal?.into_inner());
-    searcher?;
     Some(Checked {
         job: Job { trainable, metric: metric.clone(), goal, stall_ms: stall, grace_ms: grace, seed },
         spec: SweepSpec { name: head.name?, seed, metric, goal, space: space?, scheduler: scheduler?, budget: head.budget, patience },
-        searcher: SearcherSpec { kind: SearcherKind::Random },
+        searcher: searcher?,
         workers: workers?,
         report: report?,
         simulate: simulate?,

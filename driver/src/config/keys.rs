@@ -2,6 +2,7 @@
 //! the starter file are held against them.
 pub(super) mod parameter;
 pub(super) mod pool;
+pub(super) mod searcher;
 pub(super) mod simulate;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub(super) static SWEEP: SubTable =
 /// Its keys are the user's: see [`parameter`].
 pub(super) static SPACE: parameter::Space = parameter::Space;
 pub(super) static SEARCHER: SubTable =
-    SubTable { name: "searcher", doc: "who proposes trials (default: random)", need: Need::Optional, table: &SEARCHER_TABLE };
+    SubTable { name: "searcher", doc: "who proposes trials (default: random)", need: Need::Optional, table: &searcher::TABLE };
 pub(super) static SCHEDULER: SubTable =
     SubTable { name: "scheduler", doc: "which trials go on", need: Need::Required, table: &SCHEDULER_TABLE };
 pub(super) static TRIAL: SubTable = SubTable { name: "trial", doc: "what trains", need: Need::Required, table: &TRIAL_TABLE };
@@ -42,24 +43,6 @@ static SWEEP_TABLE: Table = Table {
     path: "sweep",
     keys: &[&sweep::NAME, &sweep::SEED, &sweep::METRIC, &sweep::GOAL, &sweep::MAX_TRIALS, &sweep::GPU_HOURS, &sweep::WALL, &sweep::TARGET],
     kinds: None,
-};
-static SEARCHER_TABLE: Table = Table {
-    path: "searcher",
-    keys: &[&Later("seed_trials"), &Later("prior"), &Later("warm_start")],
-    kinds: Some(Kinds {
-        what: "searcher",
-        kinds: &[
-            kind("random", "independent draws from the space", &[]),
-            later("grid"),
-            later("sobol"),
-            later("tpe"),
-            later("bohb"),
-            later("gp"),
-            later("gp-mf"),
-            later("evolution"),
-            later("ensemble"),
-        ],
-    }),
 };
 static SCHEDULER_TABLE: Table = Table {
     path: "scheduler",

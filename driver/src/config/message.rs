@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use hpo_core::schedule::{BracketsFault, LadderFault};
 use hpo_core::space::{PoolFault, ROW, SpaceFaultKind};
+use hpo_searchers::GridFault;
 use thiserror::Error;
 
 use super::text::{list, nearest};
@@ -104,6 +105,10 @@ pub(super) enum Message {
     #[error("`{key}` does not go with `weights`")]
     BesideWeights { key: &'static str },
 
+    // --- [searcher]
+    #[error("{0}")]
+    Grid(GridFault),
+
     // --- [trial]
     #[error("there is no {what} `{}`", path.display())]
     NoSuchPath { what: &'static str, path: PathBuf },
@@ -176,17 +181,15 @@ impl Message {
             Self::NoColumn { column, known, .. } => suggest(column, known),
             Self::EmptyCell { .. } => "give every row a value there, or remove the row or the column".to_owned(),
             Self::Pool(fault) => return help_pool(fault),
-            Self::Ladder(LadderFault::Eta) => "eta = 3 lets the best third of a rung go on".to_owned(),
-            Self::Ladder(LadderFault::NoResource) => "resource is counted in epochs or steps, from 1".to_owned(),
-            Self::Ladder(LadderFault::Reversed { .. }) => {
-                "min_resource is where trials are first compared, max_resource where they end".to_owned()
-            }
+            Self::Ladder(fault) => return Some(help_ladder(fault).to_owned()),
             Self::Bracket { least, .. } => format!("set bracket = {least} or more, raise `min_resource`, or remove `bracket`"),
             Self::Brackets(BracketsFault::TooMany { most }) => format!("ask for at most {most}, or lower `min_resource` or `eta`"),
             Self::Brackets(_) => "for example weights = [4, 2, 1]".to_owned(),
             Self::BesideWeights { .. } => {
                 "there are as many brackets as weights, and each gets its share; remove one of the two".to_owned()
             }
+            Self::Grid(GridFault::NoParameter { .. }) => "`points` takes names of [space]".to_owned(),
+            Self::Grid(_) => "for example points = { lr = 5, dropout = 3 }".to_owned(),
             Self::SplitSum { .. } => "for example split = { train = 0.8, validation = 0.1, test = 0.1 }".to_owned(),
             Self::EmptyShare { .. } => "raise `count` or the share".to_owned(),
             Self::EmptyCommand => "for example command = [\"python3\", \"train.py\", \"--lr\", \"{lr}\"]".to_owned(),
@@ -208,6 +211,14 @@ impl Message {
             _ => return None,
         };
         Some(help.to_owned())
+    }
+}
+
+fn help_ladder(fault: &LadderFault) -> &'static str {
+    match fault {
+        LadderFault::Eta => "eta = 3 lets the best third of a rung go on",
+        LadderFault::NoResource => "resource is counted in epochs or steps, from 1",
+        LadderFault::Reversed { .. } => "min_resource is where trials are first compared, max_resource where they end",
     }
 }
 

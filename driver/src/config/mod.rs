@@ -22,6 +22,7 @@ pub mod program;
 mod raw;
 mod scheduler;
 pub mod schema;
+mod searcher;
 mod set;
 mod shape;
 mod simulate;
@@ -34,7 +35,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-pub use checked::{Checked, Report, SearcherKind, SearcherSpec, Workers};
+pub use checked::{Checked, Report, Workers};
 pub use fault::{Fault, Faults};
 use message::Message;
 use raw::{Reader, Section};

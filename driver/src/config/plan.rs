@@ -2,12 +2,12 @@
 use std::fmt;
 
 use hpo_core::schedule::{BracketPlan, Ladder, Pass, SchedulerSpec, Verdict, build};
-use hpo_core::{Loss, Params, Seed, Space, SweepSpec, TrialId};
-use hpo_searchers::Random;
+use hpo_core::{Loss, Params, Seed, Space, TrialId};
+use hpo_searchers::SearcherSpec;
 use rand::RngExt;
 use serde_json::json;
 
-use super::dimension;
+use super::{Checked, dimension};
 
 /// Random orders that the expected figures are means over; fewer if they are longer than [`LEAST_SIMULATED`].
 const ORDERS: u32 = 32;
@@ -113,9 +113,10 @@ pub struct Rung {
 impl Plan {
     /// The plan of a sweep.
     #[must_use]
-    pub fn of(spec: &SweepSpec) -> Self {
+    pub fn of(checked: &Checked) -> Self {
+        let spec = &checked.spec;
         let ladder = spec.scheduler.ladder();
-        let trials = most_trials(spec);
+        let trials = most_trials(checked);
         let worst = trials.map(|trials| spec.scheduler.worst_arrivals(trials));
         let expected = trials.map(|trials| Expected::of(&spec.scheduler, &spec.space, trials));
         let rungs = ladder.rungs().iter().enumerate().map(|(rung, resource)| Rung {
@@ -137,7 +138,7 @@ impl Plan {
             }),
             expected_checkpoints: expected.map(|expected| expected.checkpoints.round() as u64),
             basis: Basis::of(&spec.scheduler),
-            warnings: warnings(spec),
+            warnings: warnings(checked),
         }
     }
 
@@ -164,21 +165,32 @@ impl Plan {
     }
 }
 
-/// The most trials that can start: a sweep ends when each point of a small space was tried once.
-pub(crate) fn most_trials(spec: &SweepSpec) -> Option<u32> {
-    let points = spec.space.size().and_then(|points| u32::try_from(points).ok());
-    points.filter(|&points| points as usize <= Random::COUNTABLE).into_iter().chain(spec.budget.max_trials).min()
+/// The most trials that can start: a sweep ends when each point of a grid or of a small space was tried once.
+pub(crate) fn most_trials(checked: &Checked) -> Option<u32> {
+    let Checked { spec, searcher, .. } = checked;
+    let points = searcher.points(&spec.space).and_then(|points| u32::try_from(points).ok());
+    points.into_iter().chain(spec.budget.max_trials).min()
 }
 
 /// What a user most likely did not mean: a sweep that is sound, and hardly finds anything. Cheap unless there is something
 /// to say.
 #[must_use]
-pub fn warnings(spec: &SweepSpec) -> Vec<String> {
+pub fn warnings(checked: &Checked) -> Vec<String> {
+    let Checked { spec, searcher, .. } = checked;
     let mut warnings = vec![];
     let Some(max_trials) = spec.budget.max_trials else { return warnings };
-    let trials = most_trials(spec).unwrap_or(max_trials);
+    let trials = most_trials(checked).unwrap_or(max_trials);
+    if let (SearcherSpec::Grid(_), Some(points)) = (searcher, searcher.points(&spec.space))
+        && points > max_trials as usize
+    {
+        warnings.push(format!(
+            "the grid has {points} points, and max_trials = {max_trials} leaves out all but the first: some parameters will hardly \
+                 vary; raise max_trials, or give fewer `points`"
+        ));
+    }
     if trials < max_trials {
-        warnings.push(format!("the space has {trials} points at most, so that fewer than max_trials = {max_trials} trials will start"));
+        let what = if matches!(searcher, SearcherSpec::Grid(_)) { "grid" } else { "space" };
+        warnings.push(format!("the {what} has {trials} points at most, so that fewer than max_trials = {max_trials} trials will start"));
     }
     let ladder = spec.scheduler.ladder();
     let (top, eta) = (ladder.top(), ladder.eta());

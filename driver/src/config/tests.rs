@@ -173,7 +173,7 @@ fn defaults_are_what_the_documentation_says() {
     assert_eq!((checked.job.stall_ms, checked.job.grace_ms), (600_000, 10_000));
     assert_eq!(checked.workers, Workers { local: None, lease: 30_000, heartbeat: 5_000 });
     assert_eq!(checked.report, Report::default());
-    assert_eq!(checked.searcher.kind.name(), "random");
+    assert_eq!(checked.searcher, hpo_searchers::SearcherSpec::Random);
     let rungs: Vec<u32> = checked.spec.scheduler.ladder().rungs().iter().map(|rung| rung.0).collect();
     assert_eq!(rungs, [1, 3, 9]);
     let Trainable::Burn(job) = checked.job.trainable else { panic!("not burn") };

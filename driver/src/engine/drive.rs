@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hpo_core::SweepSpec;
 use hpo_core::job::Job;
-use hpo_searchers::Kind;
+use hpo_searchers::SearcherSpec;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -33,20 +33,15 @@ pub struct SweepFile {
     pub spec: SweepSpec,
     /// What workers do.
     pub job: Job,
-    /// Name of the searcher.
-    pub searcher: String,
+    /// Who proposes.
+    pub searcher: SearcherSpec,
     /// The text that is frozen in the run folder.
     pub text: String,
 }
 
 impl From<&Checked> for SweepFile {
     fn from(checked: &Checked) -> Self {
-        Self {
-            spec: checked.spec.clone(),
-            job: checked.job.clone(),
-            searcher: checked.searcher.kind.name().to_owned(),
-            text: checked.frozen(),
-        }
+        Self { spec: checked.spec.clone(), job: checked.job.clone(), searcher: checked.searcher.clone(), text: checked.frozen() }
     }
 }
 
@@ -125,8 +120,7 @@ impl Drive {
         let (options, prepared) =
             off_the_runtime(move || (prepare(&options), options)).await.map(|(prepared, options)| (options, prepared))?;
         let Prepared { header, sweep, journal, records, kept, clock, token, authority, place, pulse } = prepared?;
-        let kind = Kind::named(&header.searcher).ok_or(DriveFault::UnknownSearcher { name: header.searcher.clone() })?;
-        let searcher = hpo_searchers::build(kind, &header.spec.space, header.spec.seed);
+        let searcher = hpo_searchers::build(&options.file.searcher, &header.spec.space, header.spec.seed)?;
         let rendezvous = Rendezvous {
             format: FORMAT,
             sweep: header.sweep.clone(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hpo_core::TrialId;
+use hpo_searchers::BuildFault;
 
 use crate::journal::{Claim, JournalFault};
 use crate::launch::LaunchFault;
@@ -90,12 +91,9 @@ pub enum DriveFault {
         /// The file.
         path: PathBuf,
     },
-    /// The journal names a searcher that this program does not have.
-    #[error("the searcher `{name}` is not known to this version of hpo")]
-    UnknownSearcher {
-        /// Its name.
-        name: String,
-    },
+    /// There is no such searcher for the space.
+    #[error("[searcher]: {0}")]
+    Searcher(#[from] BuildFault),
     /// The run folder cannot be written.
     #[error("cannot {doing} `{}`", path.display())]
     Io {
@@ -170,7 +168,7 @@ impl DriveFault {
             | Self::NotARun { .. }
             | Self::Driven { .. }
             | Self::SweepChanged { .. }
-            | Self::UnknownSearcher { .. }
+            | Self::Searcher(_)
             | Self::Io { .. }
             | Self::Journal(_)
             | Self::Rendezvous(_)

@@ -62,7 +62,7 @@ fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
         created_unix_ms: unix_ms(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         spec: file.spec.clone(),
-        searcher: file.searcher.clone(),
+        searcher: file.searcher.name().to_owned(),
         sweep_toml: content_hash(file.text.as_bytes()),
         seed: file.spec.seed,
     };

@@ -15,7 +15,7 @@ pub struct Header {
     pub version: String,
     /// The frozen specification, all that decisions depend on.
     pub spec: SweepSpec,
-    /// Name of the searcher (`[searcher] kind`); its proposals are in the events.
+    /// Name of the searcher (`[searcher] kind`); its options are in the frozen `sweep.toml`, its proposals in the events.
     pub searcher: String,
     /// BLAKE3 of the frozen `sweep.toml`, 64 hexadecimal digits: what workers do stands there and not in `spec`.
     pub sweep_toml: String,

@@ -1,6 +1,7 @@
 //! Why there is no simulation.
 use hpo_core::Resource;
 use hpo_curves::CurveFault;
+use hpo_searchers::BuildFault;
 
 /// What went wrong, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +26,9 @@ pub enum Fault {
         /// Units that a full trial needs.
         max_resource: Resource,
     },
-    /// A searcher that only another version has.
-    #[error("this version has no searcher `{name}`")]
-    UnknownSearcher {
-        /// Its name.
-        name: &'static str,
-    },
+    /// There is no such searcher for the space.
+    #[error("[searcher]: {0}")]
+    Searcher(#[from] BuildFault),
     /// A sweep that may go on forever.
     #[error(
         "only `target` ends this sweep, and it may never be reached; give --until-resource, or set `max_trials`, `wall` or \

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use hpo_core::job::{CurvesJob, Trainable};
 use hpo_core::{Goal, SweepSpec};
 use hpo_curves::Curves;
-use hpo_searchers::Kind;
+use hpo_searchers::SearcherSpec;
 
 use super::{Conditions, Fault};
 use crate::config::{Checked, plan::most_trials};
@@ -15,7 +15,7 @@ pub struct Setup {
     /// The sweep. Another seed may be played than its own.
     pub spec: SweepSpec,
     /// Who proposes.
-    pub searcher: Kind,
+    pub searcher: SearcherSpec,
     /// What trainings look like. Sweeps that differ in their scheduler alone share them.
     pub curves: Arc<dyn Curves>,
     /// The world.
@@ -33,7 +33,7 @@ pub fn open(files: &[Checked], workers: Option<u32>, until: Option<u64>) -> Resu
     let mut setups = vec![];
     for (place, file) in files.iter().enumerate() {
         let job = simulated(&file.job.trainable).map_err(|fault| (place, fault))?;
-        if until.is_none() && may_be_endless(&file.spec) {
+        if until.is_none() && may_be_endless(file) {
             return Err((place, Fault::NoEnd));
         }
         let (metric, goal) = (file.job.metric.as_str(), file.job.goal);
@@ -51,17 +51,16 @@ pub fn open(files: &[Checked], workers: Option<u32>, until: Option<u64>) -> Resu
         if let Some(longest) = curves.longest().filter(|longest| *longest < max_resource) {
             return Err((place, Fault::Short { longest, max_resource }));
         }
-        let name = file.searcher.kind.name();
-        let searcher = Kind::named(name).ok_or((place, Fault::UnknownSearcher { name }))?;
         let conditions = Conditions { workers: workers.unwrap_or(file.simulate.workers), ..file.simulate };
-        setups.push(Setup { spec: file.spec.clone(), searcher, curves, conditions, until });
+        setups.push(Setup { spec: file.spec.clone(), searcher: file.searcher.clone(), curves, conditions, until });
     }
     Ok(setups)
 }
 
 /// Whether it depends on the curves alone that the sweep ends.
-fn may_be_endless(spec: &SweepSpec) -> bool {
-    spec.budget.wall.is_none() && spec.budget.reserved.is_none() && most_trials(spec).is_none()
+fn may_be_endless(file: &Checked) -> bool {
+    let spec = &file.spec;
+    spec.budget.wall.is_none() && spec.budget.reserved.is_none() && most_trials(file).is_none()
 }
 
 fn simulated(trainable: &Trainable) -> Result<&CurvesJob, Fault> {

@@ -8,7 +8,7 @@ use hpo_core::space::{Domain, Fold, Parameter};
 use hpo_core::sweep::{Budget, Patience};
 use hpo_core::{Goal, Loss, Params, Resource, Seed, Space, SweepSpec, TrialId};
 use hpo_curves::Curve;
-use hpo_searchers::Kind;
+use hpo_searchers::SearcherSpec;
 use proptest::prelude::*;
 
 use super::*;
@@ -67,7 +67,7 @@ fn setup(scheduler: SchedulerSpec, max_trials: Option<u32>, formula: SyntheticJo
     let top = spec.scheduler.ladder().resource(spec.scheduler.ladder().top());
     let job = CurvesJob { source: CurveSource::Synthetic(formula), max_resource: top, pace: 0.0 };
     let curves = Arc::from(hpo_curves::open(&job, METRIC, Goal::Minimize).unwrap());
-    Setup { spec, searcher: Kind::Random, curves, conditions, until: None }
+    Setup { spec, searcher: SearcherSpec::Random, curves, conditions, until: None }
 }
 
 /// What a plain loop finds out.
@@ -109,7 +109,7 @@ impl Plain {
 }
 
 fn curve_of(setup: &Setup, seed: Seed, trial: TrialId) -> Curve {
-    let params: Params = hpo_searchers::build(setup.searcher, &setup.spec.space, seed).suggest(trial).unwrap();
+    let params: Params = hpo_searchers::build(&setup.searcher, &setup.spec.space, seed).unwrap().suggest(trial).unwrap();
     setup.curves.curve(&params, seed.derive("train", trial.0.into())).unwrap()
 }
 

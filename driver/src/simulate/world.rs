@@ -21,7 +21,7 @@ const BARREN: u32 = 10_000;
 /// # Errors
 /// If the curves know nothing of a trial's parameters, or the sweep comes to no end.
 pub fn play(setup: &Setup, seed: Seed) -> Result<Outcome, Fault> {
-    let mut world = World::new(setup, seed);
+    let mut world = World::new(setup, seed)?;
     for machine in 0..setup.conditions.workers {
         world.join(machine)?;
     }
@@ -63,12 +63,12 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(setup: &'a Setup, seed: Seed) -> Self {
+    fn new(setup: &'a Setup, seed: Seed) -> Result<Self, Fault> {
         let spec = hpo_core::SweepSpec { seed, ..setup.spec.clone() };
-        Self {
+        Ok(Self {
             setup,
             seed,
-            searcher: hpo_searchers::build(setup.searcher, &spec.space, seed),
+            searcher: hpo_searchers::build(&setup.searcher, &spec.space, seed)?,
             sweep: Sweep::new(spec),
             machines: (0..setup.conditions.workers).map(Machine::new).collect(),
             queue: Queue::default(),
@@ -85,7 +85,7 @@ impl<'a> World<'a> {
             begun: 0,
             fruitful: 0,
             over: false,
-        }
+        })
     }
 
     /// One thing happens, and all that follows from it at once.

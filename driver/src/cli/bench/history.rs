@@ -13,7 +13,7 @@ use hpo_driver::engine::SweepFile;
 use hpo_driver::journal::{FORMAT, Fence, Header, Journal, Record, Writer, decisions};
 use hpo_driver::rendezvous::create_token;
 use hpo_driver::rundir::RunDir;
-use hpo_searchers::{Kind, Searcher};
+use hpo_searchers::Searcher;
 
 /// All but the scheduler of the sweeps that are measured. Seven parameters, as those of LCBench; the program is never run.
 pub(super) const SWEEP: &str = r#"[sweep]
@@ -87,12 +87,12 @@ impl World {
             created_unix_ms,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             spec: spec.clone(),
-            searcher,
+            searcher: searcher.name().to_owned(),
             sweep_toml: blake3::hash(&fs::read(run.sweep_toml())?).to_hex().to_string(),
             seed: spec.seed,
         };
         Ok(Self {
-            searcher: hpo_searchers::build(Kind::Random, &spec.space, spec.seed),
+            searcher: hpo_searchers::build(&searcher, &spec.space, spec.seed)?,
             sweep: Sweep::new(spec),
             writer: Writer::create(&run.journal(), &header, Fence::claim(run.path(), 0)?)?,
             now: Stamp(0),

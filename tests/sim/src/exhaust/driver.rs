@@ -8,7 +8,7 @@ use hpo_core::{Params, Stamp, Sweep, SweepSpec, TrialId, Value, WorkerId};
 use hpo_driver::engine::Options;
 use hpo_driver::engine::parts::{Heart, Input, Kept, Link, Outbox, Outgoing, Parts, Store, Thinker};
 use hpo_driver::journal::{Journal, JournalFault, Record};
-use hpo_searchers::Kind;
+use hpo_searchers::Random;
 use hpo_wire::{FromDriver, Hello, Word};
 
 use super::Scope;
@@ -200,7 +200,7 @@ impl Drivers {
         };
         let (mut heart, tasks) = Heart::new(parts, NOW);
         heart.begin(NOW);
-        let searcher = hpo_searchers::build(Kind::Random, &self.spec.space, self.spec.seed);
+        let searcher = Box::new(Random::new(self.spec.space.clone(), self.spec.seed));
         Ok(Running { heart, thinker: Thinker::new(searcher, tasks), lines: BTreeMap::new(), pages })
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use hpo_core::Stamp;
 use hpo_driver::engine::parts::{Heart, Kept, Parts, Thinker, base};
 use hpo_driver::journal::{JournalFault, Medium, Reader, Replay, Replayed, Writer};
-use hpo_searchers::Kind;
+use hpo_searchers::Random;
 
 use super::drivers::{BEAT_MS, Clock, Driver, Running, Stage, Step};
 use super::{CREATED_UNIX_MS, Coming, Failure, World};
@@ -73,7 +73,7 @@ impl World {
         let wall = (CREATED_UNIX_MS + self.now.0).saturating_add_signed(self.wall_off);
         let drift = if self.setup.faults.clock { self.chance.between("drift", (0, 40_000)) as i64 - 20_000 } else { 0 };
         let clock = Clock { base: base(wall, CREATED_UNIX_MS, last), since: self.now, drift };
-        let searcher = hpo_searchers::build(Kind::Random, &self.setup.spec.space, self.setup.spec.seed);
+        let searcher = Box::new(Random::new(self.setup.spec.space.clone(), self.setup.spec.seed));
         let parts = Parts {
             sweep,
             journal: Box::new(writer),
