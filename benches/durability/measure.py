@@ -52,7 +52,7 @@ def cell(values, digits=1):
 class Bench:
     def __init__(self, args):
         self.hpo, self.dir, self.quick = os.path.abspath(args.hpo), args.dir, args.quick
-        self.repeats = 2 if args.quick else 5
+        self.repeats = args.repeats or (2 if args.quick else 5)
 
     def grpc(self, words):
         [figures] = call([self.hpo, "bench", "grpc", "--json", "--dir", self.dir, *map(str, words)], "hpo bench grpc")
@@ -219,6 +219,7 @@ def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("hpo")
     words.add_argument("--quick", action="store_true")
+    words.add_argument("--repeats", type=int, help="rounds (default: 5, or 2 with --quick)")
     words.add_argument("--only", choices=["recovery", "load", "peers"])
     words.add_argument("--no-peers", action="store_true")
     words.add_argument("--dir", default=".")
