@@ -15,14 +15,14 @@ struct Life {
     told: Rc<Vec<Input>>,
 }
 
-/// Where an input leads: to which life, and what is to be done.
-type Step = (usize, Rc<Vec<Output>>);
+/// A session after a step, and what it wanted.
+type Done = (usize, Rc<Vec<Output>>);
 
 /// All sessions that were met.
 pub(super) struct Sessions {
     lives: Vec<Life>,
     known: HashMap<String, usize>,
-    steps: HashMap<(usize, u64), Step>,
+    steps: HashMap<(usize, u64), Done>,
     seed: Seed,
 }
 
@@ -37,12 +37,12 @@ impl Sessions {
     }
 
     /// A new worker, and what it does first.
-    pub(super) fn begin(&mut self, worker: usize) -> (usize, Rc<Vec<Output>>) {
+    pub(super) fn begin(&mut self, worker: usize) -> Done {
         self.play(worker, Rc::new(vec![]))
     }
 
     /// What a session does when it is told something; `key` is one number for that.
-    pub(super) fn tell(&mut self, session: usize, key: u64, input: Input) -> (usize, Rc<Vec<Output>>) {
+    pub(super) fn tell(&mut self, session: usize, key: u64, input: Input) -> Done {
         let key = (session, key);
         if let Some(done) = self.steps.get(&key) {
             return done.clone();
@@ -55,7 +55,7 @@ impl Sessions {
         done
     }
 
-    fn play(&mut self, worker: usize, told: Rc<Vec<Input>>) -> (usize, Rc<Vec<Output>>) {
+    fn play(&mut self, worker: usize, told: Rc<Vec<Input>>) -> Done {
         let config = Config {
             worker: id(worker),
             name: format!("worker {worker}"),
