@@ -199,12 +199,13 @@ struct LogSum {
 }
 
 impl LogSum {
-    /// Of a whole block at once.
-    fn add(&mut self, logs: &[f32]) {
+    /// Of a whole block at once; `logs` are used up.
+    fn add(&mut self, logs: &mut [f32]) {
         // The uniform density is always there, so that nothing is lost below it.
         let larger = |most: f32, log: f32| if log > most { log } else { most };
         let most = lanes(logs, 0.0, larger).into_iter().fold(0.0, larger);
-        let sum = f64::from(lanes(logs, 0.0, |sum, log| sum + exp(log - most)).iter().sum::<f32>());
+        logs.iter_mut().for_each(|log| *log = exp(*log - most));
+        let sum = f64::from(lanes(logs, 0.0, |sum, one| sum + one).iter().sum::<f32>());
         let most = f64::from(most);
         if most > self.most {
             self.sum *= (self.most - most).exp();
@@ -221,11 +222,11 @@ impl LogSum {
 /// A fold in eight independent lanes, of which none waits for another.
 fn lanes(all: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> [f32; 8] {
     let mut lanes = [start; 8];
-    let mut chunks = all.chunks_exact(8);
-    for chunk in &mut chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, one)| *lane = fold(*lane, *one));
+    let (chunks, rest) = all.as_chunks::<8>();
+    for chunk in chunks {
+        lanes = std::array::from_fn(|lane| fold(lanes[lane], chunk[lane]));
     }
-    lanes.iter_mut().zip(chunks.remainder()).for_each(|(lane, one)| *lane = fold(*lane, *one));
+    lanes.iter_mut().zip(rest).for_each(|(lane, one)| *lane = fold(*lane, *one));
     lanes
 }
 
