@@ -48,7 +48,7 @@ fn the_same_seed_on_one_worker_gives_the_same_decisions_and_losses() {
 
 #[test]
 fn a_budget_of_time_is_kept() {
-    let sweep = SWEEP.replace("max_trials = 9", "wall = \"6s\"");
+    let sweep = SWEEP.replace("max_trials = 9", "wall = \"12s\"");
     let world = World::new(&sweep);
     let begun = std::time::Instant::now();
     let run = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
