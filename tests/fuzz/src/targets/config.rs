@@ -179,7 +179,7 @@ fn run(data: &[u8]) {
 }
 
 fn use_it(checked: &Checked) {
-    let plan = Plan::of(&checked.spec);
+    let plan = Plan::of(checked);
     assert!(plan.to_string().len() + plan.to_json().to_string().len() > 100, "a plan says something");
     let draws = Draws::of(&checked.spec.space, checked.spec.seed, 4);
     assert_eq!(draws.to_json().count() == 4, !draws.to_string().contains("no other points"));
