@@ -319,7 +319,7 @@ fn a_unit_that_is_trained_again_though_nothing_took_it_away() {
     refused(Repeated::new(&spec), &bad, "nothing took it away");
     // Had the attempt said that it was lost, that would be right.
     let how = End::Lost;
-    let event = Event::Ended { trial: TrialId(0), attempt: Attempt(1), seq: Seq(2), how };
+    let event = Event::Ended { trial: TrialId(0), attempt: Attempt(1), seq: Seq(2), after_ms: None, how };
     history.extend([Told::Record(Record { seq: 0, at: Stamp(900), event, acts: vec![again] }), trained(2, 1)]);
     assert_eq!(tell(&mut Repeated::new(&spec), &history), Ok(()));
 }
