@@ -2,11 +2,11 @@
 //! what runs is called back, and the sweep ends for that reason as soon as nothing runs.
 use std::collections::BTreeSet;
 
-use hpo_core::Stamp;
 use hpo_core::sweep::spec::Budget;
+use hpo_core::{Event, Stamp};
 use hpo_driver::journal::Record;
 
-use super::act::{Act, Of};
+use super::act::{Act, Of, Place};
 use super::book::{Book, Phase};
 use super::{Judge, Last, Premises, Violation, refuse};
 
@@ -18,6 +18,9 @@ pub(super) struct Spent {
     ended: Option<String>,
     /// Whether an end that time brings comes at its time.
     prompt: bool,
+    /// When the newest driver began or last heard of a worker anew, and what was reserved then: the worker's time while no
+    /// driver heard of it counts all at once.
+    begun: (Stamp, u128),
 }
 
 const NAME: &str = "budget";
@@ -29,18 +32,19 @@ impl Spent {
     /// Nothing was.
     #[must_use]
     pub(super) fn new(premises: &Premises) -> Self {
-        Self { book: Book::new(&premises.spec), ended: None, prompt: premises.faultless }
+        Self { book: Book::new(&premises.spec), ended: None, prompt: premises.heard, begun: (Stamp(0), 0) }
     }
 
-    /// Where nothing goes wrong, an end that time brings is not noticed later than [`LATE_MS`].
+    /// Where nobody stands still, an end that time brings is not noticed later than [`LATE_MS`], but by a driver that came late.
     fn in_time(&self, line: u64) -> Result<(), Violation> {
         let Budget { wall, reserved, .. } = self.book.spec.budget;
         let earlier = Stamp(self.book.at.0.saturating_sub(LATE_MS));
         let late = match self.book.phase {
-            Phase::Ending("the time `wall` is over") => wall.is_some_and(|wall| earlier.0 >= wall),
+            Phase::Ending("the time `wall` is over") => wall.is_some_and(|wall| earlier.0 >= wall && self.begun.0.0 < wall),
             Phase::Ending("the budget `gpu_hours` is spent") => {
                 let slots = self.book.slots.len() as u128 * 1000 * u128::from(LATE_MS);
-                reserved.is_some_and(|most| self.book.purse.reserved(self.book.at).saturating_sub(slots) >= u128::from(most) * 1000)
+                let now = self.book.purse.reserved(self.book.at);
+                reserved.map(|most| u128::from(most) * 1000).is_some_and(|most| now.saturating_sub(slots) >= most && self.begun.1 < most)
             }
             _ => false,
         };
@@ -52,6 +56,16 @@ impl Spent {
         let called: BTreeSet<Of> = acts.iter().filter_map(|act| if let Act::CallBack(of, _) = act { Some(*of) } else { None }).collect();
         let forgotten = self.book.slots.values().filter_map(|slot| slot.lease).find(|of| !called.contains(of));
         refuse(forgotten.is_some(), NAME, || format!("line {line}: leases are called back, but not {forgotten:?}"))
+    }
+
+    /// A worker that comes back while the sweep is ending may not have heard it: what it has is called back again.
+    fn called_back_again(&self, record: &Record, acts: &[Act]) -> Result<(), Violation> {
+        let Event::WorkerJoined { worker, .. } = &record.event else { return Ok(()) };
+        let ending = matches!(self.book.phase, Phase::Ending(_) | Phase::Draining);
+        let its = self.book.slots.iter().filter(|(place, _)| place.worker == Place::new(*worker, 0).worker);
+        let mut leases = its.filter_map(|(place, slot)| Some(Act::CallBack(slot.lease?, *place)));
+        let forgotten = leases.find(|call| !acts.contains(call));
+        refuse(ending && forgotten.is_some(), NAME, || format!("line {}: a worker is back, and not told {forgotten:?}", record.seq))
     }
 
     fn suggest(&self, line: u64, trial: u32) -> Result<(), Violation> {
@@ -88,6 +102,9 @@ impl Judge for Spent {
         let was = self.book.phase;
         let acts = Book::acts(record).unwrap_or_default();
         self.book.event(record, &acts);
+        if let Event::DriverStarted { .. } | Event::WorkerJoined { .. } = record.event {
+            self.begun = (record.at, self.book.purse.reserved(record.at));
+        }
         let over = !matches!(self.book.phase, Phase::Open);
         let turned = was == Phase::Open && over;
         for act in &acts {
@@ -107,6 +124,7 @@ impl Judge for Spent {
             }
             self.book.act(act);
         }
+        self.called_back_again(record, &acts)?;
         if turned {
             self.called_back(line, &acts)?;
             self.in_time(line)?;

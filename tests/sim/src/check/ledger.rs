@@ -24,10 +24,13 @@ pub(super) struct Ledger {
     given: BTreeMap<Of, Stamp>,
     /// Of leases that have ended, in thousandths of a slot times milliseconds.
     leased: u128,
-    /// The most that workers said they took for it, likewise.
+    /// What workers said they took for it, as far as their leases went, likewise.
     startup: u128,
     restore: u128,
+    /// The most that it can have been.
     checkpoint: u128,
+    /// By attempt: what it said of its start and is not booked.
+    said: BTreeMap<Of, (u64, u64)>,
     /// Of leases that have ended, by trial.
     by_trial: BTreeMap<TrialId, u128>,
     /// Trials that were promoted, or came to the top: their reports informed a decision.
@@ -62,6 +65,7 @@ impl Ledger {
             startup: 0,
             restore: 0,
             checkpoint: 0,
+            said: BTreeMap::new(),
             by_trial: BTreeMap::new(),
             informed: BTreeSet::new(),
             idle: Some(0),
@@ -101,10 +105,8 @@ impl Ledger {
             self.workers.get(&place.worker)?.weights.get(usize::from(place.slot)).copied()
         };
         let saved = match &record.event {
-            Event::Started { trial, startup_ms, restore_ms, .. } => {
-                let weight = weight(*trial).unwrap_or_default();
-                self.startup += weight * u128::from(*startup_ms);
-                self.restore += weight * u128::from(*restore_ms);
+            Event::Started { trial, attempt, startup_ms, restore_ms, .. } => {
+                self.said.insert(Of { trial: *trial, attempt: *attempt }, (*startup_ms, *restore_ms));
                 return;
             }
             Event::Reached { trial, checkpoint, .. } => checkpoint.as_ref().map(|saved| (*trial, saved.wrote_ms)),
@@ -140,6 +142,7 @@ impl Ledger {
                 let span = self.span(place, since, over);
                 waited += self.span(place, since, at) - span;
                 self.leased += span;
+                self.begins(of, place, span);
                 *self.by_trial.entry(of.trial).or_default() += span;
             }
         }
@@ -160,14 +163,22 @@ impl Ledger {
         let leased = self.leased + self.open.iter().map(|(place, (_, since))| self.span(*place, *since, at)).sum::<u128>();
         let rest = u128::from(uses.idle) + u128::from(uses.drain);
         refuse(rest + leased != reserved, NAME, || format!("line {line}: {leased} of {reserved} was leased, and {rest} was not"))?;
-        for (name, amount, most) in [
-            ("startup", uses.startup, self.startup),
-            ("restore", uses.restore, self.restore),
-            ("checkpoint", uses.checkpoint, self.checkpoint),
-        ] {
-            refuse(u128::from(amount) > most, NAME, || format!("line {line}: {amount} of {name}, and workers said {most}"))?;
+        for (name, amount, said) in [("startup", uses.startup, self.startup), ("restore", uses.restore, self.restore)] {
+            refuse(u128::from(amount) != said, NAME, || format!("line {line}: {amount} of {name}, and workers said {said}"))?;
         }
+        let (amount, most) = (uses.checkpoint, self.checkpoint);
+        refuse(u128::from(amount) > most, NAME, || format!("line {line}: {amount} of checkpoints, and workers said {most}"))?;
         refuse(uses.redone > 0 && !self.repeats, NAME, || format!("line {line}: {} was done again, and nothing was", uses.redone))
+    }
+
+    /// Of a lease's time first the start counts, then the reading of the state.
+    fn begins(&mut self, of: Of, place: Place, span: u128) {
+        let Some((startup, restore)) = self.said.remove(&of) else { return };
+        let weight = self.workers.get(&place.worker).and_then(|worker| worker.weights.get(usize::from(place.slot)));
+        let weight = weight.copied().unwrap_or_default();
+        let startup = span.min(weight * u128::from(startup));
+        self.startup += startup;
+        self.restore += (span - startup).min(weight * u128::from(restore));
     }
 
     /// What slots without a lease were free for since the record before, while leases were given.

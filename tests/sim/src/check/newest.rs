@@ -1,9 +1,9 @@
 //! Attempts of a trial are counted from 1 without a gap, and only the newest is listened to, while it has a lease.
-use hpo_core::SweepSpec;
+use hpo_core::{Event, SweepSpec};
 use hpo_driver::journal::Record;
 
 use super::act::{Act, Leased, Of};
-use super::book::Book;
+use super::book::{Book, Phase};
 use super::{Judge, Violation, refuse};
 
 /// The attempts so far.
@@ -27,6 +27,19 @@ impl Newest {
     }
 }
 
+impl Newest {
+    /// Only what was asked for is answered, only an open sweep is drained, and drivers come in the order of their epochs.
+    fn was_due(&self, record: &Record) -> Result<(), Violation> {
+        let due = match &record.event {
+            Event::Suggested { trial, .. } | Event::Exhausted { trial } => self.0.asked.contains(trial),
+            Event::DrainAsked => self.0.phase == Phase::Open,
+            Event::DriverStarted { epoch } => *epoch > self.0.epoch,
+            _ => true,
+        };
+        refuse(!due, NAME, || format!("line {}: nobody waited for {:?}", record.seq, record.event))
+    }
+}
+
 impl Judge for Newest {
     fn record(&mut self, record: &Record) -> Result<(), Violation> {
         let line = record.seq;
@@ -36,6 +49,7 @@ impl Judge for Newest {
             let open = place.is_some_and(|place| self.0.is_open(of, place));
             refuse(!open, NAME, || format!("line {line}: a word of {of}, which has no lease"))?;
         }
+        self.was_due(record)?;
         let Some(acts) = Book::acts(record) else {
             return refuse(true, NAME, || format!("line {line}: not decisions: {:?}", record.acts));
         };

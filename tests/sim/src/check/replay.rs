@@ -1,13 +1,16 @@
-//! A replay of the journal leads to the very state that the driver is in, and derives every decision again.
-use hpo_core::{Stamp, Sweep, SweepSpec};
+//! A replay of the journal leads to the very state that the driver is in, and derives every decision again. The searcher is
+//! told of each rung that a trial first comes to, and of each trial that fails, once.
+use hpo_core::{Action, Stamp, Sweep, SweepSpec};
 use hpo_driver::journal::{Record, decisions};
 
+use super::book::{Book, Life};
 use super::{Fact, Judge, Violation, refuse};
 
 /// A sweep that follows the journal.
 #[derive(Debug)]
 pub(super) struct Replay {
     sweep: Sweep,
+    book: Book,
     seq: u64,
 }
 
@@ -17,7 +20,12 @@ impl Replay {
     /// Nothing has happened.
     #[must_use]
     pub(super) fn new(spec: &SweepSpec) -> Self {
-        Self { sweep: Sweep::new(spec.clone()), seq: 0 }
+        Self { sweep: Sweep::new(spec.clone()), book: Book::new(spec), seq: 0 }
+    }
+
+    /// What a searcher can know.
+    fn news(&self) -> usize {
+        self.book.trials.values().map(|row| row.rungs.len() + usize::from(row.life == Life::Failed)).sum()
     }
 
     /// The sweep after the last record.
@@ -42,6 +50,10 @@ impl Judge for Replay {
         refuse(again != record.acts, NAME, || {
             format!("line {line}: [{}] was decided, and now [{}]", record.acts.join("; "), again.join("; "))
         })?;
+        let before = self.news();
+        self.book.record(record);
+        let (told, news) = (actions.iter().filter(|action| matches!(action, Action::Tell(_))).count(), self.news() - before);
+        refuse(told != news, NAME, || format!("line {line}: the searcher hears {told} things, and {news} happened"))?;
         if !cfg!(debug_assertions) {
             // Else it has checked itself.
             self.sweep.check();

@@ -210,11 +210,13 @@ fn a_budget_that_is_overshot_or_an_end_that_is_missed() {
     }
     // An end that nobody looked for when it was time.
     let mut limited = asha();
-    limited.budget.wall = Some(10);
+    let third = find(&good, 2, |_| true);
+    limited.budget.wall = Some(record(&good[third]).unwrap().at.0 + 1);
     let mut bad = good;
-    bad.iter_mut().filter(|told| record(told).is_some()).for_each(|told| record_mut(told).at.0 += 5000);
-    for told in bad.iter_mut().filter(|told| record(told).is_some()) {
-        record_mut(told).acts.clear();
+    for (place, told) in bad.iter_mut().enumerate().filter(|(_, told)| record(told).is_some()) {
+        let record = record_mut(told);
+        record.acts.clear();
+        record.at.0 += if place > third { 5000 } else { 0 };
     }
     refused(Spent::new(&premises(&limited)), &bad, "ms late");
 }
