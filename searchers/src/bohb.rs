@@ -3,7 +3,7 @@
 //!
 //! The densities are those of [`Tpe`](crate::Tpe), over the trials on one rung: the highest that has `startup` of them with a
 //! finite result (the paper's N_min + 2), so that what is modelled is as near to a full training as there is data for. Trials
-//! that stand on other rungs alone are left out; pending and failed ones are among the others. One proposal in
+//! that only stand on other rungs are left out; pending and failed ones are among the others. One proposal in
 //! 1 / `random_share` is drawn by chance, the paper's rho, which bounds what a model can lose against random search.
 use hpo_core::{Params, Seed, Space, TrialId};
 
@@ -14,7 +14,7 @@ use crate::{Observation, Searcher, SuggestFault, TpeOptions};
 /// What a sweep file says about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BohbOptions {
-    /// As of TPE; `startup` is counted on one rung.
+    /// As of TPE.
     pub model: TpeOptions,
     /// The share of the trials that is drawn by chance.
     pub random_share: f64,
@@ -39,7 +39,8 @@ impl Bohb {
     #[must_use]
     pub fn new(space: Space, seed: Seed, options: BohbOptions) -> Self {
         let BohbOptions { model, random_share } = options;
-        Self { seed, random_share, model: Model::new(space, seed, model, Basis::Rung { least: model.startup as usize }) }
+        let basis = Basis { least: model.startup as usize, all_others: false };
+        Self { seed, random_share, model: Model::new(space, seed, model, basis) }
     }
 }
 
@@ -53,7 +54,7 @@ impl Searcher for Bohb {
     }
 
     fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
-        if self.model.population() == 0 {
+        if !self.model.is_ready() {
             return self.model.evenly(trial);
         }
         let mut rng = self.seed.derive("suggest", trial.0.into()).rng();

@@ -67,7 +67,7 @@ impl Table {
 
 impl Outcome {
     /// The resource after which the best metric so far is as good as `mark`; infinity if it never is.
-    fn reaches(&self, mark: f64, goal: Goal) -> f64 {
+    pub(super) fn reaches(&self, mark: f64, goal: Goal) -> f64 {
         let reached = self.improvements.iter().find(|better| goal.loss(better.metric) <= goal.loss(mark));
         reached.map_or(f64::INFINITY, |better| better.resource as f64)
     }

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod ends;
+mod searchers;
 
 const METRIC: &str = "loss";
 const TOP: u32 = 27;

@@ -5,16 +5,13 @@ use hpo_core::{Loss, Resource, TrialId};
 
 use crate::{Observation, Outcome};
 
-/// Whose results a model is made of.
+/// Which trials a model is made of: those on the highest rung that has enough of them, and perhaps others.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Basis {
-    /// Of all trials, each by its latest result: who came to a higher rung is better, on one rung who has the smaller loss.
-    Latest,
-    /// Of the trials on one rung: the highest that has so many finite results.
-    Rung {
-        /// So many.
-        least: usize,
-    },
+pub(crate) struct Basis {
+    /// So many finite results are enough.
+    pub(crate) least: usize,
+    /// Whether trials that only stand on other rungs are among the others that the good ones are held against.
+    pub(crate) all_others: bool,
 }
 
 /// Results, best first.
@@ -24,16 +21,16 @@ type Ranking = Vec<(Loss, TrialId)>;
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     basis: Basis,
-    /// Of [`Basis::Latest`] each trial stands on its highest rung alone. Finite results only.
+    /// Finite results of trials that have not failed.
     rungs: BTreeMap<Resource, Ranking>,
-    /// Each trial's results.
-    results: BTreeMap<TrialId, BTreeMap<Resource, Loss>>,
+    /// The rungs that each trial came to, whatever its results.
+    reached: BTreeMap<TrialId, BTreeSet<Resource>>,
     failed: BTreeSet<TrialId>,
 }
 
 impl History {
     pub(crate) fn new(basis: Basis) -> Self {
-        Self { basis, rungs: BTreeMap::new(), results: BTreeMap::new(), failed: BTreeSet::new() }
+        Self { basis, rungs: BTreeMap::new(), reached: BTreeMap::new(), failed: BTreeSet::new() }
     }
 
     pub(crate) fn tell(&mut self, seen: &Observation) {
@@ -45,19 +42,8 @@ impl History {
                 self.rungs.values_mut().for_each(|ranking| ranking.retain(|(_, other)| *other != trial));
             }
             Outcome::Loss { resource, loss } => {
-                let of_trial = self.results.entry(trial).or_default();
-                let latest = of_trial.last_key_value().map(|(&resource, _)| resource);
-                if of_trial.insert(resource, loss).is_some() || self.failed.contains(&trial) {
-                    return;
-                }
-                if self.basis == Basis::Latest {
-                    if latest > Some(resource) {
-                        return;
-                    }
-                    let below = latest.and_then(|latest| self.rungs.get_mut(&latest));
-                    below.into_iter().for_each(|ranking| ranking.retain(|(_, other)| *other != trial));
-                }
-                if loss.is_finite() {
+                let is_new = self.reached.entry(trial).or_default().insert(resource);
+                if is_new && loss.is_finite() && !self.failed.contains(&trial) {
                     let ranking = self.rungs.entry(resource).or_default();
                     let at = ranking.partition_point(|other| *other < (loss, trial));
                     ranking.insert(at, (loss, trial));
@@ -66,39 +52,79 @@ impl History {
         }
     }
 
-    /// The rung whose results are modelled, of [`Basis::Rung`].
+    /// The rung whose results are modelled, best first.
+    fn modelled(&self) -> Option<(Resource, &Ranking)> {
+        let enough = |(_, ranking): &(&Resource, &Ranking)| ranking.len() >= self.basis.least.max(1);
+        self.rungs.iter().rev().find(enough).map(|(&rung, ranking)| (rung, ranking))
+    }
+
+    /// The rung whose results are modelled.
     pub(crate) fn rung(&self) -> Option<Resource> {
-        match self.basis {
-            Basis::Latest => None,
-            Basis::Rung { least } => self.rungs.iter().rev().find(|(_, ranking)| ranking.len() >= least).map(|(&rung, _)| rung),
-        }
+        self.modelled().map(|(rung, _)| rung)
     }
 
-    /// Trials that can be good, best first.
-    fn ranked(&self) -> impl Iterator<Item = &(Loss, TrialId)> {
-        let rung = self.rung();
-        let counts = move |&(resource, _): &(&Resource, &Ranking)| self.basis == Basis::Latest || Some(*resource) == rung;
-        self.rungs.iter().rev().filter(counts).flat_map(|(_, ranking)| ranking)
-    }
-
-    /// How many of them there are.
+    /// How many results it has.
     pub(crate) fn population(&self) -> usize {
-        match self.rung() {
-            Some(rung) => self.rungs[&rung].len(),
-            None if self.basis == Basis::Latest => self.rungs.values().map(Vec::len).sum(),
-            None => 0,
-        }
+        self.modelled().map_or(0, |(_, ranking)| ranking.len())
     }
 
     /// The best `count` of them.
     pub(crate) fn best(&self, count: usize) -> Vec<TrialId> {
-        self.ranked().take(count).map(|&(_, trial)| trial).collect()
+        self.modelled().into_iter().flat_map(|(_, ranking)| ranking.iter().take(count)).map(|&(_, trial)| trial).collect()
     }
 
-    /// Whether a trial that is not good is bad: not if it only stands on another rung than the one that is modelled.
+    /// Whether a trial that is not good is one of the others.
     pub(crate) fn counts(&self, trial: TrialId) -> bool {
-        let Some(rung) = self.rung() else { return true };
-        let pending = || self.results.get(&trial).is_none_or(|results| results.contains_key(&rung));
-        self.failed.contains(&trial) || pending()
+        let Some(rung) = self.rung().filter(|_| !self.basis.all_others) else { return true };
+        let pending_or_there = self.reached.get(&trial).is_none_or(|reached| reached.contains(&rung));
+        pending_or_there || self.failed.contains(&trial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hpo_core::Params;
+
+    use super::*;
+
+    fn history(all_others: bool, told: &[(u32, Outcome)]) -> History {
+        let mut history = History::new(Basis { least: 2, all_others });
+        told.iter().for_each(|&(trial, outcome)| history.tell(&Observation { trial: TrialId(trial), params: Params::new(), outcome }));
+        history
+    }
+
+    fn at(resource: u32, loss: f64) -> Outcome {
+        Outcome::Loss { resource: Resource(resource), loss: Loss::new(loss) }
+    }
+
+    #[test]
+    fn the_highest_rung_with_enough_finite_results_is_modelled() {
+        let mut told = vec![(0, at(1, 0.5)), (1, at(1, 0.4)), (2, at(1, 0.3)), (2, at(3, 0.2)), (1, at(3, f64::NAN))];
+        let below = history(true, &told);
+        assert_eq!((below.rung(), below.population(), below.best(2)), (Some(Resource(1)), 3, vec![TrialId(2), TrialId(1)]));
+        told.push((0, at(3, 0.1)));
+        let above = history(true, &told);
+        assert_eq!((above.rung(), above.population(), above.best(1)), (Some(Resource(3)), 2, vec![TrialId(0)]));
+        told.push((0, Outcome::Infeasible));
+        let again = history(true, &told);
+        assert_eq!((again.rung(), again.best(9)), (Some(Resource(1)), vec![TrialId(2), TrialId(1)]));
+        assert_eq!(history(true, &told[..1]).rung(), None);
+    }
+
+    /// 0 and 1 stand on the upper rung, 2 on the lower one alone, 3 has failed there, 4 is pending.
+    #[test]
+    fn the_others_are_those_of_the_rung_the_pending_and_the_failed_or_all() {
+        let told = [
+            (0, at(1, 0.1)),
+            (1, at(1, 0.1)),
+            (2, at(1, 0.9)),
+            (3, at(1, 0.5)),
+            (0, at(3, 0.1)),
+            (1, at(3, 0.1)),
+            (3, Outcome::Infeasible),
+        ];
+        let counts = |all_others| (0..5).map(TrialId).map(|trial| history(all_others, &told).counts(trial)).collect::<Vec<_>>();
+        assert_eq!(counts(false), [true, true, false, true, true]);
+        assert_eq!(counts(true), [true; 5]);
     }
 }

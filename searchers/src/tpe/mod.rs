@@ -19,9 +19,9 @@
 //! - **Conditions**: a kernel that never saw a parameter is uniform there, and a parameter that a point has not says nothing
 //!   about it.
 //! - **Pending** trials are among the others, so that parallel workers keep off each other; and so are **failed** ones.
-//! - **Rungs**: a trial stands by its latest result. Who came to a higher rung is better than who did not, as the scheduler
-//!   has it, and on one rung the smaller loss.
-//! - Until `startup` trials have a result, the points are those of [`Sobol`](crate::Sobol).
+//! - **Rungs**: the good ones are the best on the highest rung that has `startup` results, as in [`Bohb`](crate::Bohb), and all
+//!   other trials are the others, wherever they stand: who was not promoted was not good.
+//! - Until some rung has `startup` finite results, the points are those of [`Sobol`](crate::Sobol).
 mod axis;
 mod history;
 mod mixture;
@@ -40,7 +40,7 @@ pub struct TpeOptions {
     pub gamma: f64,
     /// Points that are drawn from the density of the good ones, of which the best is proposed.
     pub candidates: u32,
-    /// Trials with a result before there is a model.
+    /// Trials with a finite result on one rung before there is a model.
     pub startup: u32,
 }
 
@@ -54,7 +54,6 @@ impl Default for TpeOptions {
 #[derive(Clone, Debug)]
 pub struct Tpe {
     seed: Seed,
-    startup: usize,
     model: Model,
 }
 
@@ -62,7 +61,8 @@ impl Tpe {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(space: Space, seed: Seed, options: TpeOptions) -> Self {
-        Self { seed, startup: options.startup as usize, model: Model::new(space, seed, options, Basis::Latest) }
+        let basis = Basis { least: options.startup as usize, all_others: true };
+        Self { seed, model: Model::new(space, seed, options, basis) }
     }
 }
 
@@ -76,7 +76,7 @@ impl Searcher for Tpe {
     }
 
     fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
-        if self.model.population() < self.startup {
+        if !self.model.is_ready() {
             return self.model.evenly(trial);
         }
         self.model.propose(&mut self.seed.derive("suggest", trial.0.into()).rng())

@@ -12,7 +12,7 @@ use crate::{Observation, SuggestFault, candidates};
 /// So many trials are good at most: with more the density of the good ones would follow the crowd.
 const MOST_GOOD: usize = 25;
 
-/// The kernels of the others are made anew whenever their number has grown by this factor; in between they keep their width.
+/// The kernels of the others are made anew whenever the number of results has grown by this factor; in between they keep their width.
 const GROWTH: f64 = 1.1;
 
 /// What was learned of a space.
@@ -31,7 +31,7 @@ pub(crate) struct Model {
     /// The density of the others: kernel k is that of `trials[k]`, out if the trial does not count. In the order of trials
     /// and not of events, so that equal histories give equal sums.
     others: Mixture,
-    /// What `others` was made for: the rung, and how many trials as a power of [`GROWTH`].
+    /// What `others` was made for: the rung, and how many results it has as a power of [`GROWTH`].
     made_for: (Option<Resource>, i32),
 }
 
@@ -70,9 +70,9 @@ impl Model {
         self.update(seen.trial);
     }
 
-    /// Trials with a result that the model is made of.
-    pub(crate) fn population(&self) -> usize {
-        self.history.population()
+    /// Whether enough results are there.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.history.rung().is_some()
     }
 
     /// The trial's point of Sobol's sequence.
@@ -110,9 +110,7 @@ impl Model {
         let population = self.history.population();
         let good = self.history.best(((self.options.gamma * population as f64).ceil() as usize).min(MOST_GOOD));
         let before = std::mem::replace(&mut self.good, good);
-        let rung = self.history.rung();
-        let others = if rung.is_some() { population } else { self.trials.len() };
-        let made_for = (rung, (others.max(1) as f64).log(GROWTH).floor() as i32);
+        let made_for = (self.history.rung(), (population.max(1) as f64).log(GROWTH).floor() as i32);
         if made_for == self.made_for {
             for trial in before.into_iter().chain(self.good.clone()).chain([trial]) {
                 if let Ok(at) = self.trials.binary_search(&trial) {

@@ -39,6 +39,9 @@ pub(crate) static POINTS: Key<BTreeMap<String, Within<1, 1000>>> = Key::with_def
 pub(crate) static GAMMA: Key<InnerShare> = Key::with_default("gamma", "share of the trials that are called good", "0.15");
 pub(crate) static CANDIDATES: Key<Within<1, 10_000>> =
     Key::with_default("candidates", "points drawn from among the good ones, of which the most promising is proposed", "24");
-pub(crate) static STARTUP: Key<Within<1, 10_000>> =
-    Key::with_default("startup", "trials with a result before there is a model; until then the points are those of `sobol`", "10");
+pub(crate) static STARTUP: Key<Within<1, 10_000>> = Key::with_default(
+    "startup",
+    "trials with a result on one rung before there is a model; until then the points are those of `sobol`",
+    "10",
+);
 pub(crate) static RANDOM_SHARE: Key<Share> = Key::with_default("random_share", "share of the trials that are drawn by chance", "0.333");
