@@ -54,7 +54,7 @@ pub(super) enum Command {
     #[command(after_help = DRIVER_HELP)]
     Driver(Driver),
     /// Run a worker for the sweep of a run folder
-    #[command(after_help = "Example:\n  hpo worker --run-dir runs/sweep --slots 2")]
+    #[command(after_help = WORKER_HELP)]
     Worker(Worker),
     /// Say how a sweep stands
     Status(Folder),
@@ -119,12 +119,22 @@ const DRIVER_HELP: &str = "\
 Ctrl-C stops the sweep for now: trials save their states, workers leave, standbys end. SIGTERM, the word of a batch system,
 ends this driver alone: workers train on and wait for a standby, or for `hpo driver RUN` (exit code 4 in both cases).
 
-A standby ends with the exit code of the sweep when that is over, and with 4 when it was stopped by Ctrl-C.
+A signal that comes while a long journal is still read is heeded when that is done; a second one ends the driver at once.
+
+A standby ends with the exit code of the sweep when that is over, and with 4 when it or the sweep was stopped by a signal. A
+driver that another one has replaced meanwhile (it hung) touches nothing and ends with 3.
 
 Example:
   hpo driver sweep.toml --listen 0.0.0.0:0
   hpo worker --run-dir runs/sweep      # on each node
   hpo driver runs/sweep --standby      # on another node";
+
+const WORKER_HELP: &str = "\
+SIGTERM, SIGUSR2 or Ctrl-C: trials save their states and are given to other workers, and this one leaves (exit code 4). It
+leaves with 0 when the sweep is over, and with 4 when no driver came back for ten minutes.
+
+Example:
+  hpo worker --run-dir runs/sweep --slots 2";
 
 const SIMULATE_HELP: &str = "\
 The trials of the files are looked up or computed: [trial] kind = \"tabular\", \"surrogate\" or \"synthetic\". What the

@@ -63,7 +63,9 @@ mod with {
                 eprintln!("the driver was away for {} s; {words} words never reached it, states are saved", away.as_secs());
                 Ok(Exit::Resumable)
             }
-            Ok(AgentEnd::Finished { .. } | AgentEnd::Preempted) => Ok(Exit::Done),
+            Ok(AgentEnd::Finished { .. }) => Ok(Exit::Done),
+            // Told to leave before the sweep was over.
+            Ok(AgentEnd::Preempted) => Ok(Exit::Resumable),
             Err(fault) => {
                 let exit = if fault.exit_code() == Exit::RunFolder as u8 { Exit::RunFolder } else { Exit::BadInput };
                 Err(fault).or_exit(exit)
