@@ -30,8 +30,8 @@ command = ["true"]
 local = 1
 "#;
 
-/// Workers that came and went: a second or more to read in a test's build.
-const VISITS: u128 = 150_000;
+/// Workers that came and went: the better part of a second to read in a test's build, and more on a busy machine.
+const VISITS: u128 = 60_000;
 
 /// A run whose driver was killed, with a long journal.
 fn long_run() -> World {
@@ -102,6 +102,7 @@ fn a_driver_that_is_told_twice_to_stop_does_not_read_its_journal_to_the_end() {
     assert!(world.said().contains("stopped before the driver listened"), "{}", world.said());
     assert_eq!(drivers(&world), 1);
     // It did not end in good order, and is believed dead because its process is.
+    std::fs::remove_file(world.path("said.log")).unwrap();
     let mut next = world.background(&["driver", "run", "--listen", "127.0.0.1:0"]);
     world.wait_until("the next driver", || world.said().contains("listening on"));
     next.signal(Signal::SIGTERM);
@@ -120,7 +121,8 @@ fn a_worker_that_is_told_to_leave_says_goodbye_and_was_cut_short() {
         world.wait_for("a lease", |records| leases(records) > before);
         worker.signal(signal);
         assert_eq!(worker.code(), Some(4), "{signal}: {}", std::fs::read_to_string(world.path("worker.log")).unwrap());
-        assert_eq!(world.events("worker_left").len(), before + 1, "{signal}");
+        let left = |records: &[Value]| records.iter().filter(|record| record["event"] == "worker_left").count();
+        world.wait_for("the goodbye", |records| left(records) == before + 1);
     }
     driver.signal(Signal::SIGINT);
     assert_eq!(driver.code(), Some(4), "{}", world.said());

@@ -30,16 +30,18 @@ pub(super) struct Listen {
 const LOOPBACK: Listen = Listen { address: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0), plaintext: false };
 
 pub(super) fn run(args: &Run, manners: Manners) -> Outcome {
+    let hearing = hearing()?;
     let checked = files::load(&args.sweep).or_exit(Exit::BadInput)?;
     warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
-    drive(&run, Begin::Create, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
+    drive(hearing, &run, Begin::Create, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
 }
 
 pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
+    let hearing = hearing()?;
     let run = RunDir::new(&args.run);
     let checked = frozen(&run)?;
-    drive(&run, Begin::Resume, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
+    drive(hearing, &run, Begin::Resume, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
 }
 
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
@@ -48,6 +50,7 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     if args.standby {
         return standby(args, listen, manners);
     }
+    let hearing = hearing()?;
     if args.sweep.is_dir() {
         if args.seed.is_some() {
             return Err(anyhow::anyhow!("--seed is for new sweeps: this one was created with a seed, and goes on with it"))
@@ -55,13 +58,13 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
         }
         let run = RunDir::new(&args.sweep);
         let checked = frozen(&run)?;
-        return drive(&run, Begin::Resume, &checked, listen, None, manners);
+        return drive(hearing, &run, Begin::Resume, &checked, listen, None, manners);
     }
     let file = super::args::SweepFile { file: args.sweep.clone(), seed: args.seed };
     let checked = files::load(&file).or_exit(Exit::BadInput)?;
     warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
-    drive(&run, Begin::Create, &checked, listen, None, manners)
+    drive(hearing, &run, Begin::Create, &checked, listen, None, manners)
 }
 
 /// What the user most likely did not mean, before anything starts.
@@ -103,14 +106,17 @@ fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failur
     Err(super::work::no_worker()).or_exit(Exit::BadInput)
 }
 
-fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
-    let runtime = runtime()?;
-    let (started, signals) = runtime.block_on(async {
-        // Before the journal is read, which may take long.
-        let mut signals = Signals::listen();
-        let start = Drive::start(options(run, begin, checked, listen, local));
-        (signals.during(start, || wait_for_the_start(manners)).await, signals)
-    });
+fn drive(
+    (runtime, mut signals): (Runtime, Signals),
+    run: &RunDir,
+    begin: Begin,
+    checked: &Checked,
+    listen: Listen,
+    local: Option<LocalOptions>,
+    manners: Manners,
+) -> Outcome {
+    let start = Drive::start(options(run, begin, checked, listen, local));
+    let started = runtime.block_on(signals.during(start, || wait_for_the_start(manners)));
     match started {
         Some(Ok(drive)) => go_on(runtime, drive, signals, run, checked, manners),
         Some(Err(fault)) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
@@ -140,8 +146,11 @@ pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Lis
     DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, limits: checked.into() }
 }
 
-pub(super) fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)
+/// What a driver needs first of all: files are read, and a long journal, while signals wait to be heeded.
+pub(super) fn hearing() -> Result<(Runtime, Signals), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)?;
+    let signals = runtime.block_on(async { Signals::listen() });
+    Ok((runtime, signals))
 }
 
 pub(super) fn exit_of(fault: &DriveFault) -> Exit {

@@ -7,9 +7,8 @@ use hpo_driver::journal::{Gone, JournalFault, Standing};
 use hpo_driver::rundir::RunDir;
 
 use super::args::{Driver, Manners};
-use super::drive::{Listen, exit_of, frozen, go_on, new_run, not_started, options, runtime, wait_for_the_start};
+use super::drive::{Listen, exit_of, frozen, go_on, hearing, new_run, not_started, options, wait_for_the_start};
 use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::signals::Signals;
 use super::{files, runs};
 
 /// A driver beats every two seconds: less than three beats would accuse the living.
@@ -30,12 +29,11 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcome {
+    let (runtime, mut signals) = hearing()?;
     let run = run_of(args)?;
     let cannot_listen = |source| DriveFault::Listen { address: args.listen, source };
     // Now and not when it is needed: an address that is taken is noticed by whoever is still there.
     let listener = TcpListener::bind(listen.address).map_err(cannot_listen).or_exit(Exit::BadInput)?;
-    let runtime = runtime()?;
-    let mut signals = runtime.block_on(async { Signals::listen() });
     loop {
         let waited = runtime.block_on(async {
             tokio::select! {

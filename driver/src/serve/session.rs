@@ -19,6 +19,8 @@ use crate::engine::{Credit, Input, Link, Outgoing};
 
 /// How long a worker may take to say hello.
 const HELLO: Duration = Duration::from_secs(10);
+/// How long a worker is listened to after the speaking side has ended: what it said is there already.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What can wait to be sent. A worker gets a lease and two acknowledgements a slot at one time; more means that it does not read.
 const OUTBOX: usize = 4096;
 
@@ -61,8 +63,9 @@ async fn attend(door: Arc<Door>, ears: Ears, hung_up: oneshot::Receiver<()>, _ro
         ears = &mut listening => ears.ok(),
         // It dials again and shows the new one, if it has it.
         () = token.replaced() => None,
-        // The engine has dropped the link: a newer connection, or a worker that is believed dead.
-        _ = hung_up => None,
+        // The worker has hung up, and what it said before, perhaps its goodbye, is still to be heard. Or the engine has dropped
+        // the link, for a newer connection or because it believes the worker dead, and takes no notice of its words any more.
+        _ = hung_up => timeout(LAST_WORDS, &mut listening).await.ok().and_then(Result::ok),
     };
     listening.abort();
     // An engine that has ended need not know.
