@@ -49,7 +49,9 @@ mod with {
                 anyhow::anyhow!("`{}` is no run folder: the driver makes it, on a file system that workers share", run.path().display());
             return Err(why).or_exit(Exit::RunFolder);
         }
-        if !run.rendezvous().exists() && journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some()) {
+        // A driver that was killed at its very end has left no word, but its journal.
+        let finished = || journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some());
+        if run.ended().exists() || (!run.rendezvous().exists() && finished()) {
             eprintln!("the sweep in {} has ended: there is nothing to do", run.path().display());
             return Ok(Exit::Done);
         }

@@ -21,7 +21,7 @@ use crate::config::Checked;
 use crate::journal::Fence;
 use crate::launch::{LaunchFault, Local, LocalOptions};
 use crate::process::host;
-use crate::rendezvous::{FORMAT, Rendezvous, addresses};
+use crate::rendezvous::{FORMAT, Rendezvous, addresses, write_ended};
 use crate::rundir::RunDir;
 use crate::serve::token::Token;
 use crate::serve::{Door, Security, ServeFault, serve};
@@ -233,6 +233,13 @@ impl Drive {
             Some(local) if fenced => local.abandon(),
             Some(local) => local.finish(result.is_ok()).await,
             None => {}
+        }
+        if let Ok(Outcome { ended: Ended::Finished(reason), .. }) = result {
+            let (run, why) = (self.run.clone(), reason.to_string());
+            // Without it late workers wait for a driver until they give up.
+            if let Ok(Err(fault)) = off_the_runtime(move || write_ended(&run, &why)).await {
+                tracing::warn!(fault = &fault as &dyn std::error::Error, "late workers are not told that the sweep has ended");
+            }
         }
         if !fenced && !left {
             // Workers need not wait for another driver.

@@ -79,6 +79,10 @@ impl Session {
                 self.dial_again(out);
             }
             Input::NoDriver => self.no_driver(now, out),
+            Input::SweepEnded { why } => {
+                self.link.lost(now);
+                self.leave(SessionEnd::Finished { why, resumable: false }, Ask::Stop, now, out);
+            }
             Input::Driver(said) => self.driver(now, said, out),
             Input::Trainer { slot, event } => {
                 let mut broken = None;

@@ -67,7 +67,10 @@ impl World {
         if self.now < it.frozen_until {
             return self.heap.push(it.frozen_until, Coming::Dial { worker, turn });
         }
-        let Some(driver) = self.rendezvous else { return self.tell(worker, Input::NoDriver) };
+        let Some(driver) = self.rendezvous else {
+            let last = self.end.as_ref();
+            return self.tell(worker, last.map_or(Input::NoDriver, |end| Input::SweepEnded { why: format!("{end:?}") }));
+        };
         if self.now < it.cut_off_until || !self.drivers[driver].runs() {
             return self.tell(worker, Input::Disconnected);
         }
