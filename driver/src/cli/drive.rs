@@ -8,6 +8,7 @@ use hpo_core::SweepSpec;
 use hpo_driver::config::{self, Checked, plan};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
+use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
 use tokio::runtime::Runtime;
@@ -70,6 +71,13 @@ fn warn(checked: &Checked, manners: Manners) {
     }
 }
 
+/// What another host would not like about the run folder's file system.
+pub(super) fn warn_of_mount(run: &RunDir, manners: Manners) {
+    if let (false, Some(doubt)) = (manners.quiet, mount::doubt(run.path())) {
+        eprintln!("warning: {doubt}");
+    }
+}
+
 pub(super) fn new_run(given: Option<&Path>, checked: &Checked) -> RunDir {
     RunDir::new(given.map_or_else(|| PathBuf::from("runs").join(&checked.spec.name), Path::to_owned))
 }
@@ -103,6 +111,7 @@ fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failur
 }
 
 fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
+    warn_of_mount(run, manners);
     let runtime = runtime()?;
     match runtime.block_on(Drive::start(options(run, begin, checked, listen, local))) {
         Ok(drive) => go_on(runtime, drive, run, checked, manners),
