@@ -199,13 +199,16 @@ impl Session {
     }
 
     fn lease(&mut self, now: Millis, lease: Lease, out: &mut Vec<Output>) {
-        // Sent again after a reconnection, or overtaken by a newer one.
-        if self.joined.is_none() || self.newest.get(&lease.trial).is_some_and(|newest| *newest >= lease.attempt) {
+        let again = self.newest.get(&lease.trial).is_some_and(|newest| *newest >= lease.attempt);
+        // Sent again after a reconnection.
+        if self.joined.is_none() || (again && self.holds(&lease)) {
             return;
         }
-        self.newest.insert(lease.trial, lease.attempt);
+        if !again {
+            self.newest.insert(lease.trial, lease.attempt);
+        }
         let index = lease.slot.index;
-        let refused = if self.leaving.is_some() {
+        let refused = if again || self.leaving.is_some() {
             Some(End::Preempted { checkpoint: None })
         } else if usize::from(index) >= self.slots.len() {
             Some(End::Failed { kind: FailureKind::Protocol, message: format!("the worker has no slot {index}") })
@@ -215,7 +218,12 @@ impl Session {
         let up = self.link.is_up();
         let Some((_, job)) = &self.joined else { return };
         let mut desk = Desk { now, job, scratch: &self.config.scratch, outbox: &mut self.outbox, up, out };
+        // An attempt that was over, and known to be, never runs again. Who leases it has an old journal (the disk lied, or
+        // somebody put it back), and would wait for its words for ever.
         if let Some(end) = refused {
+            if again {
+                desk.outbox.reopen(held(&lease));
+            }
             return desk.say(held(&lease), now, About::Ended(end));
         }
         for slot in &mut self.slots {
@@ -224,6 +232,12 @@ impl Session {
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
             slot.lease(lease, &mut desk);
         }
+    }
+
+    /// Whether the driver will still hear of this attempt.
+    fn holds(&self, lease: &Lease) -> bool {
+        let is_it = |held: Held| (held.trial, held.attempt) == (lease.trial, lease.attempt);
+        self.slots.iter().flat_map(Slot::holds).chain(self.outbox.attempts()).any(is_it)
     }
 
     fn tick(&mut self, now: Millis, out: &mut Vec<Output>) {
