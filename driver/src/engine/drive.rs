@@ -19,6 +19,7 @@ use super::pulse::Pulse;
 use super::run::{Ended, Options, Outcome, Progress};
 use crate::config::Checked;
 use crate::journal::Fence;
+use crate::launch::slurm::{Slurm, SlurmOptions};
 use crate::launch::{LaunchFault, Local, LocalOptions};
 use crate::process::host;
 use crate::rendezvous::{FORMAT, Rendezvous, addresses};
@@ -74,6 +75,8 @@ pub struct DriveOptions {
     pub plaintext: bool,
     /// Workers to start on this machine.
     pub local: Option<LocalOptions>,
+    /// Workers to keep as tasks of Slurm.
+    pub slurm: Option<SlurmOptions>,
     /// Time limits.
     pub limits: Options,
 }
@@ -89,6 +92,7 @@ pub struct Drive {
     shutdown: oneshot::Sender<()>,
     rendezvous: Rendezvous,
     local: Option<Local>,
+    slurm: Option<Slurm>,
     pulse: Pulse,
     /// Kept to the very end: until then the local workers are this driver's.
     fence: Arc<Fence>,
@@ -160,10 +164,16 @@ impl Drive {
         let (shutdown, asked) = oneshot::channel::<()>();
         // A dropped sender ends the server as well.
         let server = tokio::spawn(serve(listener, door, async { drop(asked.await) }));
-        let mut drive = Self { run: options.run, engine, ended, progress, server, shutdown, rendezvous, local: None, pulse, fence };
+        let mut drive = Self { run: options.run, engine, ended, progress, server, shutdown, rendezvous, local: None, slurm: None, pulse, fence };
         if let Some(local) = options.local {
             match Local::start(&drive.run, local, drive.engine.clone(), seen_closing).await {
                 Ok(local) => drive.local = Some(local),
+                Err(fault) => return Err(drive.give_up(fault.into()).await),
+            }
+        }
+        if let Some(slurm) = options.slurm {
+            match Slurm::start(slurm, drive.engine.clone(), drive.progress.clone()) {
+                Ok(slurm) => drive.slurm = Some(slurm),
                 Err(fault) => return Err(drive.give_up(fault.into()).await),
             }
         }
@@ -232,6 +242,11 @@ impl Drive {
         match self.local {
             Some(local) if fenced => local.abandon(),
             Some(local) => local.finish(result.is_ok()).await,
+            None => {}
+        }
+        match self.slurm {
+            Some(slurm) if fenced || left => slurm.abandon().await,
+            Some(slurm) => slurm.finish().await,
             None => {}
         }
         if !fenced && !left {

@@ -1,4 +1,4 @@
-//! Starts workers and sees to it that they end.
+//! Starts workers and sees to it that they end: as processes of this machine, or as tasks of Slurm.
 mod local;
 pub mod slurm;
 
