@@ -12,7 +12,7 @@ use super::link::Link;
 use super::outbox::Outbox;
 use super::run::{Ask, held};
 use super::slot::Slot;
-use super::{Config, Input, Output, SessionEnd};
+use super::{Config, Input, Output, SessionEnd, Task};
 
 /// The state of one worker.
 #[derive(Debug)]
@@ -29,6 +29,12 @@ pub struct Session {
     outbox: Outbox,
     /// The newest attempt of each trial that was ever leased to this worker.
     newest: BTreeMap<TrialId, Attempt>,
+    /// What a batch system gave it, and when that was told.
+    task: Option<(Task, Millis)>,
+    /// Without a lease for so long it leaves.
+    idle_limit_ms: Option<Millis>,
+    /// Since when it has had none, although a driver is there.
+    idle_since: Option<Millis>,
     leaving: Option<Leaving>,
     over: bool,
 }
@@ -55,9 +61,19 @@ impl Session {
             slots,
             outbox: Outbox::default(),
             newest: BTreeMap::new(),
+            task: None,
+            idle_limit_ms: None,
+            idle_since: None,
             leaving: None,
             over: false,
         }
+    }
+
+    /// Leaves when no lease comes for so long, for an idle allocation costs as much as a busy one.
+    #[must_use]
+    pub fn idle_limit(mut self, limit_ms: Option<Millis>) -> Self {
+        self.idle_limit_ms = limit_ms;
+        self
     }
 
     /// The first thing to do.
@@ -95,6 +111,7 @@ impl Session {
                 self.attempt(held, now, out, |slot, desk| broken = slot.adopted(outcome, desk));
                 self.broken(broken, now, out);
             }
+            Input::Task(task) => self.task = Some((task, now)),
             Input::Tick => self.tick(now, out),
             Input::Woke if self.link.is_up() => out.push(Output::Send(FromWorker::Heartbeat)),
             Input::Woke => {}
@@ -201,13 +218,12 @@ impl Session {
         }
         self.newest.insert(lease.trial, lease.attempt);
         let index = lease.slot.index;
-        let refused = if self.leaving.is_some() {
-            Some(End::Preempted { checkpoint: None })
-        } else if usize::from(index) >= self.slots.len() {
-            Some(End::Failed { kind: FailureKind::Protocol, message: format!("the worker has no slot {index}") })
-        } else {
-            None
-        };
+        if self.leaving.is_some() {
+            // The goodbye gives it back. An answer would, too, but the slot would then be free for it to be sent here again.
+            return;
+        }
+        let missing = || End::Failed { kind: FailureKind::Protocol, message: format!("the worker has no slot {index}") };
+        let refused = (usize::from(index) >= self.slots.len()).then(missing);
         let up = self.link.is_up();
         let Some((_, job)) = &self.joined else { return };
         let mut desk = Desk { now, job, scratch: &self.config.scratch, outbox: &mut self.outbox, up, out };
@@ -239,9 +255,24 @@ impl Session {
         if self.link.heartbeat_due(now) {
             out.push(Output::Send(FromWorker::Heartbeat));
         }
+        let leaves = self.task.as_ref().and_then(|(task, told)| Some(told.saturating_add(task.leaves_in_ms?)));
+        if leaves.is_some_and(|leaves| leaves <= now) {
+            self.leave(SessionEnd::OutOfTime, Ask::CallBack, now, out);
+        }
+        self.idle(now, out);
         let away_ms = self.link.lonely_ms(now);
         if away_ms >= self.config.orphan_ms {
             self.leave(SessionEnd::Orphaned { away_ms, words: 0 }, Ask::CallBack, now, out);
+        }
+    }
+
+    /// Leaves when there was nothing to do for too long. Time without a driver does not count: it may have work.
+    fn idle(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let is_idle = self.link.is_up() && self.slots.iter().all(Slot::is_idle);
+        self.idle_since = is_idle.then(|| self.idle_since.unwrap_or(now));
+        let idle_ms = self.idle_since.map_or(0, |since| now.saturating_sub(since));
+        if self.idle_limit_ms.is_some_and(|limit| is_idle && idle_ms >= limit) {
+            self.leave(SessionEnd::Idle { idle_ms }, Ask::CallBack, now, out);
         }
     }
 

@@ -86,12 +86,27 @@ pub enum Input {
         /// The stored state (its `resource` and `wrote_ms` are filled in here), or why there is none.
         outcome: Result<Option<Stored>, StoreFailure>,
     },
+    /// What Slurm gave this worker, said before it begins and again whenever more is known.
+    Task(Task),
     /// Time passes.
     Tick,
     /// This process stood still for a while: the driver has not heard of it, and should at once.
     Woke,
-    /// This machine will be taken away (SIGTERM, SIGUSR2, Ctrl-C): save what can be saved and leave.
+    /// This machine will be taken away (SIGTERM, SIGUSR1, SIGUSR2, Ctrl-C): save what can be saved and leave.
     Notice,
+}
+
+/// The task of a batch system in which a worker runs, as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Its name there.
+    pub job: String,
+    /// The machine's name there.
+    pub node: String,
+    /// For how long it has lasted, and cost.
+    pub age_ms: Millis,
+    /// When the worker leaves by itself, so that its states are safe before the time limit; none without one.
+    pub leaves_in_ms: Option<Millis>,
 }
 
 /// What a trainer process did.
@@ -203,6 +218,13 @@ pub enum SessionEnd {
     },
     /// This machine is taken away; states were saved and the driver told, as far as there was time.
     Preempted,
+    /// The time limit of its task is near; otherwise as [`SessionEnd::Preempted`].
+    OutOfTime,
+    /// There was nothing to train for too long.
+    Idle {
+        /// For how long.
+        idle_ms: Millis,
+    },
     /// The driver was away for too long.
     Orphaned {
         /// For how long.
@@ -236,6 +258,8 @@ impl fmt::Display for SessionEnd {
         match self {
             Self::Finished { why, .. } => f.write_str(why),
             Self::Preempted => f.write_str("this machine is taken away"),
+            Self::OutOfTime => f.write_str("the time limit of its job is near"),
+            Self::Idle { idle_ms } => write!(f, "nothing to train for {:.0} s", *idle_ms as f64 / 1e3),
             Self::Orphaned { away_ms, words } => {
                 write!(f, "no driver for {:.0} s; {words} words were not delivered", *away_ms as f64 / 1e3)
             }
