@@ -51,14 +51,14 @@ impl Heart {
     }
 
     fn joined(&mut self, now: Stamp, hello: Hello, link: Link) {
-        let Hello { worker, name, slots, holds, .. } = hello;
+        let Hello { worker, name, slots, holds, allocation, .. } = hello;
         info!("worker {name} joined with {} slots, holding {} attempts", slots.len(), holds.len());
         if let Phase::Closing { ended, .. } = self.phase {
             self.fleet.join(worker, link);
             self.fleet.say(worker, finish(ended));
             return;
         }
-        match self.offer(now, Event::WorkerJoined { worker, name, slots, holds }) {
+        match self.offer(now, Event::WorkerJoined { worker, name, slots, holds, allocation }) {
             Ok(()) => {
                 self.detector.heard(worker, now);
                 self.fleet.join(worker, link);

@@ -146,8 +146,10 @@ impl Session {
         holds.dedup();
         let Config { worker, name, version, slots, .. } = self.config.clone();
         let sweep = self.joined.as_ref().map(|(sweep, _)| sweep.clone()).unwrap_or_default();
+        let allocation = None;
         self.link.greeted(now);
-        out.push(Output::Send(FromWorker::Hello(Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version })));
+        let hello = Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version, allocation };
+        out.push(Output::Send(FromWorker::Hello(hello)));
     }
 
     /// Without a driver, a worker that has nothing to tell one has nothing to wait for either: whoever starts the sweep

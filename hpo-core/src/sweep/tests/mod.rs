@@ -81,7 +81,7 @@ impl World {
 
     fn join(&mut self, worker: WorkerId, slots: u16, holds: Vec<Held>) -> Vec<String> {
         let slots = (0..slots).map(|index| Slot { name: format!("cpu {index}"), milli_gpus: 0 }).collect();
-        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds })
+        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds, allocation: None })
     }
 
     fn suggest_all(&mut self) -> Vec<String> {

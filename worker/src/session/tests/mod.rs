@@ -241,6 +241,7 @@ fn hello(holds: &[Held], sweep: &str, slots: usize) -> Output {
         holds: holds.to_vec(),
         sweep: sweep.to_owned(),
         version: "1".to_owned(),
+        allocation: None,
     }))
 }
 
