@@ -56,14 +56,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(
-        options: AgentOptions,
-        session: Session,
-        store: Store,
-        scratch: PathBuf,
-        target: Target,
-        term: Option<Term>,
-    ) -> Self {
+    pub(super) fn new(options: AgentOptions, session: Session, store: Store, scratch: PathBuf, target: Target, term: Option<Term>) -> Self {
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let trainers = options.slots.iter().map(|_| None).collect();
         Self {
@@ -95,7 +88,7 @@ impl Shell {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut outputs = Vec::new();
         let now = self.now();
-        self.tell_task(now, &mut outputs);
+        self.tell_allocation(now, &mut outputs);
         self.session.begin(now, &mut outputs);
         let ended = loop {
             match self.perform_all(&mut outputs) {
@@ -119,7 +112,7 @@ impl Shell {
                 (slot, event) = self.doubt.next() => Some(self.trained(slot, event)),
                 () = known(&mut self.term) => {
                     let now = self.now();
-                    self.tell_task(now, &mut outputs);
+                    self.tell_allocation(now, &mut outputs);
                     None
                 }
                 Some(done) = self.disk.join_next() => match done {
@@ -138,7 +131,7 @@ impl Shell {
             if self.clock.woke() {
                 self.session.step(now, Input::Woke, &mut outputs);
                 // The session's clock stood still, its task's did not.
-                self.tell_task(now, &mut outputs);
+                self.tell_allocation(now, &mut outputs);
             }
             if let Some(input) = input {
                 self.session.step(now, input, &mut outputs);
@@ -152,9 +145,9 @@ impl Shell {
         self.clock.at(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn tell_task(&mut self, now: Millis, outputs: &mut Vec<Output>) {
+    fn tell_allocation(&mut self, now: Millis, outputs: &mut Vec<Output>) {
         if let Some(term) = &self.term {
-            self.session.step(now, Input::Task(term.task()), outputs);
+            self.session.step(now, Input::Allocated(term.now()), outputs);
         }
     }
 

@@ -3,12 +3,12 @@ use std::future::pending;
 use std::time::{Duration, Instant};
 
 use hpo_core::Millis;
+use hpo_core::sweep::event;
 use rand::rngs::ChaCha8Rng;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::allocation::{Allocation, Span, until};
-use crate::session::Task;
 
 /// Between two questions to a controller that does not answer: it serves a whole cluster, and has worse to do now.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
@@ -60,11 +60,11 @@ impl Term {
     }
 
     /// As it stands now.
-    pub(super) fn task(&self) -> Task {
+    pub(super) fn now(&self) -> event::Allocation {
         let Allocation { job, node, .. } = self.allocation.clone();
         let own = self.process.elapsed();
         let age = self.begins.map_or(own, |begins| own.max(Span { begins, ends: None }.age()));
-        Task { job, node, age_ms: millis(age), leaves_in_ms: self.leaves.map(|leaves| millis(until(leaves))) }
+        event::Allocation { job, node, started_ms_ago: millis(age), ends_in_ms: self.leaves.map(|leaves| millis(until(leaves))) }
     }
 
     fn learn(&mut self, span: Span) {
@@ -72,7 +72,12 @@ impl Term {
         self.begins = self.allocation.whole.then_some(span.begins);
         self.leaves = span.leaves(self.before, &mut self.rng);
         if let Some(leaves) = self.leaves {
-            tracing::info!("job {} on {}: leaves in {} s if nothing else happens", self.allocation.job, self.allocation.node, until(leaves).as_secs());
+            tracing::info!(
+                "job {} on {}: leaves in {} s if nothing else happens",
+                self.allocation.job,
+                self.allocation.node,
+                until(leaves).as_secs()
+            );
         }
     }
 }

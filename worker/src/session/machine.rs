@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use hpo_core::job::Job;
-use hpo_core::sweep::event::{End, FailureKind, Held};
+use hpo_core::sweep::event::{Allocation, End, FailureKind, Held};
 use hpo_core::{Attempt, Lease, Millis, TrialId};
 use hpo_wire::{About, FromDriver, FromWorker, Hello, Welcome};
 use rand::rngs::ChaCha8Rng;
@@ -12,7 +12,7 @@ use super::link::Link;
 use super::outbox::Outbox;
 use super::run::{Ask, held};
 use super::slot::Slot;
-use super::{Config, Input, Output, SessionEnd, Task};
+use super::{Config, Input, Output, SessionEnd};
 
 /// The state of one worker.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Session {
     /// The newest attempt of each trial that was ever leased to this worker.
     newest: BTreeMap<TrialId, Attempt>,
     /// What a batch system gave it, and when that was told.
-    task: Option<(Task, Millis)>,
+    allocation: Option<(Allocation, Millis)>,
     /// Without a lease for so long it leaves.
     idle_limit_ms: Option<Millis>,
     /// Since when it has had none, although a driver is there.
@@ -61,7 +61,7 @@ impl Session {
             slots,
             outbox: Outbox::default(),
             newest: BTreeMap::new(),
-            task: None,
+            allocation: None,
             idle_limit_ms: None,
             idle_since: None,
             leaving: None,
@@ -111,7 +111,7 @@ impl Session {
                 self.attempt(held, now, out, |slot, desk| broken = slot.adopted(outcome, desk));
                 self.broken(broken, now, out);
             }
-            Input::Task(task) => self.task = Some((task, now)),
+            Input::Allocated(allocation) => self.allocation = Some((allocation, now)),
             Input::Tick => self.tick(now, out),
             Input::Woke if self.link.is_up() => out.push(Output::Send(FromWorker::Heartbeat)),
             Input::Woke => {}
@@ -146,10 +146,18 @@ impl Session {
         holds.dedup();
         let Config { worker, name, version, slots, .. } = self.config.clone();
         let sweep = self.joined.as_ref().map(|(sweep, _)| sweep.clone()).unwrap_or_default();
-        let allocation = None;
+        let allocation = self.allocation_at(now);
         self.link.greeted(now);
         let hello = Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version, allocation };
         out.push(Output::Send(FromWorker::Hello(hello)));
+    }
+
+    /// What the batch system gave it, as it stands at `now`.
+    fn allocation_at(&self, now: Millis) -> Option<Allocation> {
+        let (told, at) = self.allocation.as_ref()?;
+        let passed = now.saturating_sub(*at);
+        let started_ms_ago = told.started_ms_ago.saturating_add(passed);
+        Some(Allocation { started_ms_ago, ends_in_ms: told.ends_in_ms.map(|left| left.saturating_sub(passed)), ..told.clone() })
     }
 
     /// Without a driver, a worker that has nothing to tell one has nothing to wait for either: whoever starts the sweep
@@ -257,8 +265,7 @@ impl Session {
         if self.link.heartbeat_due(now) {
             out.push(Output::Send(FromWorker::Heartbeat));
         }
-        let leaves = self.task.as_ref().and_then(|(task, told)| Some(told.saturating_add(task.leaves_in_ms?)));
-        if leaves.is_some_and(|leaves| leaves <= now) {
+        if self.allocation_at(now).is_some_and(|allocation| allocation.ends_in_ms == Some(0)) {
             self.leave(SessionEnd::OutOfTime, Ask::CallBack, now, out);
         }
         self.idle(now, out);

@@ -20,7 +20,7 @@ mod slot;
 use std::fmt;
 use std::path::PathBuf;
 
-use hpo_core::sweep::event::{Held, Slot};
+use hpo_core::sweep::event::{Allocation, Held, Slot};
 use hpo_core::{Millis, WorkerId};
 use hpo_wire::{FromDriver, FromWorker};
 
@@ -86,27 +86,15 @@ pub enum Input {
         /// The stored state (its `resource` and `wrote_ms` are filled in here), or why there is none.
         outcome: Result<Option<Stored>, StoreFailure>,
     },
-    /// What Slurm gave this worker, said before it begins and again whenever more is known.
-    Task(Task),
+    /// What a batch system gave this worker, as it stands now; said before it begins, and again when more is known. The
+    /// worker leaves by itself when it ends.
+    Allocated(Allocation),
     /// Time passes.
     Tick,
     /// This process stood still for a while: the driver has not heard of it, and should at once.
     Woke,
     /// This machine will be taken away (SIGTERM, SIGUSR1, SIGUSR2, Ctrl-C): save what can be saved and leave.
     Notice,
-}
-
-/// The task of a batch system in which a worker runs, as it stands now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Its name there.
-    pub job: String,
-    /// The machine's name there.
-    pub node: String,
-    /// For how long it has lasted, and cost.
-    pub age_ms: Millis,
-    /// When the worker leaves by itself, so that its states are safe before the time limit; none without one.
-    pub leaves_in_ms: Option<Millis>,
 }
 
 /// What a trainer process did.

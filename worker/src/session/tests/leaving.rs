@@ -142,8 +142,23 @@ fn a_trainer_that_cannot_save_ends_the_worker_and_blames_no_trial_either() {
     assert_eq!(bench.exited(0, killed()), [discard(0, 1), ended(0, 1, 1, failed(FailureKind::NotFinite, "nan"))]);
 }
 
-fn task(leaves_in_ms: Option<u64>) -> Input {
-    Input::Task(Task { job: "14_3".to_owned(), node: "n1".to_owned(), age_ms: 700, leaves_in_ms })
+fn allocation(started_ms_ago: u64, ends_in_ms: Option<u64>) -> Allocation {
+    Allocation { job: "14_3".to_owned(), node: "n1".to_owned(), started_ms_ago, ends_in_ms }
+}
+
+fn task(ends_in_ms: Option<u64>) -> Input {
+    Input::Allocated(allocation(700, ends_in_ms))
+}
+
+#[test]
+fn the_driver_is_told_of_the_allocation_as_it_stands_at_each_hello() {
+    let mut bench = Bench::burn(1);
+    bench.on(task(Some(50_000)));
+    bench.on(Input::Disconnected);
+    bench.now += 10_000;
+    let out = bench.on(Input::Connected);
+    let [Output::Send(FromWorker::Hello(hello))] = &out[..] else { panic!("{out:?}") };
+    assert_eq!(hello.allocation, Some(allocation(10_700, Some(40_000))));
 }
 
 /// What a session does in this time, beside showing that it lives.
