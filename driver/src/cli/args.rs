@@ -54,7 +54,7 @@ pub(super) enum Command {
     #[command(after_help = DRIVER_HELP)]
     Driver(Driver),
     /// Run a worker for the sweep of a run folder
-    #[command(after_help = "Example:\n  hpo worker --run-dir runs/sweep --slots 2")]
+    #[command(after_help = WORKER_HELP)]
     Worker(Worker),
     /// Say how a sweep stands
     Status(Folder),
@@ -125,6 +125,13 @@ Example:
   hpo driver sweep.toml --listen 0.0.0.0:0
   hpo worker --run-dir runs/sweep      # on each node
   hpo driver runs/sweep --standby      # on another node";
+
+const WORKER_HELP: &str = "\
+SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C mean that this machine is taken away: trials save their states, the worker leaves. In a job of
+Slurm it leaves by itself before the job's time limit, too; start it there with `exec`, so that it gets Slurm's signals.
+
+Example:
+  hpo worker --run-dir runs/sweep --slots 2";
 
 const SIMULATE_HELP: &str = "\
 The trials of the files are looked up or computed: [trial] kind = \"tabular\", \"surrogate\" or \"synthetic\". What the
@@ -229,6 +236,15 @@ pub(super) struct Worker {
     /// File that holds the sweep's token [default: RUN_DIR/token]
     #[arg(long, env = "HPO_TOKEN_FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// Leave when there was nothing to train for so long: an idle allocation costs as much as a busy one
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) idle_limit: Option<std::time::Duration>,
+    /// Within Slurm, leave so long before the job's time limit [default: 90s, or a quarter of a short job]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) leave_before: Option<std::time::Duration>,
+    /// Within Slurm, put this job (of an array: this task alone) back into the queue after it had to leave before the sweep's end
+    #[arg(long)]
+    pub(super) requeue: bool,
     /// Identity, drawn by whoever starts this worker (32 hexadecimal digits)
     #[arg(long, hide = true)]
     pub(super) id: Option<hpo_core::WorkerId>,

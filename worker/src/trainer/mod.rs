@@ -3,6 +3,7 @@
 mod call;
 pub mod child;
 pub mod exec;
+mod deaf;
 mod guard;
 pub mod lines;
 mod log;
