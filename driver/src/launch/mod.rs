@@ -2,4 +2,4 @@
 mod local;
 pub mod slurm;
 
-pub use local::{LaunchFault, Local, LocalOptions, Place};
+pub use local::{Away, LaunchFault, Local, LocalOptions, Place};

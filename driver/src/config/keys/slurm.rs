@@ -53,8 +53,11 @@ pub(crate) static NOTICE: Key<Spanned<Length>> = Key::optional(
     "notice",
     "so long before its time limit a worker is told to save what it trains (default: `grace` of [trial] and a minute)",
 );
-pub(crate) static DRIVER: Key<DriverPlace> =
-    Key::with_default("driver", "where the driver runs: on the login node, in a job of its own, or in the first task of the workers", "\"login\"");
+pub(crate) static DRIVER: Key<DriverPlace> = Key::with_default(
+    "driver",
+    "where the driver runs: on the login node, in a job of its own, or in the first task of the workers",
+    "\"login\"",
+);
 pub(crate) static DRIVER_OPTIONS: Key<Vec<Spanned<String>>> =
     Key::with_default("driver_options", "options of sbatch for the driver's own job, such as \"--partition=cpu\"", "[]");
 pub(crate) static SUBMIT_FROM_NODES: Key<bool> =

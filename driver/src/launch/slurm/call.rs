@@ -82,7 +82,9 @@ pub async fn call(program: &'static str, arguments: &[String], patience: Duratio
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     // Messages are looked into.
     command.env("LC_ALL", "C");
-    scrubbed(std::env::vars_os().map(|(name, _)| name)).for_each(|name| drop(command.env_remove(name)));
+    for name in scrubbed(std::env::vars_os().map(|(name, _)| name)) {
+        command.env_remove(name);
+    }
     let mut child = command.spawn().map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => CallFault::Missing { program },
         _ => CallFault::Start { program, source },
@@ -137,7 +139,17 @@ mod tests {
 
     #[test]
     fn what_a_job_left_in_the_environment_goes_and_the_way_to_the_controller_stays() {
-        let names = ["PATH", "SLURM_CONF", "SLURM_JOB_ID", "SLURMD_NODENAME", "SBATCH_PARTITION", "SRUN_DEBUG", "PMIX_RANK", "MY_SLURM_", "SLURM_JWT"];
+        let names = [
+            "PATH",
+            "SLURM_CONF",
+            "SLURM_JOB_ID",
+            "SLURMD_NODENAME",
+            "SBATCH_PARTITION",
+            "SRUN_DEBUG",
+            "PMIX_RANK",
+            "MY_SLURM_",
+            "SLURM_JWT",
+        ];
         let gone: Vec<_> = scrubbed(names.iter().map(OsString::from)).collect();
         assert_eq!(gone, ["SLURM_JOB_ID", "SLURMD_NODENAME", "SBATCH_PARTITION", "SRUN_DEBUG", "PMIX_RANK"]);
     }

@@ -1,8 +1,8 @@
 //! The scripts of one run: its workers' and its driver's.
 use std::path::PathBuf;
 
+use super::Setup;
 use super::script::{Job, Settings, name_of, script};
-use super::{DriverPlace, Setup};
 use crate::rundir::RunDir;
 
 /// What a driver's job takes over from `extra`: who pays and where it may run, not what a worker needs.
@@ -48,6 +48,21 @@ impl Jobs {
     /// Of an array of workers: so many, on none of the nodes in `avoid`; if `after` is given, none begins before that job.
     #[must_use]
     pub fn workers(&self, tasks: u32, avoid: &[String], after: Option<u32>) -> String {
+        self.array(&self.setup.settings, tasks, avoid, after)
+    }
+
+    /// The same, whose task 0 runs the driver with its own workers beside it: the driver gets Slurm's signals.
+    #[must_use]
+    pub fn workers_with_driver(&self, tasks: u32, avoid: &[String]) -> String {
+        let mut settings = self.setup.settings.clone();
+        let driver = [self.driver_command(), vec!["--workers".to_owned(), self.setup.slots.to_string()]].concat();
+        settings.prologue.push("if [ \"$SLURM_ARRAY_TASK_ID\" = 0 ]; then".to_owned());
+        settings.prologue.push(format!("    {}", super::script::exec(&driver)));
+        settings.prologue.push("fi".to_owned());
+        self.array(&settings, tasks, avoid, None)
+    }
+
+    fn array(&self, settings: &Settings, tasks: u32, avoid: &[String], after: Option<u32>) -> String {
         let mut command = self.command("worker");
         command.extend(["--run-dir".to_owned(), self.run.path().display().to_string()]);
         // Said, because a worker would otherwise believe an inherited `HPO_TOKEN_FILE`.
@@ -56,6 +71,7 @@ impl Jobs {
         if !self.setup.gpus {
             command.push("--no-gpu".to_owned());
         }
+        command.extend(["--leave-before".to_owned(), format!("{}s", settings.notice.div_ceil(1000))]);
         if !self.setup.driver_submits() && self.setup.settings.requeue {
             command.push("--requeue".to_owned());
         }
@@ -68,16 +84,7 @@ impl Jobs {
             folder: &self.folder,
             after,
         };
-        if self.setup.driver != DriverPlace::Task0 {
-            return script(&self.setup.settings, &job);
-        }
-        // The driver of task 0 starts the worker beside it by itself, and gets Slurm's signals.
-        let mut settings = self.setup.settings.clone();
-        let driver: Vec<String> = [self.driver_command(), vec!["--workers".to_owned(), "1".to_owned()]].concat();
-        settings.prologue.push("if [ \"$SLURM_ARRAY_TASK_ID\" = 0 ]; then".to_owned());
-        settings.prologue.push(format!("    {}", super::script::exec(&driver)));
-        settings.prologue.push("fi".to_owned());
-        script(&settings, &job)
+        script(settings, &job)
     }
 
     /// Of a driver that is a job of its own.
@@ -119,6 +126,7 @@ impl Jobs {
 mod tests {
     use std::path::Path;
 
+    use super::super::DriverPlace;
     use super::*;
 
     fn jobs(driver: DriverPlace) -> Jobs {
@@ -149,7 +157,9 @@ mod tests {
     fn a_driver_on_the_login_node_has_workers_that_leave_for_good() {
         let text = jobs(DriverPlace::Login).workers(4, &[], None);
         assert!(text.contains("#SBATCH --job-name=hpo-mnist-01234567\n#SBATCH --array=0-3\n"), "{text}");
-        assert!(text.ends_with("module load cuda\nexec /opt/hpo worker --run-dir /work/runs/m --token-file /work/runs/m/token --slots 2\n"));
+        assert!(text.ends_with(
+            "module load cuda\nexec /opt/hpo worker --run-dir /work/runs/m --token-file /work/runs/m/token --slots 2 --leave-before 70s\n"
+        ));
     }
 
     #[test]
@@ -171,17 +181,17 @@ mod tests {
         assert_eq!(jobs.driver(), expected);
         let workers = jobs.workers(4, &["bad".to_owned()], Some(17));
         assert!(workers.contains("#SBATCH --dependency=after:17\n") && workers.contains("#SBATCH --exclude=bad\n"), "{workers}");
-        assert!(workers.ends_with("--slots 2 --requeue\n"), "nobody submits another in its place: {workers}");
+        assert!(workers.ends_with("--slots 2 --leave-before 70s --requeue\n"), "nobody submits another in its place: {workers}");
     }
 
     #[test]
     fn task_0_runs_the_driver_with_a_worker_beside_it() {
-        let text = jobs(DriverPlace::Task0).workers(4, &[], None);
+        let text = jobs(DriverPlace::Task0).workers_with_driver(4, &[]);
         let end = "module load cuda\n\
             if [ \"$SLURM_ARRAY_TASK_ID\" = 0 ]; then\n    \
-                exec /opt/hpo driver /work/runs/m --slurm --workers 1\n\
+                exec /opt/hpo driver /work/runs/m --slurm --workers 2\n\
             fi\n\
-            exec /opt/hpo worker --run-dir /work/runs/m --token-file /work/runs/m/token --slots 2 --requeue\n";
+            exec /opt/hpo worker --run-dir /work/runs/m --token-file /work/runs/m/token --slots 2 --leave-before 70s --requeue\n";
         assert!(text.ends_with(end), "{text}");
     }
 }

@@ -173,7 +173,15 @@ mod tests {
     #[test]
     fn a_workers_script_reads_as_people_write_it() {
         let command = words(&["/opt/hpo", "worker", "--run-dir", "/work/my runs/a"]);
-        let job = Job { name: "hpo-1f", run: Path::new("/work/runs/a"), command: &command, tasks: Some(32), avoid: &words(&["n7"]), folder: Path::new("/work/sweeps"), after: None };
+        let job = Job {
+            name: "hpo-1f",
+            run: Path::new("/work/runs/a"),
+            command: &command,
+            tasks: Some(32),
+            avoid: &words(&["n7"]),
+            folder: Path::new("/work/sweeps"),
+            after: None,
+        };
         let expected = "#!/bin/bash\n\
             #SBATCH --job-name=hpo-1f\n\
             #SBATCH --array=0-31%8\n\
@@ -200,7 +208,15 @@ mod tests {
             prologue: vec![],
             ..settings()
         };
-        let job = Job { name: "d", run: Path::new("/r"), command: &words(&["hpo"]), tasks: None, avoid: &[], folder: Path::new("/w"), after: Some(12) };
+        let job = Job {
+            name: "d",
+            run: Path::new("/r"),
+            command: &words(&["hpo"]),
+            tasks: None,
+            avoid: &[],
+            folder: Path::new("/w"),
+            after: Some(12),
+        };
         let text = script(&settings, &job);
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("#SBATCH")).map(|line| &line[8..]).collect();
         assert_eq!(

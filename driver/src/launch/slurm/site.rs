@@ -157,7 +157,8 @@ pub fn check(wish: &Wish<'_>, partitions: &[Partition]) -> Result<(), WishFault>
 mod tests {
     use super::*;
 
-    const SINFO: &str = "main*|up|1:00:00|gpu:2\nmain*|up|1:00:00|(null)\nlong|up|infinite|gpu:a100:4(S:0-1),nvme:1\nold|down|2-00:00:00|(null)\n";
+    const SINFO: &str =
+        "main*|up|1:00:00|gpu:2\nmain*|up|1:00:00|(null)\nlong|up|infinite|gpu:a100:4(S:0-1),nvme:1\nold|down|2-00:00:00|(null)\n";
 
     #[test]
     fn arrays_are_as_large_as_the_site_says_or_as_slurm_allows_by_itself() {

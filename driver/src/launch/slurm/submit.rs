@@ -1,8 +1,7 @@
 //! Submissions, looks at the queue, cancellations: what Slurm's programs are called for.
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
-
-use nix::unistd::Uid;
 
 use super::call::{CallFault, PATIENCE, Said, call};
 use super::queue::{FORMAT, Queue};
@@ -110,7 +109,7 @@ pub enum LookFault {
 /// # Errors
 /// If there is no answer. That says nothing about the jobs.
 pub async fn squeue(names: &[&str]) -> Result<Queue, LookFault> {
-    let (user, names) = (Uid::current().to_string(), names.join(","));
+    let (user, names) = (user(), names.join(","));
     let arguments = ["-h", "-r", "-t", "all", "-u", &user, "-n", &names, "-o", FORMAT].map(str::to_owned);
     let said = call("squeue", &arguments, PATIENCE).await?;
     if said.is_fine() { Ok(Queue::read(&said.out)) } else { Err(LookFault::Failed { why: said.complaint() }) }
@@ -134,12 +133,17 @@ pub async fn scancel(tasks: &[Place]) -> Result<(), LookFault> {
 /// # Errors
 /// If that did not work.
 pub async fn scancel_named(names: &[&str]) -> Result<(), LookFault> {
-    let user = Uid::current().to_string();
+    let user = user();
     for name in names {
         let arguments = ["-u", &user, "-n", name].map(str::to_owned);
         cancelled(call("scancel", &arguments, PATIENCE).await?)?;
     }
     Ok(())
+}
+
+/// Number of this user: who owns this process.
+fn user() -> String {
+    std::fs::metadata("/proc/self").map_or_else(|_| std::env::var("USER").unwrap_or_default(), |me| me.uid().to_string())
 }
 
 fn cancelled(said: Said) -> Result<(), LookFault> {
