@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use hpo_core::job::Job;
-use hpo_core::sweep::event::{End, FailureKind, Held};
+use hpo_core::sweep::event::{Allocation, End, FailureKind, Held};
 use hpo_core::{Attempt, Lease, Millis, TrialId};
 use hpo_wire::{About, FromDriver, FromWorker, Hello, Welcome};
 use rand::rngs::ChaCha8Rng;
@@ -29,6 +29,12 @@ pub struct Session {
     outbox: Outbox,
     /// The newest attempt of each trial that was ever leased to this worker.
     newest: BTreeMap<TrialId, Attempt>,
+    /// What a batch system gave it, and when that was told.
+    allocation: Option<(Allocation, Millis)>,
+    /// Without a lease for so long it leaves.
+    idle_limit_ms: Option<Millis>,
+    /// Since when it has had none, although a driver is there.
+    idle_since: Option<Millis>,
     leaving: Option<Leaving>,
     over: bool,
 }
@@ -55,9 +61,19 @@ impl Session {
             slots,
             outbox: Outbox::default(),
             newest: BTreeMap::new(),
+            allocation: None,
+            idle_limit_ms: None,
+            idle_since: None,
             leaving: None,
             over: false,
         }
+    }
+
+    /// Leaves when no lease comes for so long, for an idle allocation costs as much as a busy one.
+    #[must_use]
+    pub fn idle_limit(mut self, limit_ms: Option<Millis>) -> Self {
+        self.idle_limit_ms = limit_ms;
+        self
     }
 
     /// The first thing to do.
@@ -99,6 +115,7 @@ impl Session {
                 self.attempt(held, now, out, |slot, desk| broken = slot.adopted(outcome, desk));
                 self.broken(broken, now, out);
             }
+            Input::Allocated(allocation) => self.allocation = Some((allocation, now)),
             Input::Tick => self.tick(now, out),
             Input::Woke if self.link.is_up() => out.push(Output::Send(FromWorker::Heartbeat)),
             Input::Woke => {}
@@ -133,8 +150,18 @@ impl Session {
         holds.dedup();
         let Config { worker, name, version, slots, .. } = self.config.clone();
         let sweep = self.joined.as_ref().map(|(sweep, _)| sweep.clone()).unwrap_or_default();
+        let allocation = self.allocation_at(now);
         self.link.greeted(now);
-        out.push(Output::Send(FromWorker::Hello(Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version })));
+        let hello = Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version, allocation };
+        out.push(Output::Send(FromWorker::Hello(hello)));
+    }
+
+    /// What the batch system gave it, as it stands at `now`.
+    fn allocation_at(&self, now: Millis) -> Option<Allocation> {
+        let (told, at) = self.allocation.as_ref()?;
+        let passed = now.saturating_sub(*at);
+        let started_ms_ago = told.started_ms_ago.saturating_add(passed);
+        Some(Allocation { started_ms_ago, ends_in_ms: told.ends_in_ms.map(|left| left.saturating_sub(passed)), ..told.clone() })
     }
 
     /// Without a driver, a worker that has nothing to tell one has nothing to wait for either: whoever starts the sweep
@@ -208,7 +235,11 @@ impl Session {
             self.newest.insert(lease.trial, lease.attempt);
         }
         let index = lease.slot.index;
-        let refused = if again || self.leaving.is_some() {
+        if self.leaving.is_some() {
+            // The goodbye gives it back. An answer would, too, but the slot would then be free for it to be sent here again.
+            return;
+        }
+        let refused = if again {
             Some(End::Preempted { checkpoint: None })
         } else if usize::from(index) >= self.slots.len() {
             Some(End::Failed { kind: FailureKind::Protocol, message: format!("the worker has no slot {index}") })
@@ -257,9 +288,23 @@ impl Session {
         if self.link.heartbeat_due(now) {
             out.push(Output::Send(FromWorker::Heartbeat));
         }
+        if self.allocation_at(now).is_some_and(|allocation| allocation.ends_in_ms == Some(0)) {
+            self.leave(SessionEnd::OutOfTime, Ask::CallBack, now, out);
+        }
+        self.idle(now, out);
         let away_ms = self.link.lonely_ms(now);
         if away_ms >= self.config.orphan_ms {
             self.leave(SessionEnd::Orphaned { away_ms, words: 0 }, Ask::CallBack, now, out);
+        }
+    }
+
+    /// Leaves when there was nothing to do for too long. Time without a driver does not count: it may have work.
+    fn idle(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let is_idle = self.link.is_up() && self.slots.iter().all(Slot::is_idle);
+        self.idle_since = is_idle.then(|| self.idle_since.unwrap_or(now));
+        let idle_ms = self.idle_since.map_or(0, |since| now.saturating_sub(since));
+        if self.idle_limit_ms.is_some_and(|limit| is_idle && idle_ms >= limit) {
+            self.leave(SessionEnd::Idle { idle_ms }, Ask::CallBack, now, out);
         }
     }
 
