@@ -8,6 +8,7 @@
 //! `shared/data` beside or above the sweep file, else beside or above the current folder.
 mod checked;
 pub mod curves;
+mod dashes;
 mod dimension;
 pub mod draws;
 mod fault;

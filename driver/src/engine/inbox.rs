@@ -172,6 +172,11 @@ impl Inbox {
         (Handle(sender), Self { waiting: receiver, taken: vec![] })
     }
 
+    /// How many things are there.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// What is there, at most `max` things; waits up to `patience` for the first. Empty if nothing came.
     pub(crate) async fn next_batch(&mut self, max: usize, patience: Duration, batch: &mut Vec<Input>) {
         // That nothing came in time is an answer, too.

@@ -22,6 +22,7 @@ mod take;
 
 pub use drive::{Begin, Drive, DriveOptions, SweepFile};
 pub use fault::{DriveFault, EngineFault, Settled};
+pub(crate) use inbox::Credit;
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub use inbox::{EngineGone, Handle};
