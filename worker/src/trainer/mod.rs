@@ -2,8 +2,8 @@
 //! tells people how to write one.
 mod call;
 pub mod child;
-pub mod exec;
 mod deaf;
+pub mod exec;
 mod guard;
 pub mod lines;
 mod log;
