@@ -75,6 +75,9 @@ Example:
     /// Run an exported model on a file of inputs
     #[command(after_help = "Example:\n  hpo predict runs/quickstart/models/trial-7.onnx --input digits.idx.gz")]
     Predict(Predict),
+    /// Run a sweep as jobs of Slurm
+    #[command(subcommand)]
+    Slurm(super::slurm::Slurm),
     /// Play sweeps under a virtual clock: what they would find, and what they would cost
     #[command(after_help = SIMULATE_HELP)]
     Simulate(Simulate),
@@ -210,6 +213,15 @@ pub(super) struct Driver {
     /// Take a driver for gone that has given no sign for so long (6s to 5m); one whose process is dead on this host is gone at once
     #[arg(long, value_name = "TIME", requires = "standby", default_value = "30s", value_parser = super::standby::patience)]
     pub(super) takeover_after: std::time::Duration,
+    /// Keep workers as tasks of Slurm, as [slurm] of the run's sweep file says; waits until a driver before it is gone
+    #[arg(long, conflicts_with_all = ["standby", "seed", "run_dir"])]
+    pub(super) slurm: bool,
+    /// Have so many workers on this machine, too, of one slot each
+    #[arg(long, requires = "slurm", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: Option<u16>,
+    /// Leave the terminal's session
+    #[arg(long, hide = true, requires = "slurm")]
+    pub(super) background: bool,
     /// Speak without TLS, so that the token and all else can be read by who listens in; refused unless --listen is a loopback
     /// address, as in 127.0.0.1:0
     #[arg(long)]

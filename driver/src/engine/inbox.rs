@@ -73,6 +73,11 @@ pub enum Input {
     SearcherDied,
     /// Stop for now. Said twice: at once.
     Drain,
+    /// Send so many workers home that have nothing to train and come from a batch system.
+    Spare {
+        /// How many at most.
+        workers: u32,
+    },
     /// Leave the sweep to the next driver.
     Leave,
 }
@@ -114,6 +119,14 @@ impl Handle {
     /// If the engine has ended.
     pub async fn drain(&self) -> Result<(), EngineGone> {
         self.send(Input::Drain).await
+    }
+
+    /// Lets up to so many workers go that have nothing to train.
+    ///
+    /// # Errors
+    /// If the engine has ended.
+    pub async fn spare(&self, workers: u32) -> Result<(), EngineGone> {
+        self.send(Input::Spare { workers }).await
     }
 
     /// Asks the engine to end at once and leave the sweep as it is, for another driver: workers train on and look for it.

@@ -1,5 +1,6 @@
 //! How many slots a sweep can use: what whoever starts workers must know.
 use super::{Phase, Sweep};
+use crate::WorkerId;
 
 impl Sweep {
     /// How many slots the sweep could use now, those with a lease among them. Exact where slots are free or new trials are to come;
@@ -26,6 +27,16 @@ impl Sweep {
             known
         };
         count(wanted.max(1))
+    }
+
+    /// Workers in tasks of a batch system that have no lease on any slot: those whose time ends first come first.
+    #[must_use]
+    pub fn resting_tasks(&self) -> Vec<WorkerId> {
+        let busy = |worker: &WorkerId| !self.fleet.busy_of(*worker).is_empty();
+        let mut resting: Vec<WorkerId> =
+            self.fleet.workers().into_iter().filter(|worker| self.booked.contains_key(worker) && !busy(worker)).collect();
+        resting.sort_by_key(|worker| self.fleet.end_of(*worker));
+        resting
     }
 
     /// Paused trials of which one may still go on.

@@ -74,6 +74,11 @@ impl Fleet {
         }
     }
 
+    /// When the worker leaves; never is later than any moment.
+    pub(super) fn end_of(&self, worker: WorkerId) -> Stamp {
+        self.workers.get(&worker).and_then(|worker| worker.ends).unwrap_or(Stamp(u64::MAX))
+    }
+
     /// Sets the free slots aside whose worker leaves before `until`: what they began could not be kept.
     pub(super) fn retire(&mut self, until: Stamp) {
         let leaving = self.ends.iter().take_while(|(ends, _)| *ends < until);
