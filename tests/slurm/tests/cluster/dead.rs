@@ -65,6 +65,8 @@ fn a_sweep_goes_on_while_the_controller_is_down() {
     let mut driver = sweep.driver();
     sweep.workers(&["--array=0-1"], "--slots 1 --no-gpu");
     sweep.wait_for("two workers at work", |sweep| sweep.events("started").len() >= 2);
+    // What it has learned in the last ten seconds it has not written down yet.
+    std::thread::sleep(Duration::from_secs(12));
     slurm.must(&["kill-controller"]);
     let before = sweep.events("reported").len();
     std::thread::sleep(Duration::from_secs(30));
