@@ -4,4 +4,5 @@
 
 mod dead;
 mod ends;
+mod submit;
 mod sweep;

@@ -53,6 +53,7 @@ pub(crate) struct Sweep<'a> {
     folder: Scratch,
     /// Whose it is.
     user: Option<&'static str>,
+    program: PathBuf,
 }
 
 impl<'a> Sweep<'a> {
@@ -60,17 +61,25 @@ impl<'a> Sweep<'a> {
         let folder = Scratch::new();
         std::fs::write(folder.path().join("sweep.toml"), file).unwrap();
         std::fs::create_dir(folder.path().join("out")).unwrap();
-        Self { slurm, folder, user: None }
+        Self { slurm, folder, user: None, program: hpo() }
     }
 
     /// The same as a user who is not root.
     pub(crate) fn of(slurm: &'a Slurm, file: &str, user: &'static str) -> Self {
-        let sweep = Self { user: Some(user), ..Self::new(slurm, file) };
+        let mut sweep = Self { user: Some(user), ..Self::new(slurm, file) };
+        // The folder in which it was built may be closed to others.
+        sweep.program = sweep.path("hpo");
+        std::fs::copy(hpo(), &sweep.program).unwrap();
         let owned = Command::new("chown").args(["-R", user]).arg(sweep.path("")).status().unwrap();
         assert!(owned.success());
         // `/tmp/hpo-test-x` is this user's alone.
         std::fs::set_permissions(sweep.path(""), std::fs::Permissions::from_mode(0o700)).unwrap();
         sweep
+    }
+
+    /// The program under test, where its user may run it.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -94,7 +103,7 @@ impl<'a> Sweep<'a> {
     /// Starts one of our own commands in the background; what it says goes to a log.
     pub(crate) fn start(&self, log: &str, words: &[&str]) -> Running {
         let file = std::fs::File::options().create(true).append(true).open(self.path(log)).unwrap();
-        let child = self.command(hpo(), words).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let child = self.command(&self.program, words).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Running { child, log: self.path(log) }
     }
 
@@ -121,7 +130,7 @@ impl<'a> Sweep<'a> {
 
     /// Submits workers as people write them by hand.
     pub(crate) fn workers(&self, options: &[&str], switches: &str) -> String {
-        self.submit(options, &format!("exec {} worker --run-dir run {switches}", hpo().display()))
+        self.submit(options, &format!("exec {} worker --run-dir run {switches}", self.program.display()))
     }
 
     /// What jobs printed.
@@ -167,7 +176,7 @@ impl<'a> Sweep<'a> {
 
     /// A command's one JSON line.
     pub(crate) fn json(&self, words: &[&str]) -> Value {
-        let output = self.command(hpo(), words).output().unwrap();
+        let output = self.command(&self.program, words).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         serde_json::from_str(text.trim())
             .unwrap_or_else(|why| panic!("{words:?}: {why}: {text}{}", String::from_utf8_lossy(&output.stderr)))
