@@ -29,6 +29,7 @@ mod simulate;
 mod space;
 mod text;
 mod trial;
+pub mod warm;
 
 use std::fs::File;
 use std::io::{self, Read};
