@@ -65,6 +65,9 @@ impl Engine {
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
+            if self.heart.take_ready(now)? {
+                continue;
+            }
             self.inbox.next_batch(BATCH_MAX, self.patience(now), &mut batch).await;
             let now = self.clock.now();
             for input in batch.drain(..) {
