@@ -2,10 +2,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "worker")]
 use anyhow::Context;
 use hpo_core::SweepSpec;
-use hpo_driver::config::{self, Checked, plan};
+use hpo_driver::config::{self, Checked, plan, warm};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
 use hpo_driver::mount;
@@ -72,6 +71,7 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
 fn warn(checked: &Checked, manners: Manners) {
     if !manners.quiet {
         plan::warnings(checked).iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warm::said(checked).iter().for_each(|line| eprintln!("{line}"));
     }
 }
 
@@ -91,7 +91,9 @@ pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
     if !run.journal().is_file() {
         return Err(DriveFault::NotARun { run: run.path().to_owned() }).or_exit(Exit::RunFolder);
     }
-    config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)
+    let checked = config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)?;
+    let thawed = warm::thaw(checked, run).with_context(|| format!("cannot read `{}`", run.warm_start().display()));
+    thawed.or_exit(Exit::RunFolder)
 }
 
 #[cfg(feature = "worker")]

@@ -31,6 +31,7 @@ mod slurm;
 mod space;
 mod text;
 mod trial;
+pub mod warm;
 
 use std::fs::File;
 use std::io::{self, Read};

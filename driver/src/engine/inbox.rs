@@ -9,6 +9,7 @@ use hpo_wire::{Hello, Word};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::fleet::Link;
+use super::proposer::Ready;
 
 /// What can wait in the inbox.
 const CAPACITY: usize = 4096;
@@ -69,6 +70,8 @@ pub enum Input {
         /// Microseconds that it took.
         cost_us: u64,
     },
+    /// What the searcher has made ahead of need; `None` if it has nothing more to propose.
+    Ready(Option<Ready>),
     /// The searcher is gone: it panicked.
     SearcherDied,
     /// Stop for now. Said twice: at once.

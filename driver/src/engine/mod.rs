@@ -38,7 +38,7 @@ pub mod parts {
     pub use super::heart::{Heart, Parts};
     pub use super::inbox::Input;
     pub use super::kept::{Kept, Store};
-    pub use super::proposer::{Tasks, Thinker};
+    pub use super::proposer::{Ready, Tasks, Thinker};
 }
 pub(crate) use parts::{Input, Link, Outgoing};
 
