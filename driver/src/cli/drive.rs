@@ -7,6 +7,7 @@ use hpo_core::SweepSpec;
 use hpo_driver::config::{self, Checked, plan, warm};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
+use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
 use tokio::runtime::Runtime;
@@ -14,6 +15,7 @@ use tokio::runtime::Runtime;
 use super::args::{Driver, Manners, Resume, Run};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::progress::Progress;
+use super::signals::{Heard, Signals};
 use super::standby::standby;
 use super::{files, model, runs};
 
@@ -43,6 +45,9 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     raise_open_files();
     let listen = Listen { address: args.listen, plaintext: args.insecure_plaintext_on_loopback };
+    if args.slurm {
+        return super::slurm::driver(args, listen, manners);
+    }
     if args.standby {
         return standby(args, listen, manners);
     }
@@ -70,6 +75,13 @@ fn warn(checked: &Checked, manners: Manners) {
     }
 }
 
+/// What another host would not like about the run folder's file system.
+pub(super) fn warn_of_mount(run: &RunDir, manners: Manners) {
+    if let (false, Some(doubt)) = (manners.quiet, mount::doubt(run.path())) {
+        eprintln!("warning: {doubt}");
+    }
+}
+
 pub(super) fn new_run(given: Option<&Path>, checked: &Checked) -> RunDir {
     RunDir::new(given.map_or_else(|| PathBuf::from("runs").join(&checked.spec.name), Path::to_owned))
 }
@@ -85,7 +97,7 @@ pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
 }
 
 #[cfg(feature = "worker")]
-fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
+pub(super) fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
     let count = asked.or(checked.workers.local.map(|count| u16::try_from(count).unwrap_or(u16::MAX)));
     #[cfg(not(feature = "burn"))]
     if matches!(checked.job.trainable, hpo_core::job::Trainable::Burn(_)) {
@@ -100,21 +112,46 @@ fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure>
 }
 
 #[cfg(not(feature = "worker"))]
-fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failure> {
+pub(super) fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failure> {
     Err(super::work::no_worker()).or_exit(Exit::BadInput)
 }
 
 fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
+    warn_of_mount(run, manners);
     let runtime = runtime()?;
-    match runtime.block_on(Drive::start(options(run, begin, checked, listen, local))) {
-        Ok(drive) => go_on(runtime, drive, run, checked, manners),
-        Err(fault) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+    let (started, signals) = runtime.block_on(async {
+        // Before the journal is read, which may take long.
+        let mut signals = Signals::listen();
+        let start = Drive::start(options(run, begin, checked, listen, local));
+        (signals.during(start, || wait_for_the_start(manners)).await, signals)
+    });
+    match started {
+        Some(Ok(drive)) => go_on(runtime, drive, signals, run, checked, manners),
+        Some(Err(fault)) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+        None => Ok(not_started(runtime, manners)),
     }
+}
+
+/// What is said to whoever stops a driver that does not listen yet.
+pub(super) fn wait_for_the_start(manners: Manners) {
+    if !manners.quiet {
+        eprintln!("stopping as soon as the journal is read; once more, and it ends at once");
+    }
+}
+
+/// The end of a driver that was told twice to stop before it listened. Its journal is as it was.
+pub(super) fn not_started(runtime: Runtime, manners: Manners) -> Exit {
+    if !manners.quiet {
+        eprintln!("stopped before the driver listened; nothing was lost");
+    }
+    // The journal is read by a thread that nobody waits for any more.
+    runtime.shutdown_background();
+    Exit::Resumable
 }
 
 pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>) -> DriveOptions {
     let Listen { address: listen, plaintext } = listen;
-    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, limits: checked.into() }
+    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, slurm: None, limits: checked.into() }
 }
 
 pub(super) fn runtime() -> Result<Runtime, Failure> {
@@ -132,8 +169,8 @@ pub(super) fn exit_of(fault: &DriveFault) -> Exit {
 }
 
 /// Goes on with a sweep to its end, and past it.
-pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
-    let ended = runtime.block_on(watched(drive, run, &checked.spec, manners));
+pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
+    let ended = runtime.block_on(watched(drive, signals, run, &checked.spec, manners));
     let outcome = match ended {
         Ok(Ended::Suspended) => {
             if !manners.quiet {
@@ -157,13 +194,13 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Chec
 }
 
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
-async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
-    let by_hand = !drive.has_local_workers();
-    if by_hand && !manners.quiet {
+async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
+    let by_hand = drive.has_other_workers();
+    if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
         eprintln!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
     }
-    tokio::spawn(obey(drive.handle(), by_hand, run.clone(), manners));
+    tokio::spawn(obey(signals, drive.handle(), by_hand, run.clone(), manners));
     let mut seen = drive.progress();
     let mut display = Progress::new(spec, manners);
     let shown = async {
@@ -183,11 +220,14 @@ async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners)
     Ok(outcome.ended)
 }
 
-/// Hears signals, also through export and report.
-async fn obey(engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
-    while let Some(heard) = signalled().await {
+/// Heeds signals, also through export and report.
+async fn obey(mut signals: Signals, engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
+    loop {
         // Workers of other machines need not stop because this one is taken away.
-        let asked = if by_hand && heard == Heard::Terminate { engine.leave().await } else { engine.drain().await };
+        let asked = match signals.next().await {
+            Heard::Terminate if by_hand => engine.leave().await,
+            Heard::Terminate | Heard::Interrupt => engine.drain().await,
+        };
         if asked.is_err() {
             // What is left can be done again at any time, and whoever asks now does not want to wait for it.
             if !manners.quiet {
@@ -195,28 +235,6 @@ async fn obey(engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
             }
             std::process::exit(Exit::Resumable as i32);
         }
-    }
-}
-
-/// A wish of someone outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// Ctrl-C.
-    Interrupt,
-    /// The SIGTERM of a batch system.
-    Terminate,
-}
-
-/// The next signal. None if signals cannot be heard.
-pub(super) async fn signalled() -> Option<Heard> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        tracing::warn!("signals cannot be heard: Ctrl-C will kill the driver, and `hpo resume` goes on from its journal");
-        return None;
-    };
-    tokio::select! {
-        heard = interrupt.recv() => heard.map(|()| Heard::Interrupt),
-        heard = terminate.recv() => heard.map(|()| Heard::Terminate),
     }
 }
 

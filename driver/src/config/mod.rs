@@ -8,6 +8,7 @@
 //! `shared/data` beside or above the sweep file, else beside or above the current folder.
 mod checked;
 pub mod curves;
+mod dashes;
 mod dimension;
 pub mod draws;
 mod fault;
@@ -26,6 +27,7 @@ mod searcher;
 mod set;
 mod shape;
 mod simulate;
+mod slurm;
 mod space;
 mod text;
 mod trial;

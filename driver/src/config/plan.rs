@@ -7,7 +7,7 @@ use hpo_searchers::SearcherSpec;
 use rand::RngExt;
 use serde_json::json;
 
-use super::{Checked, dimension};
+use super::{Checked, dashes, dimension};
 
 /// Random orders that the expected figures are means over; fewer if they are longer than [`LEAST_SIMULATED`].
 const ORDERS: u32 = 32;
@@ -172,12 +172,12 @@ pub(crate) fn most_trials(checked: &Checked) -> Option<u32> {
     points.into_iter().chain(spec.budget.max_trials).min()
 }
 
-/// What a user most likely did not mean: a sweep that is sound, and hardly finds anything. Cheap unless there is something
-/// to say.
+/// What a user most likely did not mean: a sweep that is sound, and hardly finds anything, or a value that passes for an option.
+/// Cheap unless there is something to say.
 #[must_use]
 pub fn warnings(checked: &Checked) -> Vec<String> {
     let Checked { spec, searcher, .. } = checked;
-    let mut warnings = vec![];
+    let mut warnings = dashes::warnings(checked);
     let Some(max_trials) = spec.budget.max_trials else { return warnings };
     let trials = most_trials(checked).unwrap_or(max_trials);
     if let (SearcherSpec::Grid(_), Some(points)) = (searcher.method(), searcher.method().points(&spec.space))

@@ -13,6 +13,7 @@ mod fleet;
 mod heart;
 mod inbox;
 mod kept;
+mod nodes;
 mod prepare;
 mod proposer;
 mod pulse;
@@ -22,9 +23,11 @@ mod take;
 
 pub use drive::{Begin, Drive, DriveOptions, SweepFile};
 pub use fault::{DriveFault, EngineFault, Settled};
+pub(crate) use inbox::Credit;
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub use inbox::{EngineGone, Handle};
+pub use prepare::found;
 pub use run::{Counters, Ended, Options, Outcome, Progress};
 pub use standby::stand_by;
 

@@ -53,7 +53,7 @@ impl Case {
             text: "# frozen\n".into(),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        DriveOptions { run: self.run.clone(), begin, file, listen, plaintext: false, local: None, limits: self.limits }
+        DriveOptions { run: self.run.clone(), begin, file, listen, plaintext: false, local: None, slurm: None, limits: self.limits }
     }
 
     async fn start(&self, begin: Begin) -> Drive {
