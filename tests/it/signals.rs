@@ -45,7 +45,10 @@ fn long_run() -> World {
     let mut writer = Writer::resume(&journal, &replayed, Fence::claim(&world.run_dir(), 1).unwrap()).unwrap();
     let slots = vec![Slot { name: "cpu core".to_owned(), milli_gpus: 0 }];
     let visits = (0..VISITS).map(WorkerId).flat_map(|worker| {
-        [Event::WorkerJoined { worker, name: "visitor".to_owned(), slots: slots.clone(), holds: vec![] }, Event::WorkerLeft { worker }]
+        [
+            Event::WorkerJoined { worker, name: "visitor".to_owned(), slots: slots.clone(), holds: vec![], allocation: None },
+            Event::WorkerLeft { worker },
+        ]
     });
     let (mut sweep, at, mut actions) = (replayed.sweep, replayed.last_at, vec![]);
     let record = |(seq, event)| {
