@@ -13,6 +13,7 @@ mod fleet;
 mod heart;
 mod inbox;
 mod kept;
+mod nodes;
 mod prepare;
 mod proposer;
 mod pulse;

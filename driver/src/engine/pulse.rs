@@ -188,7 +188,7 @@ mod tests {
         let case = Case::new(SEVERAL);
         assert!(case.beats(), "before there is an engine: a long journal is read");
         let shown =
-            Progress { view: Sweep::new(spec(1)).view(), counters: Counters::default(), connected: 0, appetite: 0, tasks: Arc::default() };
+            Progress { view: Sweep::new(spec(1)).view(), counters: Counters::default(), connected: 0, appetite: 0, tasks: Arc::default(), bad_nodes: Arc::default() };
         let (engine, seen) = watch::channel(shown.clone());
         case.pulse.vouch(seen, Place::first(case.folder.path()));
         engine.send_replace(shown.clone());

@@ -57,6 +57,7 @@ impl Heart {
         let Hello { worker, name, slots, holds, allocation, .. } = hello;
         if let Some(allocation) = &allocation {
             Arc::make_mut(&mut self.tasks).insert(worker, allocation.job.clone());
+            self.nodes.joined(worker, allocation);
         }
         info!("worker {name} joined with {} slots, holding {} attempts", slots.len(), holds.len());
         if let Phase::Closing { ended, .. } = self.phase {
@@ -89,6 +90,7 @@ impl Heart {
             return self.answers.acknowledge(worker, Acknowledged { trial, attempt, seq });
         }
         let slot = slot.map(|slot| slot.index);
+        let bad_node = slot.and_then(|_| self.nodes.said(worker, &word.about));
         if let Err(message) = self.judge(now, word)
             && let Some(slot) = slot
         {
@@ -100,6 +102,11 @@ impl Heart {
             self.answers.say(worker, FromDriver::Stop(Held { trial, attempt, slot }));
         }
         self.answers.acknowledge(worker, Acknowledged { trial, attempt, seq });
+        if let Some(node) = bad_node {
+            warn!("trials fail on node {node} whatever they are, and train elsewhere: its workers go, and no others are started there");
+            self.nodes.workers(&node).into_iter().for_each(|worker| self.dismiss(now, worker, "trials fail on this machine"));
+            Arc::make_mut(&mut self.bad_nodes).insert(node);
+        }
     }
 
     /// Offers the word to the sweep. Err if it makes no sense even for a live attempt.
@@ -143,18 +150,22 @@ impl Heart {
         self.phase.gone(worker);
     }
 
-    /// Sends workers home whose allocations cost more than the sweep can make of them. They have left the sweep before they are told.
+    /// Sends workers home whose allocations cost more than the sweep can make of them.
     fn spare(&mut self, now: Stamp, workers: u32, own: Option<&String>) {
         let stays = |worker: &WorkerId| own.is_some() && self.tasks.get(worker) == own;
         let mut resting = self.sweep.resting_tasks();
         resting.retain(|worker| !stays(worker));
         for worker in resting.into_iter().take(workers as usize) {
-            if self.offer(now, Event::WorkerLeft { worker }).is_ok() {
-                info!("worker {worker} is not needed any more");
-                self.detector.forget(worker);
-                let why = "the sweep has nothing for it any more".to_owned();
-                self.answers.say(worker, FromDriver::Finish { why, resumable: false });
-            }
+            self.dismiss(now, worker, "the sweep has nothing for it any more");
+        }
+    }
+
+    /// A worker has left the sweep before it is told to. What it still held goes on elsewhere, at no trial's cost.
+    fn dismiss(&mut self, now: Stamp, worker: WorkerId, why: &str) {
+        if self.offer(now, Event::WorkerLeft { worker }).is_ok() {
+            info!("worker {worker} goes: {why}");
+            self.detector.forget(worker);
+            self.answers.say(worker, FromDriver::Finish { why: why.to_owned(), resumable: false });
         }
     }
 

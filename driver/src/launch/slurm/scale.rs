@@ -56,6 +56,8 @@ pub enum News {
     NoAnswer,
     /// A worker of this task has joined the sweep.
     Joined(Place),
+    /// Trials fail on this node, whatever they are.
+    Bad(String),
 }
 
 /// What is to be done. At most one look and one submission are out at one time.
@@ -152,7 +154,7 @@ impl Scaler {
         if let Some((tasks, age)) = in_doubt {
             self.expect(None, tasks, now, age);
         }
-        self.strikes.extend(bad_nodes.iter().map(|node| (node.clone(), NODE_STRIKES)));
+        self.strikes.extend(bad_nodes.iter().map(|node| (node.clone(), u32::MAX)));
     }
 
     /// So many tasks were accepted, perhaps, some time ago. Of long ago they would be in the queue.
@@ -221,12 +223,16 @@ impl Scaler {
                 self.limiter.refused(now, asked);
                 self.unseen.push((None, asked, now));
             }
+            News::Bad(node) => drop(self.strikes.insert(node.clone(), u32::MAX)),
             News::Joined(place) => {
                 self.failed_starts = 0;
                 self.served.insert(*place);
                 let known = self.known.entry(*place).or_insert_with(|| Known::new(State::Running));
                 known.state = State::Running;
-                self.strikes.remove(&known.node);
+                // That it starts workers does not clear a node on which trials fail.
+                if self.strikes.get(&known.node).is_some_and(|strikes| *strikes < u32::MAX) {
+                    self.strikes.remove(&known.node);
+                }
             }
         }
     }
@@ -330,7 +336,8 @@ impl Scaler {
         if !self.served.contains(&place) {
             self.failed_starts += 1;
             if !node.is_empty() {
-                *self.strikes.entry(node).or_default() += 1;
+                let strikes = self.strikes.entry(node).or_default();
+                *strikes = strikes.saturating_add(1);
             }
         }
     }

@@ -120,6 +120,15 @@ fn a_node_on_which_nothing_starts_is_set_aside_and_a_site_where_nothing_does_is_
 }
 
 #[test]
+fn a_node_on_which_trials_fail_is_set_aside_although_workers_start_there() {
+    let mut scaler = Scaler::new(policy(4));
+    scaler.hear(1, &queue(&[task(7, 0, State::Running, "n7")]));
+    scaler.hear(2, &News::Bad("n7".to_owned()));
+    scaler.hear(3, &News::Joined((7, 0)));
+    assert_eq!(scaler.bad_nodes(), ["n7"]);
+}
+
+#[test]
 fn what_is_cancelled_before_it_ran_or_has_served_is_no_failed_start() {
     let mut scaler = Scaler::new(policy(4));
     for index in 0..20 {
