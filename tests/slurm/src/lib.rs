@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hpo_tests::root;
 
@@ -88,6 +88,20 @@ impl Slurm {
         let done = self.command(program).args(words).output().expect("Slurm's programs can be run");
         assert!(done.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// Makes the controller write down what runs, and waits until it has. By itself it may not for a minute, and what it does not
+    /// remember when it comes back it kills (seen; Slurm 22.05.8).
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn remembers(&self) {
+        let asked = SystemTime::now();
+        let _ = self.ask("scontrol", &["reconfigure"]);
+        within(PATIENCE, "the controller's state on its disk", || {
+            let written = std::fs::metadata(self.dir.join("state/job_state")).and_then(|state| state.modified());
+            written.is_ok_and(|at| at >= asked).then_some(())
+        });
     }
 
     /// The daemons' logs and the list of ended jobs.
