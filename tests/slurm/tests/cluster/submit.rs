@@ -85,7 +85,8 @@ fn limits_of_the_site_make_arrays_smaller_and_the_sweep_slower_and_nothing_else(
     finished(&sweep);
     sweep.audit(24);
     let joined = sweep.joined();
-    let places: Vec<(&str, u32)> = joined.iter().filter_map(|job| job.split_once('_')).map(|(array, task)| (array, task.parse().unwrap())).collect();
+    let places: Vec<(&str, u32)> =
+        joined.iter().filter_map(|job| job.split_once('_')).map(|(array, task)| (array, task.parse().unwrap())).collect();
     let arrays: BTreeSet<&str> = places.iter().map(|(array, _)| *array).collect();
     assert!(arrays.len() >= 2 && places.iter().all(|(_, task)| *task < 4), "{joined:?}");
 }
