@@ -175,3 +175,24 @@ fn the_doctor_says_what_is_wrong_and_what_to_change() {
         std::fs::read_dir(sweep.path("")).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().contains("doctor")).count();
     assert_eq!(left, 0, "nor a folder");
 }
+
+#[test]
+fn what_slurms_accounting_counts_is_in_the_ledger_and_a_users_limit_only_slows_a_sweep_down() {
+    let Some(slurm) = Slurm::with_accounts(2, 2) else { return };
+    let _ = slurm.ask("sacctmgr", &["-i", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=2"]);
+    let sweep = Sweep::new(&slurm, &file(8, 5, "gres = \"gpu:1\"\ntime = \"10m\"\nmax_workers = 4"));
+    submit(&sweep);
+    finished(&sweep);
+    let report = sweep.audit(8);
+    assert_eq!(sweep.joined().len(), 2, "four were refused, two were not");
+    let booked = report["hours"]["reserved"].as_f64().unwrap() * 3600.0;
+    // The database hears of a job's end a moment later.
+    let rows = within(PATIENCE, "the jobs in the database", || {
+        let said = slurm.ask("sacct", &["--noheader", "--parsable2", "--allocations", "--format=State,ElapsedRaw"]);
+        let rows: Vec<(String, u64)> =
+            said.lines().filter_map(|line| line.split_once('|')).map(|(state, took)| (state.to_owned(), took.parse().unwrap())).collect();
+        (rows.len() == 2 && rows.iter().all(|(state, _)| state == "COMPLETED")).then_some(rows)
+    });
+    let paid: u64 = rows.iter().map(|(_, took)| took).sum();
+    assert!((paid as f64 - booked).abs() <= 1.5 * rows.len() as f64, "sacct says {rows:?}, the ledger {booked} s");
+}
