@@ -3,8 +3,8 @@ use hpo_core::{Seed, Space};
 
 use crate::hints::{Hints, hinted};
 use crate::{
-    Bohb, BohbOptions, COUNTABLE, Ensemble, EnsembleOptions, Evolution, EvolutionOptions, Grid, GridFault, GridOptions, PartialFault,
-    Random, Searcher, Sobol, Tpe, TpeOptions,
+    Bohb, BohbOptions, COUNTABLE, Ensemble, EnsembleOptions, Evolution, EvolutionOptions, Gp, GpOptions, Grid, GridFault, GridOptions,
+    PartialFault, Random, Relation, Searcher, Sobol, Tpe, TpeOptions,
 };
 
 /// The searchers there are, under the names that sweep files give them.
@@ -20,6 +20,10 @@ pub enum SearcherSpec {
     Tpe(TpeOptions),
     /// The same over the highest rung with enough trials.
     Bohb(BohbOptions),
+    /// A Gaussian process over one rung.
+    Gp(GpOptions),
+    /// A Gaussian process over all rungs.
+    GpMf(GpOptions, Relation),
     /// Regularised evolution.
     Evolution(EvolutionOptions),
     /// A portfolio of others.
@@ -43,6 +47,8 @@ impl SearcherSpec {
             Self::Grid(_) => "grid",
             Self::Tpe(_) => "tpe",
             Self::Bohb(_) => "bohb",
+            Self::Gp(_) => "gp",
+            Self::GpMf(..) => "gp-mf",
             Self::Evolution(_) => "evolution",
             Self::Ensemble(_) => "ensemble",
             Self::Hinted { method, .. } => method.name(),
@@ -101,6 +107,8 @@ pub fn build(spec: &SearcherSpec, space: &Space, seed: Seed) -> Result<Box<dyn S
         SearcherSpec::Grid(options) => Box::new(Grid::new(space, options)?),
         SearcherSpec::Tpe(options) => Box::new(Tpe::new(space.clone(), seed, *options)),
         SearcherSpec::Bohb(options) => Box::new(Bohb::new(space.clone(), seed, *options)),
+        SearcherSpec::Gp(options) => Box::new(Gp::new(space.clone(), seed, *options)),
+        SearcherSpec::GpMf(options, relation) => Box::new(Gp::of_rungs(space.clone(), seed, *options, *relation)),
         SearcherSpec::Evolution(options) => Box::new(Evolution::new(space.clone(), seed, *options)),
         SearcherSpec::Ensemble(options) => Box::new(Ensemble::new(space, seed, options)?),
         SearcherSpec::Hinted { method, hints } => hinted(method, hints, space, seed)?,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use hpo_core::{Space, Value};
 use hpo_searchers::{
-    Belief, BohbOptions, Confidence, EnsembleOptions, EvolutionOptions, Grid, GridOptions, Hints, PartialFault, Prior, SearcherSpec,
-    TpeOptions, complete,
+    Belief, BohbOptions, Confidence, EnsembleOptions, EvolutionOptions, GpOptions, Grid, GridOptions, Hints, PartialFault, Prior, Relation,
+    SearcherSpec, TpeOptions, complete,
 };
 use serde_json::Value as Json;
 use toml::Spanned;
@@ -34,6 +34,8 @@ pub(super) enum Member {
     Sobol,
     Tpe,
     Bohb,
+    Gp,
+    GpMf,
     Evolution,
 }
 
@@ -44,6 +46,8 @@ impl Words for Member {
         ("sobol", Some(Self::Sobol)),
         ("tpe", Some(Self::Tpe)),
         ("bohb", Some(Self::Bohb)),
+        ("gp", Some(Self::Gp)),
+        ("gp-mf", Some(Self::GpMf)),
         ("evolution", Some(Self::Evolution)),
     ];
 }
@@ -55,6 +59,8 @@ impl Member {
             Self::Sobol => SearcherSpec::Sobol,
             Self::Tpe => SearcherSpec::Tpe(TpeOptions::default()),
             Self::Bohb => SearcherSpec::Bohb(BohbOptions::default()),
+            Self::Gp => SearcherSpec::Gp(GpOptions::default()),
+            Self::GpMf => SearcherSpec::GpMf(GpOptions::default(), Relation::default()),
             Self::Evolution => SearcherSpec::Evolution(EvolutionOptions::default()),
         }
     }
@@ -109,6 +115,11 @@ fn method(section: &Section<'_>, space: Option<&Space>, reader: &mut Reader<'_>)
             let (model, random_share) = (model(section, reader), section.plain(&searcher::RANDOM_SHARE, reader));
             SearcherSpec::Bohb(BohbOptions { model: model?, random_share: random_share?.0 })
         }
+        () if section.is_kind("gp") => SearcherSpec::Gp(process(section, reader)?),
+        () if section.is_kind("gp-mf") => {
+            let (options, relation) = (process(section, reader), section.plain(&searcher::RELATION, reader));
+            SearcherSpec::GpMf(options?, relation?)
+        }
         () if section.is_kind("evolution") => {
             let (population, sample) = (section.plain(&searcher::POPULATION, reader), section.plain(&searcher::SAMPLE, reader));
             SearcherSpec::Evolution(EvolutionOptions { population: population?.0, sample: sample?.0 })
@@ -123,6 +134,13 @@ fn method(section: &Section<'_>, space: Option<&Space>, reader: &mut Reader<'_>)
         }
         () => SearcherSpec::Random,
     })
+}
+
+fn process(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<GpOptions> {
+    let startup = section.plain(&searcher::GP_STARTUP, reader);
+    let acquisition = section.plain(&searcher::ACQUISITION, reader);
+    let warp = section.plain(&searcher::TRANSFORM, reader);
+    Some(GpOptions { startup: startup?.0, acquisition: acquisition?, warp: warp? })
 }
 
 fn model(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<TpeOptions> {
