@@ -64,7 +64,9 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains("`{shift}` of the command can be `-0.5`") && found[0].contains("write `--shift={shift}`"), "{found:?}");
         assert!(found[1].contains("can be `-0.5x{trial}`"), "{found:?}");
-        for space in ["shift = { int = [-3, 3] }", "shift = { choice = ['a', '--help'] }", "shift = { value = -1 }\nlr = { uniform = [0.0, 1.0] }"] {
+        for space in
+            ["shift = { int = [-3, 3] }", "shift = { choice = ['a', '--help'] }", "shift = { value = -1 }\nlr = { uniform = [0.0, 1.0] }"]
+        {
             assert_eq!(warned(space, "['train', '{shift}']").len(), 1, "{space}");
         }
     }
