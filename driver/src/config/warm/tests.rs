@@ -39,8 +39,10 @@ fn old_run(folder: &Path, space: &str, trials: u32) -> PathBuf {
     let mut sweep = Sweep::new(header.spec.clone());
     let mut random = Seed(3).rng();
     let slots = vec![Slot { name: String::new(), milli_gpus: 0 }];
-    let mut todo =
-        vec![Event::DriverStarted { epoch: 1 }, Event::WorkerJoined { worker: WorkerId(1), name: String::new(), slots, holds: vec![] }];
+    let mut todo = vec![
+        Event::DriverStarted { epoch: 1 },
+        Event::WorkerJoined { worker: WorkerId(1), name: String::new(), slots, holds: vec![], allocation: None },
+    ];
     let mut writer = Writer::create(&path.join("journal.jsonl"), &header, Fence::claim(&path, 0).unwrap()).unwrap();
     let mut seq = 0;
     while !todo.is_empty() {
