@@ -165,6 +165,12 @@ impl Scaler {
         }
     }
 
+    /// Whether there was a submission of which nobody knows what became of it.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.unseen.iter().any(|(array, ..)| array.is_none())
+    }
+
     /// Another number of tasks may wait or run from now on.
     pub fn allow(&mut self, max_tasks: u32) {
         self.policy.max_tasks = max_tasks;
@@ -247,8 +253,7 @@ impl Scaler {
         let (wanted, tasks) = (self.wanted(slots), self.tasks());
         if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
             // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
-            let in_doubt = self.unseen.iter().any(|(array, ..)| array.is_none());
-            let allowed = if in_doubt { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            let allowed = if self.is_in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
             if allowed > 0 {
                 self.submitting = Some(allowed);
                 out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
