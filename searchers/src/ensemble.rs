@@ -45,13 +45,21 @@ pub struct EnsembleOptions {
     pub members: Vec<SearcherSpec>,
 }
 
-/// The searcher. A result costs all members what it costs each, a suggestion one of them and a walk over the trials on trial.
+/// The searcher. A result costs all members what it costs each, a suggestion one of them and a walk over all trials.
 pub struct Ensemble {
     seed: Seed,
     members: Vec<Box<dyn Searcher>>,
     history: History,
-    /// The furthest that each trial came, and 0 for one that failed at once.
-    furthest: BTreeMap<TrialId, Resource>,
+    told: BTreeMap<TrialId, Told>,
+}
+
+/// A trial that something is known of.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// The member that it was to try, if it was.
+    tries: Option<usize>,
+    /// How far it came; 0 if it failed at once.
+    furthest: Resource,
 }
 
 impl Ensemble {
@@ -66,7 +74,7 @@ impl Ensemble {
         let members = options.members.iter().enumerate().map(|(at, member)| build(member, space, seed.derive("member", at as u64)));
         let members = members.collect::<Result<_, BuildFault>>()?;
         let history = History::new(Basis { least: RESULTS, all_others: true });
-        Ok(Self { seed, members, history, furthest: BTreeMap::new() })
+        Ok(Self { seed, members, history, told: BTreeMap::new() })
     }
 
     /// The member that a trial tries out, if it is for that.
@@ -81,14 +89,14 @@ impl Ensemble {
     fn merits(&self) -> Vec<Merit> {
         let good = self.history.best((GOOD * self.history.population() as f64).ceil() as usize);
         let good: BTreeSet<TrialId> = good.into_iter().collect();
-        let all = self.furthest.values().map(|resource| f64::from(resource.0.max(1)));
-        let mean = all.sum::<f64>() / self.furthest.len().max(1) as f64;
+        let cost = |told: &Told| f64::from(told.furthest.0.max(1));
+        let mean = self.told.values().map(cost).sum::<f64>() / self.told.len().max(1) as f64;
         let mut merits = vec![Merit::default(); self.members.len()];
-        let tried = self.furthest.iter().rev().filter_map(|(&trial, &resource)| Some((self.tries(trial)?, trial, resource)));
-        for (age, (member, trial, resource)) in tried.enumerate() {
+        let tried = self.told.iter().rev().filter_map(|(&trial, told)| Some((told.tries?, trial, cost(told))));
+        for (age, (member, trial, cost)) in tried.enumerate() {
             let weight = 0.5_f64.powf(age as f64 / HALF_LIFE);
             merits[member].hits += weight * f64::from(u8::from(good.contains(&trial)));
-            merits[member].cost += weight * f64::from(resource.0.max(1)) / mean;
+            merits[member].cost += weight * cost / mean;
         }
         merits
     }
@@ -129,9 +137,10 @@ impl Searcher for Ensemble {
 
     fn tell(&mut self, seen: &Observation) {
         self.history.tell(seen);
-        let furthest = self.furthest.entry(seen.trial).or_default();
+        let tries = self.tries(seen.trial);
+        let told = self.told.entry(seen.trial).or_insert(Told { tries, furthest: Resource(0) });
         if let Outcome::Loss { resource, .. } = seen.outcome {
-            *furthest = resource.max(*furthest);
+            told.furthest = resource.max(told.furthest);
         }
         self.members.iter_mut().for_each(|member| member.tell(seen));
     }

@@ -66,6 +66,9 @@ impl Member {
     }
 }
 
+/// Values of a point, each with its place in the file.
+pub(super) type Point = BTreeMap<String, Spanned<Value>>;
+
 /// One belief, and where its value stands.
 pub(super) struct BeliefEntry {
     value: Spanned<Value>,
@@ -176,7 +179,7 @@ fn hints(section: &Section<'_>, space: Option<&Space>, reader: &mut Reader<'_>) 
     (reader.faults.len() == faults).then(|| Hints { seed_trials, prior, past: vec![] })
 }
 
-fn seed_trial(point: Spanned<BTreeMap<String, Spanned<Value>>>, space: &Space, reader: &mut Reader<'_>) -> BTreeMap<String, Value> {
+fn seed_trial(point: Spanned<Point>, space: &Space, reader: &mut Reader<'_>) -> BTreeMap<String, Value> {
     let whole = point.span();
     let places: BTreeMap<String, Range<usize>> = point.get_ref().iter().map(|(name, value)| (name.clone(), value.span())).collect();
     let values = point.into_inner().into_iter().map(|(name, value)| (name, value.into_inner())).collect();

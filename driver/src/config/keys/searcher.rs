@@ -7,7 +7,7 @@ use hpo_searchers::{Acquisition, Confidence, Relation, Warp};
 use toml::Spanned;
 
 use crate::config::key::{Key, Kinds, Table, kind};
-use crate::config::searcher::{BeliefEntry, Member};
+use crate::config::searcher::{BeliefEntry, Member, Point};
 use crate::config::shape::{InnerShare, Share, Within, Words};
 
 pub(crate) static TABLE: Table = Table {
@@ -50,7 +50,7 @@ pub(crate) static TABLE: Table = Table {
 };
 
 /// The second pass limits how many there are.
-pub(crate) static SEED_TRIALS: Key<Vec<Spanned<BTreeMap<String, Spanned<Value>>>>> =
+pub(crate) static SEED_TRIALS: Key<Vec<Spanned<Point>>> =
     Key::optional("seed_trials", "points to try first, in order; what a point leaves out is filled in from `prior`, or by chance");
 pub(crate) static PRIOR: Key<BTreeMap<String, Spanned<BeliefEntry>>> = Key::optional(
     "prior",
