@@ -22,9 +22,10 @@ def reference():
 class Run:
     """One run: what its best report so far was worth, by epochs and by time."""
 
-    def __init__(self, task, steps):
+    def __init__(self, task, steps, ends):
         known = reference()[task]
         scale = known["best_known"] - known["rand_q50"]
+        self.ends = ends
         self.epochs, self.seconds = [step[0] for step in steps], [step[1] for step in steps]
         self.regrets = [(known["best_known"] - step[2]) / scale for step in steps]
 
@@ -50,27 +51,32 @@ def played(folder, tasks, workers, condition):
         tool, method, _, task, _ = at.parts[-5:]
         if task in tasks:
             run = rows.read(at)
-            found[f"{tool} {method.replace('_', ' ')}"][task][int(at.stem)] = Run(task, run["steps"])
+            found[f"{tool} {method.replace('_', ' ')}"][task][int(at.stem)] = Run(task, run["steps"], run["epochs"])
     return {name: runs for name, runs in found.items() if len(runs) == len(tasks)}
 
 
 def earlier(paths, tasks):
-    """Curves that were measured before, of the same form. One ends where its best stays, so nothing is cut off."""
-    steps = collections.defaultdict(list)
+    """Curves that were measured before: a row at each improvement and at the end."""
+    steps, ends = collections.defaultdict(list), collections.Counter()
     for path in paths:
         with open(path, newline="") as file:
             for row in csv.DictReader(file):
+                key = f"{row['tool']} {row['method']}", row["instance"], int(row["seed"])
+                if row["instance"] in tasks:
+                    ends[key] = max(ends[key], int(row["epochs"]))
                 if row["instance"] in tasks and int(row["epochs"]) <= BUDGET:
-                    key = f"{row['tool']} {row['method']}", row["instance"], int(row["seed"])
                     steps[key].append((int(row["epochs"]), float(row["vtime"]), 100.0 - float(row["best_loss"])))
     found = collections.defaultdict(lambda: collections.defaultdict(dict))
     for (name, task, seed), some in steps.items():
-        found[name][task][seed] = Run(task, some)
+        found[name][task][seed] = Run(task, some, ends[name, task, seed])
     return {name: runs for name, runs in found.items() if len(runs) == len(tasks)}
 
 
 def mean(runs, measure, workers, mark):
-    """Mean over tasks of the mean over seeds, with 1.96 standard errors; seeds of each task are independent."""
+    """Mean over tasks of the mean over seeds, with 1.96 standard errors; seeds of each task are independent. None if runs were
+    given less."""
+    if any(run.ends < mark for of_seed in runs.values() for run in of_seed.values()):
+        return None
     means, variance = [], 0.0
     for task, of_seed in runs.items():
         values = [measure(run, task, workers, mark) for run in of_seed.values()]
@@ -82,6 +88,7 @@ def mean(runs, measure, workers, mark):
 def ranks(found, measure, workers, mark):
     """Mean over tasks of a method's rank by its mean over seeds; equal ones share theirs."""
     places = collections.defaultdict(list)
+    found = {name: runs for name, runs in found.items() if mean(runs, measure, workers, mark)}
     for task in next(iter(found.values())):
         value = {name: statistics.fmean(measure(run, task, workers, mark) for run in runs[task].values()) for name, runs in found.items()}
         for name, mine in value.items():
@@ -90,20 +97,24 @@ def ranks(found, measure, workers, mark):
     return {name: statistics.fmean(some) for name, some in places.items()}
 
 
-def cell(middle, half):
+def cell(found):
+    if found is None:
+        return "-"
+    middle, half = found
     return f"{middle:.3f}" if math.isinf(half) else f"{middle:.3f} ± {half:.3f}"
 
 
 def section(title, found, workers, measure, each):
-    """One table, best last mark first. Seeds are those that every task has."""
+    """One table, the best at the last mark first."""
     ranked = {mark: ranks(found, measure, workers, mark) for mark in MARKS}
     lines = []
-    for name, runs in sorted(found.items(), key=lambda one: mean(one[1], measure, workers, BUDGET)[0]):
+    last = lambda runs: (mean(runs, measure, workers, BUDGET) or (math.inf,))[0]
+    for name, runs in sorted(found.items(), key=lambda one: last(one[1])):
         seeds = [len(of_seed) for of_seed in runs.values()]
         count = str(seeds[0]) if len(set(seeds)) == 1 else f"{min(seeds)}-{max(seeds)}"
-        cells = [cell(*mean(runs, measure, workers, mark)) for mark in MARKS]
-        line = [name, count, *cells, *(f"{ranked[mark][name]:.1f}" for mark in MARKS[1:])]
-        if each:
+        cells = [cell(mean(runs, measure, workers, mark)) for mark in MARKS]
+        line = [name, count, *cells, *(f"{ranked[mark][name]:.1f}" if name in ranked[mark] else "-" for mark in MARKS[1:])]
+        if each and last(runs) < math.inf:
             line += [f"{statistics.fmean(measure(run, task, workers, BUDGET) for run in runs[task].values()):.3f}" for task in sorted(runs, key=int)]
         lines.append(line)
     header = [title, "seeds", *(f"{mark:,}" for mark in MARKS), *(f"rank {mark:,}" for mark in MARKS[1:])]
@@ -115,7 +126,7 @@ def panel(title, found, workers, measure):
     lines = {}
     for name in DRAWN:
         if name in found:
-            cells = [(mark, *mean(found[name], measure, workers, mark)) for mark in GRID]
+            cells = [(mark, *cell) for mark in GRID if (cell := mean(found[name], measure, workers, mark))]
             lines[name] = [(mark, y, *((y - half, y + half) if math.isfinite(half) else (y, y))) for mark, y, half in cells]
     return title, lines
 
