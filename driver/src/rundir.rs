@@ -51,6 +51,11 @@ impl RunDir {
     pub fn rendezvous(&self) -> PathBuf {
         self.0.join("rendezvous.json")
     }
+    /// There once the sweep has ended: nobody need wait for a driver any more.
+    #[must_use]
+    pub fn ended(&self) -> PathBuf {
+        self.0.join("ended.json")
+    }
     /// The secret that workers show; mode 0600.
     #[must_use]
     pub fn token(&self) -> PathBuf {

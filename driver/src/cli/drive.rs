@@ -8,6 +8,7 @@ use hpo_core::SweepSpec;
 use hpo_driver::config::{self, Checked, plan};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
+use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
 use tokio::runtime::Runtime;
@@ -44,6 +45,9 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     raise_open_files();
     let listen = Listen { address: args.listen, plaintext: args.insecure_plaintext_on_loopback };
+    if args.slurm {
+        return super::slurm::driver(args, listen, manners);
+    }
     if args.standby {
         return standby(args, listen, manners);
     }
@@ -70,6 +74,13 @@ fn warn(checked: &Checked, manners: Manners) {
     }
 }
 
+/// What another host would not like about the run folder's file system.
+pub(super) fn warn_of_mount(run: &RunDir, manners: Manners) {
+    if let (false, Some(doubt)) = (manners.quiet, mount::doubt(run.path())) {
+        eprintln!("warning: {doubt}");
+    }
+}
+
 pub(super) fn new_run(given: Option<&Path>, checked: &Checked) -> RunDir {
     RunDir::new(given.map_or_else(|| PathBuf::from("runs").join(&checked.spec.name), Path::to_owned))
 }
@@ -83,7 +94,7 @@ pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
 }
 
 #[cfg(feature = "worker")]
-fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
+pub(super) fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
     let count = asked.or(checked.workers.local.map(|count| u16::try_from(count).unwrap_or(u16::MAX)));
     #[cfg(not(feature = "burn"))]
     if matches!(checked.job.trainable, hpo_core::job::Trainable::Burn(_)) {
@@ -98,11 +109,12 @@ fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure>
 }
 
 #[cfg(not(feature = "worker"))]
-fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failure> {
+pub(super) fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failure> {
     Err(super::work::no_worker()).or_exit(Exit::BadInput)
 }
 
 fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
+    warn_of_mount(run, manners);
     let runtime = runtime()?;
     match runtime.block_on(Drive::start(options(run, begin, checked, listen, local))) {
         Ok(drive) => go_on(runtime, drive, run, checked, manners),
@@ -112,7 +124,7 @@ fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: O
 
 pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>) -> DriveOptions {
     let Listen { address: listen, plaintext } = listen;
-    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, limits: checked.into() }
+    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, slurm: None, limits: checked.into() }
 }
 
 pub(super) fn runtime() -> Result<Runtime, Failure> {
@@ -156,8 +168,8 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Chec
 
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
 async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
-    let by_hand = !drive.has_local_workers();
-    if by_hand && !manners.quiet {
+    let by_hand = drive.has_other_workers();
+    if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
         eprintln!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
     }

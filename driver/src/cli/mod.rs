@@ -16,6 +16,7 @@ mod model;
 mod progress;
 mod runs;
 mod simulate;
+mod slurm;
 mod standby;
 mod why;
 mod work;
@@ -53,6 +54,7 @@ fn act(command: Command, manners: Manners) -> Outcome {
         Command::Verify(args) => runs::verify(&args, manners),
         Command::Export(args) => model::export(&args, manners),
         Command::Predict(args) => model::predict(&args, manners),
+        Command::Slurm(command) => slurm::slurm(&command, manners),
         Command::Simulate(args) => simulate::simulate(&args, manners),
         Command::Check(args) => files::check(&args, manners),
         Command::Space(args) => files::space(&args, manners),

@@ -7,7 +7,7 @@ use hpo_driver::journal::{Gone, JournalFault, Standing};
 use hpo_driver::rundir::RunDir;
 
 use super::args::{Driver, Manners};
-use super::drive::{Listen, frozen, go_on, new_run, options, runtime, signalled};
+use super::drive::{Listen, frozen, go_on, new_run, options, runtime, signalled, warn_of_mount};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::{files, runs};
 
@@ -30,6 +30,7 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
 
 pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcome {
     let run = run_of(args)?;
+    warn_of_mount(&run, manners);
     let cannot_listen = |source| DriveFault::Listen { address: args.listen, source };
     // Now and not when it is needed: an address that is taken is noticed by whoever is still there.
     let listener = TcpListener::bind(listen.address).map_err(cannot_listen).or_exit(Exit::BadInput)?;

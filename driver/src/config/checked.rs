@@ -18,12 +18,14 @@ use super::scheduler;
 use super::searcher;
 use super::shape::{Within, Words};
 use super::simulate;
+use super::slurm;
 use super::space;
 use super::text::write_duration;
 use super::trial::{self, Trial};
 
 /// So many trials that fail before any has reported end a sweep: what is wrong with all of them is not the hyperparameters.
 const SETUP_FAILURES: u32 = 5;
+use crate::launch::slurm::Setup;
 use crate::simulate::Conditions;
 
 /// A sweep file without faults.
@@ -41,6 +43,8 @@ pub struct Checked {
     pub report: Report,
     /// What the world of `hpo simulate` is like.
     pub simulate: Conditions,
+    /// `[slurm]`, if the file has it.
+    pub slurm: Option<Setup>,
     /// The file as it was read: nothing of the environment is in it.
     pub text: String,
     /// Where it was read from.
@@ -115,6 +119,7 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
     let workers = read_workers(file, reader);
     let report = read_report(file, reader);
     let simulate = simulate::read(file, workers.as_ref(), reader);
+    let slurm = slurm::read(file, trial.as_ref().map(|trial| trial.grace), reader);
     if let Some(section) = &trial_section {
         if section.is_kind("burn") {
             sweep.iter().for_each(|head| head.check_burn(reader));
@@ -131,6 +136,7 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
         workers: workers?,
         report: report?,
         simulate: simulate?,
+        slurm: slurm?,
         text: text.to_owned(),
         source: source.to_owned(),
         base: reader.base.clone(),

@@ -4,6 +4,7 @@ pub(super) mod parameter;
 pub(super) mod pool;
 pub(super) mod searcher;
 pub(super) mod simulate;
+pub(super) mod slurm;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -21,7 +22,7 @@ use super::shape::{Amount, InnerShare, Length, Noise, OneOf, Positive, Share, So
 
 pub(super) static FILE: Table = Table {
     path: "",
-    keys: &[&BASE, &SWEEP, &SPACE, &SEARCHER, &SCHEDULER, &TRIAL, &WORKERS, &REPORT, &SIMULATE, &Later("finals"), &Later("slurm")],
+    keys: &[&BASE, &SWEEP, &SPACE, &SEARCHER, &SCHEDULER, &TRIAL, &WORKERS, &REPORT, &SIMULATE, &SLURM, &Later("finals")],
     kinds: None,
 };
 pub(super) static BASE: Key<PathBuf> = Key::optional("base", "relative paths start here (default: the folder of the file)");
@@ -38,6 +39,8 @@ pub(super) static WORKERS: SubTable = SubTable { name: "workers", doc: "where tr
 pub(super) static REPORT: SubTable = SubTable { name: "report", doc: "what a slot-hour costs", need: Need::Optional, table: &REPORT_TABLE };
 pub(super) static SIMULATE: SubTable =
     SubTable { name: "simulate", doc: "the virtual workers of `hpo simulate`", need: Need::Optional, table: &simulate::TABLE };
+pub(super) static SLURM: SubTable =
+    SubTable { name: "slurm", doc: "workers as jobs of Slurm, for `hpo slurm submit`", need: Need::Optional, table: &slurm::TABLE };
 
 static SWEEP_TABLE: Table = Table {
     path: "sweep",

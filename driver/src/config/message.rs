@@ -128,6 +128,18 @@ pub(super) enum Message {
     // --- [workers]
     #[error("a worker that speaks every {heartbeat} would lose its lease of {lease} to one late message")]
     Heartbeat { heartbeat: String, lease: String },
+
+    // --- [slurm]
+    #[error("`{value}` cannot be a value of `{key}`")]
+    SlurmWord { key: &'static str, value: String },
+    #[error("`{option}` is not an option of sbatch in its long form")]
+    SlurmOption { key: &'static str, option: String },
+    #[error("`{option}` is set by hpo itself")]
+    SlurmOwn { option: String },
+    #[error("with a notice of {notice} a trainer that takes its grace of {grace} would be killed before it has saved its state")]
+    Notice { notice: String, grace: String },
+    #[error("a time limit of {limit} leaves nothing before the notice of {notice}")]
+    SlurmTime { limit: String, notice: String },
 }
 
 impl Message {
@@ -198,6 +210,11 @@ impl Message {
                 "put the number in parentheses, and write `(?:...)` for groups that only hold things together".to_owned()
             }
             Self::Heartbeat { .. } => "let `heartbeat` be at most half of `lease`".to_owned(),
+            Self::SlurmWord { .. } => "it stands in a line of the script: one word without spaces".to_owned(),
+            Self::SlurmOption { key, .. } => format!("for example {key} = [\"--exclusive\", \"--partition=small\"]"),
+            Self::SlurmOwn { .. } => "remove it; `max_workers` and `throttle` say how many workers there are".to_owned(),
+            Self::Notice { .. } => "let `notice` be a minute longer than `grace` of [trial]".to_owned(),
+            Self::SlurmTime { .. } => "raise `time`, or lower `notice` and `grace` of [trial]".to_owned(),
             Self::WrongType { .. } | Self::OutOfRange { .. } => return None,
         };
         Some(help)

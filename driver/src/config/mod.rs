@@ -26,6 +26,7 @@ mod searcher;
 mod set;
 mod shape;
 mod simulate;
+mod slurm;
 mod space;
 mod text;
 mod trial;

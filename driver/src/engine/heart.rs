@@ -1,6 +1,7 @@
 //! The engine without its waits: a machine that is given time and inputs, and asks, writes and acts. The loop around it
 //! ([`super::cycle`]) brings it the real ones; the simulator (`tests/sim`) brings it others.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hpo_core::{Action, Event, Rejection, Stamp, Sweep, SweepView, WorkerId};
 use hpo_wire::FromDriver;
@@ -46,6 +47,8 @@ pub struct Heart {
     pub(super) options: Options,
     pub(super) phase: Phase,
     pub(super) counters: Counters,
+    /// The tasks of a batch system that workers who came to this driver run in.
+    pub(super) tasks: Arc<BTreeMap<WorkerId, String>>,
     closing: Box<dyn FnMut() + Send>,
     /// Of the batch at hand: what is to be written, then said, then done.
     records: Vec<Record>,
@@ -79,6 +82,7 @@ impl Heart {
             options,
             phase: Phase::Open,
             counters: Counters::default(),
+            tasks: Arc::default(),
             closing,
             records: vec![],
             answers: Answers::default(),
@@ -225,7 +229,13 @@ impl Heart {
 
     /// How it goes.
     pub(super) fn progress(&self, now: Stamp) -> Progress {
-        Progress { view: self.view(now), counters: self.counters(), connected: self.fleet.connected() }
+        Progress {
+            view: self.view(now),
+            counters: self.counters(),
+            connected: self.fleet.connected(),
+            appetite: self.sweep.appetite(),
+            tasks: self.tasks.clone(),
+        }
     }
 
     /// The sweep, as it was decided; perhaps ahead of the journal.

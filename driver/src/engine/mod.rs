@@ -25,6 +25,7 @@ pub use fault::{DriveFault, EngineFault, Settled};
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub use inbox::{EngineGone, Handle};
+pub use prepare::found;
 pub use run::{Counters, Ended, Options, Outcome, Progress};
 pub use standby::stand_by;
 

@@ -45,6 +45,14 @@ pub(super) fn prepare(options: &DriveOptions) -> Result<Prepared, DriveFault> {
     }
 }
 
+/// Makes the run folder of a new sweep, and leaves it to the driver to come.
+///
+/// # Errors
+/// If there is something in its place, or the disk refuses.
+pub fn found(run: &RunDir, file: &SweepFile) -> Result<(), DriveFault> {
+    create(run, file).map(drop)
+}
+
 fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     make_folder(run)?;
     make_subfolders(run)?;

@@ -1,4 +1,6 @@
 //! What the engine makes of each thing that comes in.
+use std::sync::Arc;
+
 use hpo_core::sweep::State;
 use hpo_core::sweep::event::{End, FailureKind, Held};
 use hpo_core::{Event, Metrics, Params, Rejection, Resource, Stamp, TrialId, WorkerId};
@@ -42,6 +44,7 @@ impl Heart {
             Input::Suggested { trial, answer, cost_us } => self.suggested(now, trial, answer, cost_us)?,
             Input::SearcherDied => return Err(EngineFault::SearcherDied),
             Input::Drain => self.drain(now),
+            Input::Spare { workers, own } => self.spare(now, workers, own.as_ref()),
             // At the end there is nothing to leave to anyone.
             Input::Leave if matches!(self.phase, Phase::Closing { .. }) => {}
             // What was not written will be said again to whoever comes.
@@ -51,14 +54,17 @@ impl Heart {
     }
 
     fn joined(&mut self, now: Stamp, hello: Hello, link: Link) {
-        let Hello { worker, name, slots, holds, .. } = hello;
+        let Hello { worker, name, slots, holds, allocation, .. } = hello;
+        if let Some(allocation) = &allocation {
+            Arc::make_mut(&mut self.tasks).insert(worker, allocation.job.clone());
+        }
         info!("worker {name} joined with {} slots, holding {} attempts", slots.len(), holds.len());
         if let Phase::Closing { ended, .. } = self.phase {
             self.fleet.join(worker, link);
             self.fleet.say(worker, finish(ended));
             return;
         }
-        match self.offer(now, Event::WorkerJoined { worker, name, slots, holds }) {
+        match self.offer(now, Event::WorkerJoined { worker, name, slots, holds, allocation }) {
             Ok(()) => {
                 self.detector.heard(worker, now);
                 self.fleet.join(worker, link);
@@ -135,6 +141,21 @@ impl Heart {
         self.detector.forget(worker);
         self.fleet.remove(worker);
         self.phase.gone(worker);
+    }
+
+    /// Sends workers home whose allocations cost more than the sweep can make of them. They have left the sweep before they are told.
+    fn spare(&mut self, now: Stamp, workers: u32, own: Option<&String>) {
+        let stays = |worker: &WorkerId| own.is_some() && self.tasks.get(worker) == own;
+        let mut resting = self.sweep.resting_tasks();
+        resting.retain(|worker| !stays(worker));
+        for worker in resting.into_iter().take(workers as usize) {
+            if self.offer(now, Event::WorkerLeft { worker }).is_ok() {
+                info!("worker {worker} is not needed any more");
+                self.detector.forget(worker);
+                let why = "the sweep has nothing for it any more".to_owned();
+                self.answers.say(worker, FromDriver::Finish { why, resumable: false });
+            }
+        }
     }
 
     fn drain(&mut self, now: Stamp) {

@@ -47,7 +47,7 @@ impl Case {
         };
         let file = SweepFile { spec: spec(self.trials), job, searcher: hpo_searchers::SearcherSpec::Random, text: "# frozen\n".into() };
         let listen = "127.0.0.1:0".parse().unwrap();
-        DriveOptions { run: self.run.clone(), begin, file, listen, plaintext: false, local: None, limits: self.limits }
+        DriveOptions { run: self.run.clone(), begin, file, listen, plaintext: false, local: None, slurm: None, limits: self.limits }
     }
 
     async fn start(&self, begin: Begin) -> Drive {
