@@ -6,7 +6,7 @@ use hpo_core::Params;
 use hpo_core::space::{Domain, Fold};
 use hpo_driver::config::{self, Checked, Faults};
 use hpo_driver::config::{draws::Draws, plan::Plan, schema};
-use hpo_searchers::{BohbOptions, GridOptions, SearcherSpec, TpeOptions};
+use hpo_searchers::{Acquisition, BohbOptions, GpOptions, GridOptions, Relation, SearcherSpec, TpeOptions, Warp};
 use serde_json::Value as Json;
 
 /// An environment with nothing of this machine in it.
@@ -183,11 +183,15 @@ fn searchers_are_read_with_their_options() {
     assert_eq!(searcher("searcher-tpe"), SearcherSpec::Tpe(model));
     let bohb = BohbOptions { model: TpeOptions { startup: 8, ..model }, random_share: 0.25 };
     assert_eq!(searcher("searcher-bohb"), SearcherSpec::Bohb(bohb));
+    let gp = GpOptions { startup: 12, acquisition: Acquisition::Ucb { beta: 2.0 }, warp: Warp::Rank };
+    assert_eq!(searcher("searcher-gp-mf"), SearcherSpec::GpMf(gp, Relation::Decay));
     let points = [("lr".to_owned(), 3), ("momentum".to_owned(), 2)].into();
     assert_eq!(searcher("searcher-grid"), SearcherSpec::Grid(GridOptions { points }));
     let defaults = |kind: &str| quickstart_with(&[("kind = \"random\"", kind)]).searcher;
     assert_eq!(defaults("kind = \"tpe\""), SearcherSpec::Tpe(TpeOptions::default()));
     assert_eq!(defaults("kind = \"bohb\""), SearcherSpec::Bohb(BohbOptions::default()));
+    assert_eq!(defaults("kind = \"gp\""), SearcherSpec::Gp(GpOptions::default()));
+    assert_eq!(defaults("kind = \"gp-mf\""), SearcherSpec::GpMf(GpOptions::default(), Relation::default()));
 }
 
 /// Three learning rates, each with adam, and with sgd and two momenta.

@@ -5,6 +5,7 @@ mod candidates;
 mod chance;
 #[cfg(test)]
 mod contract;
+mod gp;
 mod grid;
 mod random;
 mod sobol;
@@ -13,6 +14,7 @@ mod taken;
 mod tpe;
 
 pub use bohb::{Bohb, BohbOptions};
+pub use gp::{Acquisition, Gp, GpOptions, Relation, Warp};
 pub use grid::{Grid, GridFault, GridOptions};
 pub use hpo_core::sweep::{Observation, Outcome};
 use hpo_core::{Params, TrialId};

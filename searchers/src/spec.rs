@@ -1,7 +1,7 @@
 //! Which searcher, with its options: what a sweep file says about it, and what the journal keeps.
 use hpo_core::{Seed, Space};
 
-use crate::{Bohb, BohbOptions, COUNTABLE, Grid, GridFault, GridOptions, Random, Searcher, Sobol, Tpe, TpeOptions};
+use crate::{Bohb, BohbOptions, COUNTABLE, Gp, GpOptions, Grid, GridFault, GridOptions, Random, Relation, Searcher, Sobol, Tpe, TpeOptions};
 
 /// The searchers there are, under the names that sweep files give them.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,10 @@ pub enum SearcherSpec {
     Tpe(TpeOptions),
     /// The same over the highest rung with enough trials.
     Bohb(BohbOptions),
+    /// A Gaussian process over one rung.
+    Gp(GpOptions),
+    /// A Gaussian process over all rungs.
+    GpMf(GpOptions, Relation),
 }
 
 impl SearcherSpec {
@@ -28,6 +32,8 @@ impl SearcherSpec {
             Self::Grid(_) => "grid",
             Self::Tpe(_) => "tpe",
             Self::Bohb(_) => "bohb",
+            Self::Gp(_) => "gp",
+            Self::GpMf(..) => "gp-mf",
         }
     }
 
@@ -60,5 +66,7 @@ pub fn build(spec: &SearcherSpec, space: &Space, seed: Seed) -> Result<Box<dyn S
         SearcherSpec::Grid(options) => Box::new(Grid::new(space, options)?),
         SearcherSpec::Tpe(options) => Box::new(Tpe::new(space.clone(), seed, *options)),
         SearcherSpec::Bohb(options) => Box::new(Bohb::new(space.clone(), seed, *options)),
+        SearcherSpec::Gp(options) => Box::new(Gp::new(space.clone(), seed, *options)),
+        SearcherSpec::GpMf(options, relation) => Box::new(Gp::of_rungs(space.clone(), seed, *options, *relation)),
     })
 }

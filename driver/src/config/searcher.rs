@@ -1,6 +1,6 @@
 //! `[searcher]`.
 use hpo_core::Space;
-use hpo_searchers::{BohbOptions, Grid, GridOptions, SearcherSpec, TpeOptions};
+use hpo_searchers::{BohbOptions, GpOptions, Grid, GridOptions, SearcherSpec, TpeOptions};
 
 use super::keys::{SEARCHER, searcher};
 use super::message::Message;
@@ -20,8 +20,20 @@ pub(super) fn read(file: &Section<'_>, space: Option<&Space>, reader: &mut Reade
             let (model, random_share) = (model(&section, reader), section.plain(&searcher::RANDOM_SHARE, reader));
             SearcherSpec::Bohb(BohbOptions { model: model?, random_share: random_share?.0 })
         }
+        () if section.is_kind("gp") => SearcherSpec::Gp(process(&section, reader)?),
+        () if section.is_kind("gp-mf") => {
+            let (options, relation) = (process(&section, reader), section.plain(&searcher::RELATION, reader));
+            SearcherSpec::GpMf(options?, relation?)
+        }
         () => SearcherSpec::Random,
     })
+}
+
+fn process(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<GpOptions> {
+    let startup = section.plain(&searcher::GP_STARTUP, reader);
+    let acquisition = section.plain(&searcher::ACQUISITION, reader);
+    let warp = section.plain(&searcher::TRANSFORM, reader);
+    Some(GpOptions { startup: startup?.0, acquisition: acquisition?, warp: warp? })
 }
 
 fn model(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<TpeOptions> {

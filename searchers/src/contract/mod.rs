@@ -62,7 +62,17 @@ contract! {
     bohb: make(SearcherSpec::Bohb(BohbOptions::default())), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
         the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
-        ten_thousand_trials
+        failing_regions_are_avoided ten_thousand_trials
+    ];
+    gp: make(SearcherSpec::Gp(GpOptions::default())), [
+        stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
+        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
+        failing_regions_are_avoided ten_thousand_trials
+    ];
+    gp_mf: make(SearcherSpec::GpMf(GpOptions::default(), Relation::default())), [
+        stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
+        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
+        failing_regions_are_avoided ten_thousand_trials
     ];
 }
 
@@ -97,4 +107,5 @@ macro_rules! learns {
 learns! {
     tpe: SearcherSpec::Tpe(TpeOptions::default());
     bohb: SearcherSpec::Bohb(BohbOptions::default());
+    gp: SearcherSpec::Gp(GpOptions::default());
 }
