@@ -1,7 +1,9 @@
 //! Which searcher, with its options: what a sweep file says about it, and what the journal keeps.
 use hpo_core::{Seed, Space};
 
-use crate::{Bohb, BohbOptions, COUNTABLE, Gp, GpOptions, Grid, GridFault, GridOptions, Random, Relation, Searcher, Sobol, Tpe, TpeOptions};
+use crate::{
+    Bohb, BohbOptions, COUNTABLE, Gp, GpOptions, Grid, GridFault, GridOptions, Random, Relation, Searcher, Sobol, Tpe, TpeOptions,
+};
 
 /// The searchers there are, under the names that sweep files give them.
 #[derive(Clone, Debug, PartialEq)]

@@ -74,7 +74,7 @@ mod tests {
         ];
         for (u, expected) in exact {
             let (value, _) = ln_h(u);
-            assert!((value - expected).abs() < 1e-10 * f64::abs(expected).max(1.0), "{u}: {value}");
+            assert!((value - expected).abs() < 1e-8 * f64::abs(expected).max(1.0), "{u}: {value}");
         }
         assert!((ln_phi(-10.0).0 + 53.231_285_150_512_47).abs() < 1e-10);
         assert!((ln_phi(0.0).0 - 0.5_f64.ln()).abs() < 1e-12);

@@ -82,7 +82,8 @@ impl Cube {
         for (at, axis) in self.axes.iter().enumerate().filter(|&(at, _)| !point[at].is_nan()) {
             let domain = &self.space.parameters()[axis.parameter].domain;
             let Some(size) = domain.size().filter(|&size| size <= FEW) else { continue };
-            let mut moved = |place: f64| all.push(point.iter().enumerate().map(|(other, &old)| if other == at { place } else { old }).collect());
+            let mut moved =
+                |place: f64| all.push(point.iter().enumerate().map(|(other, &old)| if other == at { place } else { old }).collect());
             if axis.is_word {
                 (0..size.min(8)).map(|word| word as f64).filter(|&word| word != point[at]).for_each(&mut moved);
                 continue;

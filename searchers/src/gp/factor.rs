@@ -1,7 +1,9 @@
-//! A Cholesky factor that grows: K = L L' by `faer`, on one thread, so that equal numbers give equal results.
+//! A Cholesky factor that grows: K = L L' by `faer`, on one thread, so that equal numbers give equal results on one kind of processor.
+//! (Between kinds the last bits may differ.) Everything is in matrices of `faer`'s own, for how it sums depends on where in memory numbers
+//! begin, and there they always begin alike.
+use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::{Accum, Mat, MatMut, Par};
 
 /// L.
@@ -35,7 +37,7 @@ impl Factor {
         if new == 0 {
             return;
         }
-        self.forward(across.as_mut());
+        self.forward(&mut across);
         let mut rest = own.clone();
         faer::linalg::matmul::matmul(rest.as_mut(), Accum::Add, across.transpose(), across.as_ref(), -1.0, Par::Seq);
         let rest = positive(&rest);
@@ -46,16 +48,16 @@ impl Factor {
     }
 
     /// L^-1 times each column.
-    pub(crate) fn forward(&self, columns: MatMut<'_, f64>) {
+    pub(crate) fn forward(&self, columns: &mut Mat<f64>) {
         if self.len() > 0 {
-            solve_lower_triangular_in_place(self.lower.as_ref(), columns, Par::Seq);
+            solve_lower_triangular_in_place(self.lower.as_ref(), columns.as_mut(), Par::Seq);
         }
     }
 
     /// L'^-1 times each column.
-    pub(crate) fn backward(&self, columns: MatMut<'_, f64>) {
+    pub(crate) fn backward(&self, columns: &mut Mat<f64>) {
         if self.len() > 0 {
-            solve_upper_triangular_in_place(self.lower.transpose(), columns, Par::Seq);
+            solve_upper_triangular_in_place(self.lower.transpose(), columns.as_mut(), Par::Seq);
         }
     }
 
@@ -94,8 +96,9 @@ fn factorise(matrix: MatMut<'_, f64>) -> bool {
     llt::factor::cholesky_in_place(matrix, Default::default(), Par::Seq, MemStack::new(&mut memory), Default::default()).is_ok()
 }
 
-/// A slice as one column.
-pub(crate) fn column(numbers: &mut [f64]) -> MatMut<'_, f64> {
-    let count = numbers.len();
-    MatMut::from_column_major_slice_mut(numbers, count, 1)
+/// Numbers as one column.
+pub(crate) fn column(numbers: impl ExactSizeIterator<Item = f64>) -> Mat<f64> {
+    let mut column = Mat::zeros(numbers.len(), 1);
+    column.col_as_slice_mut(0).iter_mut().zip(numbers).for_each(|(cell, number)| *cell = number);
+    column
 }

@@ -127,7 +127,10 @@ impl Gp {
         let mut pending = Points::new(self.cube.axes().len());
         self.history.pending().for_each(|(_, point)| pending.push(point, data.target));
         losses.believe(&pending);
-        let mut seen: Vec<Point> = (0..data.points.len()).filter(|&at| at == 0 || data.rows[at].0 != data.rows[at - 1].0).map(|at| data.points.point(at)).collect();
+        let mut seen: Vec<Point> = (0..data.points.len())
+            .filter(|&at| at == 0 || data.rows[at].0 != data.rows[at - 1].0)
+            .map(|at| data.points.point(at))
+            .collect();
         let means = losses.process().means(&seen, data.target);
         let mut order: Vec<usize> = (0..seen.len()).collect();
         order.sort_by(|&a, &b| means[a].total_cmp(&means[b]));

@@ -1,5 +1,5 @@
 //! A Gaussian process over observations on rungs: what is expected of a point on one of them.
-use faer::{Mat, MatMut};
+use faer::Mat;
 
 use super::cube::{Axis, Point, Points};
 use super::factor::{Factor, column};
@@ -14,9 +14,9 @@ pub(crate) struct Process {
     points: Points,
     factor: Factor,
     /// L^-1 z.
-    halfway: Vec<f64>,
+    halfway: Mat<f64>,
     /// K^-1 z.
-    solved: Vec<f64>,
+    solved: Mat<f64>,
 }
 
 /// Mean and deviation, in units of the rung's amplitude.
@@ -42,8 +42,8 @@ impl Process {
             amplitudes: theta.amplitudes.iter().map(|amplitude| amplitude.exp()).collect(),
             points: Points::new(axes.len()),
             factor: Factor::new(),
-            halfway: vec![],
-            solved: vec![],
+            halfway: Mat::new(),
+            solved: Mat::new(),
         }
     }
 
@@ -61,9 +61,9 @@ impl Process {
         for at in 0..new.len() {
             let (point, rung) = (new.point(at), new.rungs()[at]);
             let covariances = self.kernel.column(&point, rung, &self.points);
-            across.col_mut(at).iter_mut().zip(covariances).for_each(|(cell, one)| *cell = one);
+            across.col_as_slice_mut(at).copy_from_slice(&covariances);
             let covariances = self.kernel.column(&point, rung, new);
-            own.col_mut(at).iter_mut().zip(covariances).for_each(|(cell, one)| *cell = one);
+            own.col_as_slice_mut(at).copy_from_slice(&covariances);
             own[(at, at)] += self.kernel.noise;
         }
         self.factor.extend(across, &own);
@@ -74,8 +74,8 @@ impl Process {
 
     /// The losses of all points.
     pub(crate) fn observe(&mut self, losses: &[f64]) {
-        self.halfway = losses.iter().zip(self.points.rungs()).map(|(loss, &rung)| loss / self.amplitudes[rung]).collect();
-        self.factor.forward(column(&mut self.halfway));
+        self.halfway = column(losses.iter().zip(self.points.rungs()).map(|(loss, &rung)| loss / self.amplitudes[rung]));
+        self.factor.forward(&mut self.halfway);
         self.solve();
     }
 
@@ -83,18 +83,19 @@ impl Process {
     /// Le Riche and Carraro ("Kriging Is Well-Suited to Parallelize Optimization", 2010). No mean changes by that, only deviations.
     pub(crate) fn believe(&mut self, new: &Points) {
         self.extend(new);
-        self.halfway.resize(self.points.len(), 0.0);
+        self.halfway.resize_with(self.points.len(), 1, |_, _| 0.0);
         self.solve();
     }
 
     fn solve(&mut self) {
         self.solved = self.halfway.clone();
-        self.factor.backward(column(&mut self.solved));
+        self.factor.backward(&mut self.solved);
     }
 
     /// The mean at each of some points.
     pub(crate) fn means(&self, points: &[Point], rung: usize) -> Vec<f64> {
-        let mean = |point: &Point| self.kernel.column(point, rung, &self.points).iter().zip(&self.solved).map(|(k, a)| k * a).sum();
+        let mean =
+            |point: &Point| self.kernel.column(point, rung, &self.points).iter().zip(self.solved.col_as_slice(0)).map(|(k, a)| k * a).sum();
         points.iter().map(mean).collect()
     }
 
@@ -108,10 +109,10 @@ impl Process {
     pub(crate) fn slopes(&self, points: &[Point], rung: usize) -> Vec<Sloped> {
         let mut columns = self.halves(points, rung);
         let expected: Vec<Expected> = (0..points.len()).map(|at| self.expected(&columns, at, rung)).collect();
-        self.factor.backward(MatMut::from_column_major_slice_mut(&mut columns, self.points.len(), points.len()));
+        self.factor.backward(&mut columns);
         let sloped = |(at, expected): (usize, Expected)| {
-            let solved = &columns[at * self.points.len()..][..self.points.len()];
-            let mut both = self.kernel.column_and_slopes(&points[at], rung, &self.points, [&self.solved[..], solved]);
+            let factors = [self.solved.col_as_slice(0), columns.col_as_slice(at)];
+            let mut both = self.kernel.column_and_slopes(&points[at], rung, &self.points, factors);
             let (deviation, mean) = (both.pop().unwrap_or_default(), both.pop().unwrap_or_default());
             // d(s^2) = -2 k' K^-1 dk.
             let deviation = deviation.into_iter().map(|slope| -slope / expected.deviation).collect();
@@ -120,16 +121,19 @@ impl Process {
         expected.into_iter().enumerate().map(sloped).collect()
     }
 
-    /// L^-1 k of each point, one after the other.
-    fn halves(&self, points: &[Point], rung: usize) -> Vec<f64> {
-        let mut columns: Vec<f64> = points.iter().flat_map(|point| self.kernel.column(point, rung, &self.points)).collect();
-        self.factor.forward(MatMut::from_column_major_slice_mut(&mut columns, self.points.len(), points.len()));
+    /// L^-1 k of each point, a column each.
+    fn halves(&self, points: &[Point], rung: usize) -> Mat<f64> {
+        let mut columns = Mat::zeros(self.points.len(), points.len());
+        for (at, point) in points.iter().enumerate() {
+            columns.col_as_slice_mut(at).copy_from_slice(&self.kernel.column(point, rung, &self.points));
+        }
+        self.factor.forward(&mut columns);
         columns
     }
 
-    fn expected(&self, columns: &[f64], at: usize, rung: usize) -> Expected {
-        let half = &columns[at * self.points.len()..][..self.points.len()];
-        let mean = half.iter().zip(&self.halfway).map(|(a, b)| a * b).sum();
+    fn expected(&self, columns: &Mat<f64>, at: usize, rung: usize) -> Expected {
+        let half = columns.col_as_slice(at);
+        let mean = half.iter().zip(self.halfway.col_as_slice(0)).map(|(a, b)| a * b).sum();
         let variance = self.kernel.prior(rung) - half.iter().map(|a| a * a).sum::<f64>();
         Expected { mean, deviation: variance.max(1e-12).sqrt() }
     }

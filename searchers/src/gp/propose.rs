@@ -58,7 +58,10 @@ impl Judge<'_> {
         let mut all: Vec<(f64, Vec<f64>)> = vec![];
         for one in self.process.slopes(points, self.target) {
             let (value, by_mean, by_deviation) = self.acquisition.at(self.best, one.expected.mean, one.expected.deviation);
-            all.push((value, one.mean.iter().zip(&one.deviation).map(|(mean, deviation)| by_mean * mean + by_deviation * deviation).collect()));
+            all.push((
+                value,
+                one.mean.iter().zip(&one.deviation).map(|(mean, deviation)| by_mean * mean + by_deviation * deviation).collect(),
+            ));
         }
         for (one, (value, slopes)) in self.failures.iter().flat_map(|failures| failures.slopes(points, 0)).zip(&mut all) {
             let margin = -one.expected.mean / one.expected.deviation;
@@ -92,7 +95,8 @@ impl Judge<'_> {
 
     fn ranked(&self, all: Vec<Params>) -> Vec<(f64, Point, Params)> {
         let points: Vec<Point> = all.iter().map(|params| self.cube.point(params)).collect();
-        let mut ranked: Vec<_> = self.judge(&points).into_iter().zip(points).zip(all).map(|((value, point), params)| (value, point, params)).collect();
+        let mut ranked: Vec<_> =
+            self.judge(&points).into_iter().zip(points).zip(all).map(|((value, point), params)| (value, point, params)).collect();
         sort(&mut ranked);
         ranked
     }

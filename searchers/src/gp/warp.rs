@@ -24,6 +24,9 @@ pub enum Warp {
 /// single loss may set the scale for the others.
 const BEST: f64 = 6.0;
 
+/// The logarithm ends here: beyond about twenty deviations all losses are alike.
+const WORST: f64 = 3.0;
+
 /// The warped losses; those that are not finite count as the worst that are. None if none is.
 pub(crate) fn warp(how: Warp, losses: &[Loss]) -> Option<Vec<f64>> {
     let mut sorted: Vec<f64> = losses.iter().filter(|loss| loss.is_finite()).map(|loss| loss.get()).collect();
@@ -47,7 +50,7 @@ pub(crate) fn warp(how: Warp, losses: &[Loss]) -> Option<Vec<f64>> {
 
 fn tail(value: f64) -> f64 {
     match value {
-        worse if worse > 0.0 => worse.ln_1p(),
+        worse if worse > 0.0 => worse.ln_1p().min(WORST),
         best if best < -BEST => -BEST - (-BEST - best).ln_1p(),
         _ => value,
     }
