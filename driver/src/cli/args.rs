@@ -332,6 +332,8 @@ pub(super) enum Bench {
     Grpc(BenchGrpc),
     /// Seconds from the start of a driver to the first lease, after a crash with so many events in the journal
     Recover(BenchRecover),
+    /// Milliseconds of CPU that a suggestion takes the searcher of a sweep file, by how many results it has seen
+    Suggest(BenchSuggest),
     /// Training steps a second of a sweep file's model, with the trainer that sweeps use
     #[cfg(feature = "burn")]
     Train(BenchTrain),
@@ -376,6 +378,19 @@ pub(super) struct BenchRecover {
     /// Where the run folder is made, so that the disk that is measured can be chosen
     #[arg(long, default_value = ".")]
     pub(super) dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchSuggest {
+    /// Sweep files of a kind that can be simulated
+    #[arg(required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Numbers of results, of trials that were drawn at random
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000,10000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) observations: Vec<u32>,
+    /// Suggestions that are timed after each
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) suggestions: u32,
 }
 
 #[derive(Args, Debug)]
