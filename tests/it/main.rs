@@ -11,4 +11,5 @@ mod ends;
 mod failover;
 mod programs;
 mod security;
+mod signals;
 mod world;

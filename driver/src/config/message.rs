@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use hpo_core::schedule::{BracketsFault, LadderFault};
 use hpo_core::space::{PoolFault, ROW, SpaceFaultKind};
-use hpo_searchers::GridFault;
+use hpo_searchers::{GridFault, PartialFault};
 use thiserror::Error;
 
 use super::text::{list, nearest};
@@ -108,6 +108,10 @@ pub(super) enum Message {
     // --- [searcher]
     #[error("{0}")]
     Grid(GridFault),
+    #[error("{fault}")]
+    Point { fault: PartialFault, known: Vec<String> },
+    #[error("an ensemble needs members")]
+    NoMembers,
 
     // --- [trial]
     #[error("there is no {what} `{}`", path.display())]
@@ -201,6 +205,13 @@ impl Message {
                 "there are as many brackets as weights, and each gets its share; remove one of the two".to_owned()
             }
             Self::Grid(GridFault::NoParameter { .. }) => "`points` takes names of [space]".to_owned(),
+            Self::Point { fault: PartialFault::NoParameter { name }, known } => suggest(name, known),
+            Self::Point { fault: PartialFault::Outside { .. }, .. } => "`hpo space FILE` shows the values of each parameter".to_owned(),
+            Self::Point { fault: PartialFault::Inactive { .. }, .. } => {
+                "leave it out, or give its parents the values it asks for".to_owned()
+            }
+            Self::Point { fault: PartialFault::NoRow, .. } => "give fewer values, or the number of a row: { row = 17 }".to_owned(),
+            Self::NoMembers => "for example members = [\"random\", \"tpe\", \"evolution\"]".to_owned(),
             Self::Grid(_) => "for example points = { lr = 5, dropout = 3 }".to_owned(),
             Self::SplitSum { .. } => "for example split = { train = 0.8, validation = 0.1, test = 0.1 }".to_owned(),
             Self::EmptyShare { .. } => "raise `count` or the share".to_owned(),

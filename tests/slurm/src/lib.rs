@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hpo_tests::root;
 
@@ -26,6 +26,7 @@ pub struct Slurm {
     dir: PathBuf,
     port: u16,
     extra: String,
+    accounts: bool,
 }
 
 impl Slurm {
@@ -35,13 +36,31 @@ impl Slurm {
     /// If it does not start, or if there can be none and `HPO_REQUIRE_SLURM=1`.
     #[must_use]
     pub fn up(nodes: u16, gpus: u16, extra: &str) -> Option<Self> {
+        Self::start(nodes, gpus, extra, false)
+    }
+
+    /// The same with an accounting database: `sacct`, and limits by user. That takes a MariaDB, so only where `HPO_REQUIRE_SLURM=1`
+    /// allows to install one, or it is there.
+    ///
+    /// # Panics
+    /// As [`Slurm::up`].
+    #[must_use]
+    pub fn with_accounts(nodes: u16, gpus: u16) -> Option<Self> {
+        if !required() && !Path::new("/usr/sbin/slurmdbd").exists() {
+            eprintln!("SKIPPED: no slurmdbd here; HPO_REQUIRE_SLURM=1 installs it where that is possible");
+            return None;
+        }
+        Self::start(nodes, gpus, "", true)
+    }
+
+    fn start(nodes: u16, gpus: u16, extra: &str, accounts: bool) -> Option<Self> {
         if !installed() {
             return None;
         }
         for _ in 0..20 {
             let port = next_ports();
             let dir = std::env::temp_dir().join(format!("hpo-slurm-{}-{port}", std::process::id()));
-            let slurm = Self { dir, port, extra: extra.to_owned() };
+            let slurm = Self { dir, port, extra: extra.to_owned(), accounts };
             let up = slurm.testbed(&["up", &nodes.to_string(), &gpus.to_string()]);
             let said = String::from_utf8_lossy(&up.stderr).into_owned();
             if up.status.success() {
@@ -59,6 +78,7 @@ impl Slurm {
     pub fn testbed(&self, words: &[&str]) -> Output {
         let mut command = Command::new(script());
         command.args(words).env("TESTBED_DIR", &self.dir).env("TESTBED_PORT", self.port.to_string());
+        command.env("TESTBED_DBD", if self.accounts { "1" } else { "0" });
         command.env("TESTBED_EXTRA", &self.extra).stdin(Stdio::null()).output().expect("the testbed's script can be run")
     }
 
@@ -88,6 +108,20 @@ impl Slurm {
         let done = self.command(program).args(words).output().expect("Slurm's programs can be run");
         assert!(done.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// Makes the controller write down what runs, and waits until it has. By itself it may not for a minute, and what it does not
+    /// remember when it comes back it kills (seen; Slurm 22.05.8).
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn remembers(&self) {
+        let asked = SystemTime::now();
+        let _ = self.ask("scontrol", &["reconfigure"]);
+        within(PATIENCE, "the controller's state on its disk", || {
+            let written = std::fs::metadata(self.dir.join("state/job_state")).and_then(|state| state.modified());
+            written.is_ok_and(|at| at >= asked).then_some(())
+        });
     }
 
     /// The daemons' logs and the list of ended jobs.
@@ -172,9 +206,9 @@ fn script() -> PathBuf {
 fn installed() -> bool {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
     *INSTALLED.get_or_init(|| {
-        let required = std::env::var_os("HPO_REQUIRE_SLURM").is_some_and(|value| value == "1");
+        let required = required();
         let there = ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged"].iter().all(|program| Path::new(program).exists());
-        if !required && !(there && is_root()) {
+        if !(required || there && is_root()) {
             eprintln!("SKIPPED: no Slurm for a test cluster, or not root; HPO_REQUIRE_SLURM=1 installs it where that is possible");
             return false;
         }
@@ -183,6 +217,10 @@ fn installed() -> bool {
         assert!(done.status.success() || (done.status.code() == Some(CANNOT) && !required), "HPO_REQUIRE_SLURM=1, and: {why}");
         done.status.success()
     })
+}
+
+fn required() -> bool {
+    std::env::var_os("HPO_REQUIRE_SLURM").is_some_and(|value| value == "1")
 }
 
 fn is_root() -> bool {

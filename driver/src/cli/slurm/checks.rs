@@ -28,7 +28,7 @@ pub(super) async fn check(jobs: &Jobs, tasks: u32) -> anyhow::Result<Found> {
         site::check(&Wish { partition: settings.partition.as_deref(), time: settings.time, gpus }, &partitions)?;
     }
     let mut warnings = places(jobs);
-    let start = tried(&jobs.workers(tasks.min(array_max), &[], None)).await?;
+    let start = as_many_as_may_be(jobs, tasks.min(array_max), &mut warnings).await?;
     if jobs.setup.driver == DriverPlace::Job {
         tried(&jobs.driver()).await?;
     }
@@ -51,6 +51,23 @@ async fn ask(program: &'static str, arguments: &[&str]) -> Result<String, CallFa
         tracing::warn!("{program}: {}", said.complaint());
     }
     Ok(said.out)
+}
+
+/// Lets Slurm judge the workers' script. A limit on their number is no reason to begin with none: half of them are tried then.
+async fn as_many_as_may_be(jobs: &Jobs, tasks: u32, warnings: &mut Vec<String>) -> anyhow::Result<String> {
+    let mut some = tasks;
+    loop {
+        match tried(&jobs.workers(some, &[], None)).await {
+            Ok(start) => return Ok(start),
+            Err(refused) if some == 1 => return Err(refused),
+            Err(refused) => {
+                if some == tasks {
+                    warnings.push(format!("Slurm does not take {tasks} workers at once, so that it may be fewer: {refused}"));
+                }
+                some /= 2;
+            }
+        }
+    }
 }
 
 /// Lets Slurm judge a script without submitting it.

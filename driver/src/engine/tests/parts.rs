@@ -8,6 +8,7 @@ use hpo_core::{Attempt, Event, Params, Resource, Seed, Seq, Sweep, TrialId};
 use hpo_searchers::{Searcher, SuggestFault};
 
 use super::Case;
+use crate::config::warm::Past;
 use crate::engine::cycle::Engine;
 use crate::engine::heart::Parts;
 use crate::engine::kept::{Folder, Kept, Store};
@@ -55,9 +56,12 @@ async fn a_folder_that_cannot_be_used_is_refused_with_what_to_do() {
 #[tokio::test]
 async fn what_may_hold_secrets_is_its_owners_alone() {
     let case = Case::new(1);
-    let drive = case.start(Begin::Create).await;
+    let mut options = case.options(Begin::Create);
+    options.file.past = Some(Past::default());
+    let drive = Drive::start(options).await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(case.run.path()), mode(&case.run.sweep_toml())), (0o700, 0o600));
+    assert_eq!((mode(case.run.path()), mode(&case.run.sweep_toml()), mode(&case.run.warm_start())), (0o700, 0o600, 0o600));
+    assert_eq!(Past::of_run(&case.run).unwrap(), Past::default());
     drive.handle().drain().await.unwrap();
     drive.wait().await.unwrap();
 }

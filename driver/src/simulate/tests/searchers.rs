@@ -1,5 +1,5 @@
-//! TPE against chance: on recorded trainings of MLPF, where the data are, and on curves in closed form.
-use hpo_searchers::TpeOptions;
+//! Models against chance: on recorded trainings of MLPF, where the data are, and on a surrogate of LCBench, and on curves in closed form.
+use hpo_searchers::{EvolutionOptions, TpeOptions};
 
 use super::*;
 use crate::config::{DATA_DIR, check_text};
@@ -32,9 +32,29 @@ fn with_asha_it_is_ahead_of_chance() {
     assert!(significant((wins, pairs)), "ahead in {wins} of {pairs}");
 }
 
+/// Five sweeps of four workers each, on an OpenML task each, to the epochs of five full trainings of which chance has no more: the
+/// best accuracy. Where there is no surrogate there is nothing to test.
+#[cfg(feature = "surrogate")]
+#[test]
+fn it_is_ahead_of_chance_on_lcbench() {
+    let Some(data) = hpo_tests::data("lcbench-surrogate/model.onnx") else { return };
+    let data = data.ancestors().nth(2).unwrap().to_string_lossy().into_owned();
+    let file = hpo_tests::root().join("configs/lcbench.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("max_trials = 100", "max_trials = 1000");
+    let mut won = (0, 0);
+    for task in ["3945", "7593", "34539", "126025", "126026"] {
+        let text = text.replace("3945", task);
+        let checked = check_text(&text, &file, &|name| (name == DATA_DIR).then(|| data.clone())).unwrap();
+        let setup = open(&[checked], Some(4), Some(1000)).map_err(|(_, fault)| fault).unwrap().remove(0);
+        let (wins, pairs) = sign_test(&setup, tpe(), |outcome| -outcome.best.as_ref().unwrap().metric);
+        won = (won.0 + wins, won.1 + pairs);
+    }
+    assert!(significant(won), "ahead in {} of {}", won.0, won.1);
+}
+
 /// Resource until the best of the 296 rows is found: where there are no data there is nothing to test.
 #[test]
-fn it_finds_the_best_recorded_training_sooner_than_chance() {
+fn models_find_the_best_recorded_training_sooner_than_chance() {
     let Some(data) = hpo_tests::data("mlpf-curves/curves.csv") else { return };
     let data = data.ancestors().nth(2).unwrap().to_string_lossy().into_owned();
     let file = hpo_tests::root().join("configs/mlpf-replay.toml");
@@ -42,6 +62,9 @@ fn it_finds_the_best_recorded_training_sooner_than_chance() {
     let checked = check_text(&text, &file, &|name| (name == DATA_DIR).then(|| data.clone())).unwrap();
     let setup = open(&[checked], Some(12), Some(3000)).map_err(|(_, fault)| fault).unwrap().remove(0);
     let until_best = |outcome: &Outcome| outcome.reaches(442.134, Goal::Minimize);
-    let (wins, pairs) = sign_test(&setup, tpe(), until_best);
-    assert!(significant((wins, pairs)), "sooner in {wins} of {pairs}");
+    for searcher in [tpe(), SearcherSpec::Evolution(EvolutionOptions::default())] {
+        let name = searcher.name();
+        let (wins, pairs) = sign_test(&setup, searcher, until_best);
+        assert!(significant((wins, pairs)), "{name}: sooner in {wins} of {pairs}");
+    }
 }

@@ -65,10 +65,7 @@ fn a_sweep_goes_on_while_the_controller_is_down() {
     let mut driver = sweep.driver();
     sweep.workers(&["--array=0-1"], "--slots 1 --no-gpu");
     sweep.wait_for("two workers at work", |sweep| sweep.events("started").len() >= 2);
-    // This makes it write down what runs. Else it may not for a minute, and then it forgets running jobs and kills them when it
-    // is back (seen; Slurm 22.05.8).
-    let _ = slurm.ask("scontrol", &["reconfigure"]);
-    std::thread::sleep(Duration::from_secs(2));
+    slurm.remembers();
     slurm.must(&["kill-controller"]);
     let before = sweep.events("reported").len();
     std::thread::sleep(Duration::from_secs(30));

@@ -1,8 +1,8 @@
 //! `hpo slurm submit`: everything from one command, as users type it.
+use std::collections::BTreeSet;
 use std::process::Output;
-use std::time::Duration;
 
-use hpo_slurm::{Slurm, within};
+use hpo_slurm::{PATIENCE, Slurm, within};
 use hpo_tests::root;
 
 use crate::sweep::{Sweep, synthetic};
@@ -78,46 +78,50 @@ fn a_time_limit_of_a_minute_is_no_limit_for_the_sweep() {
 
 #[test]
 fn limits_of_the_site_make_arrays_smaller_and_the_sweep_slower_and_nothing_else() {
-    let Some(slurm) = Slurm::up(2, 0, "MaxArraySize=4\nMaxJobCount=6") else { return };
-    let sweep = Sweep::new(&slurm, &file(12, 12, "time = \"10m\"\nmax_workers = 12"));
-    let (_, told) = submit(&sweep);
+    // No array of more than four tasks, and no more than ten jobs in all: the third array is one too many, and `sbatch` hangs.
+    let Some(slurm) = Slurm::up(2, 0, "MaxArraySize=4\nMaxJobCount=10") else { return };
+    let sweep = Sweep::new(&slurm, &file(24, 12, "time = \"10m\"\nmax_workers = 12"));
+    submit(&sweep);
     finished(&sweep);
-    sweep.audit(12);
-    let arrays: Vec<String> = sweep.joined().iter().filter_map(|job| job.split_once('_')).map(|(array, _)| array.to_owned()).collect();
-    let distinct: std::collections::BTreeSet<_> = arrays.iter().collect();
-    assert!(distinct.len() > 1, "one array would be too large: {arrays:?}; {told}");
+    sweep.audit(24);
+    let joined = sweep.joined();
+    let places: Vec<(&str, u32)> =
+        joined.iter().filter_map(|job| job.split_once('_')).map(|(array, task)| (array, task.parse().unwrap())).collect();
+    let arrays: BTreeSet<&str> = places.iter().map(|(array, _)| *array).collect();
+    assert!(arrays.len() >= 2 && places.iter().all(|(_, task)| *task < 4), "{joined:?}");
+}
+
+/// The latest driver that wrote to the journal.
+fn epoch(sweep: &Sweep) -> u64 {
+    sweep.events("driver_started").iter().filter_map(|record| record["epoch"].as_u64()).max().unwrap_or(0)
 }
 
 #[test]
 fn a_driver_that_is_a_job_survives_its_requeue_and_overlaps_with_a_standby() {
     let Some(slurm) = Slurm::up(3, 0, "") else { return };
-    let sweep = Sweep::new(
-        &slurm,
-        &file(6, 25, "time = \"10m\"\nmax_workers = 3\ndriver = \"job\"\nextra = [\"--exclusive\"]\ndriver_options = [\"--nodelist=n1\"]"),
-    );
+    // Workers take whole nodes, so that the driver is alone on the first.
+    let setup = "time = \"10m\"\nmax_workers = 2\ncpus_per_task = 8\ndriver = \"job\"\ndriver_options = [\"--nodelist=n1\"]";
+    let sweep = Sweep::new(&slurm, &file(6, 25, setup));
     submit(&sweep);
     sweep.wait_for("work", |sweep| sweep.events("reported").len() >= 6);
-    let driver = || {
-        let lines = slurm.ask("squeue", &["--noheader", "--format", "%j|%A|%T|%N"]);
-        let line = lines.lines().find(|line| line.starts_with("hpo-driver-")).unwrap_or_default();
-        line.split('|').map(str::to_owned).collect::<Vec<_>>()
-    };
-    let number = driver()[1].clone();
-    let _ = slurm.ask("scontrol", &["requeue", &number]);
-    let epochs = |sweep: &Sweep| sweep.events("driver_started").len();
-    sweep.wait_for("its second run", |sweep| epochs(sweep) == 2);
-    let before = sweep.events("reported").len();
+    let first = epoch(&sweep);
+    let lines = slurm.ask("squeue", &["--noheader", "--format", "%j|%A|%N"]);
+    let driver: Vec<&str> = lines.lines().find(|line| line.starts_with("hpo-driver-")).unwrap().split('|').collect();
+    assert_eq!(driver[2], "n1");
+    let _ = slurm.ask("scontrol", &["requeue", driver[1]]);
+    sweep.wait_for("its second run", |sweep| epoch(sweep) > first);
     sweep.wait_for_reports(4);
-    assert!(before > 0);
-    // A standby on the login node, and the driver's node dies: it is requeued, too, when Slurm has noticed.
+    let second = epoch(&sweep);
+    // A standby on the login node, and the driver's node dies: Slurm will put it back into the queue when it has noticed.
     let standby = sweep.start("standby.log", &["driver", "run", "--standby", "--takeover-after", "6s"]);
-    within(Duration::from_secs(60), "a standby", || standby.said().contains("standing by").then_some(()));
+    within(PATIENCE, "a standby", || standby.said().contains("standing by").then_some(()));
     slurm.must(&["kill-node", "n1"]);
-    sweep.wait_for("the standby's turn", |sweep| epochs(sweep) >= 3);
+    sweep.wait_for("the standby's turn", |sweep| epoch(sweep) > second);
     sweep.wait_for("the report", |sweep| sweep.path("run/report/report.html").exists());
     let report = sweep.audit(6);
-    assert!(report["attempts"]["lost"].as_u64().unwrap() <= 1, "at most the worker beside the driver: {report}");
-    let _ = slurm.ask("scancel", &["--quiet", "--state=PENDING"]);
+    let attempts = &report["attempts"];
+    assert_eq!((&attempts["lost"], &attempts["preempted"]), (&0.into(), &0.into()), "no death of a driver costs training: {report}");
+    assert_eq!(sweep.joined().len(), 2, "the same two workers all the time");
 }
 
 #[test]
@@ -170,4 +174,25 @@ fn the_doctor_says_what_is_wrong_and_what_to_change() {
     let left =
         std::fs::read_dir(sweep.path("")).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().contains("doctor")).count();
     assert_eq!(left, 0, "nor a folder");
+}
+
+#[test]
+fn what_slurms_accounting_counts_is_in_the_ledger_and_a_users_limit_only_slows_a_sweep_down() {
+    let Some(slurm) = Slurm::with_accounts(2, 2) else { return };
+    let _ = slurm.ask("sacctmgr", &["-i", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=2"]);
+    let sweep = Sweep::new(&slurm, &file(8, 5, "gres = \"gpu:1\"\ntime = \"10m\"\nmax_workers = 4"));
+    submit(&sweep);
+    finished(&sweep);
+    let report = sweep.audit(8);
+    assert_eq!(sweep.joined().len(), 2, "four were refused, two were not");
+    let booked = report["hours"]["reserved"].as_f64().unwrap() * 3600.0;
+    // The database hears of a job's end a moment later.
+    let rows = within(PATIENCE, "the jobs in the database", || {
+        let said = slurm.ask("sacct", &["--noheader", "--parsable2", "--allocations", "--format=State,ElapsedRaw"]);
+        let rows: Vec<(String, u64)> =
+            said.lines().filter_map(|line| line.split_once('|')).map(|(state, took)| (state.to_owned(), took.parse().unwrap())).collect();
+        (rows.len() == 2 && rows.iter().all(|(state, _)| state == "COMPLETED")).then_some(rows)
+    });
+    let paid: u64 = rows.iter().map(|(_, took)| took).sum();
+    assert!((paid as f64 - booked).abs() <= 1.5 * rows.len() as f64, "sacct says {rows:?}, the ledger {booked} s");
 }
