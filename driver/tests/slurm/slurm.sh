@@ -67,8 +67,16 @@ squeue() {
     schedule
     for task in tasks/*; do
         id=${task#tasks/}
-        if alive "$id"; then state=RUNNING; elif [[ -e $task/pid || -e $task/cancelled ]]; then continue; else state=PENDING; fi
-        echo "$id|${id%_*}|$state|None|10:00|$([[ $state == RUNNING ]] && echo "n${id#*_}")|$(<"$task/name")"
+        if alive "$id"; then
+            state=RUNNING
+        elif [[ -e $task/cancelled ]]; then
+            state=CANCELLED
+        elif [[ -e $task/pid ]]; then
+            state=COMPLETED
+        else
+            state=PENDING
+        fi
+        echo "$id|${id%_*}|$state|None|10:00|$([[ -e $task/pid ]] && echo "n${id#*_}")|$(<"$task/name")"
     done
 }
 

@@ -296,9 +296,16 @@ impl Scaler {
         let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
         // One that nobody told us of is the answer to a submission that nobody answered.
         let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
+        let (served, failed_starts) = (&self.served, &mut self.failed_starts);
         self.unseen.retain(|(array, _, since)| {
             let seen = array.map_or(orphan, |array| arrays.contains(&array));
-            !seen && now.saturating_sub(*since) < UNSEEN
+            let expected = now.saturating_sub(*since) < UNSEEN;
+            let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
+            if !seen && !expected && array.is_some_and(|array| !came(array)) {
+                // It came and went between two looks, on a site that forgets at once.
+                *failed_starts += 1;
+            }
+            !seen && expected
         });
         self.arrays.extend(arrays);
         for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
