@@ -26,6 +26,8 @@ fn run(data: &[u8]) {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let fixed = [("task".to_owned(), Value::from("31")), ("replace".to_owned(), Value::Bool(true))];
     let job = SurrogateJob {
+        noise: 0.0,
+        failure_rate: 0.0,
         model: scratch::folder().join("no model"),
         encoding: Some(scratch::file("encoding.json", data)),
         categorical: names(&["task", "learner", "replace"]),
