@@ -9,6 +9,7 @@ mod crash;
 mod curves;
 mod ends;
 mod failover;
+mod known;
 mod programs;
 mod security;
 mod signals;

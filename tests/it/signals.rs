@@ -45,7 +45,10 @@ fn long_run() -> World {
     let mut writer = Writer::resume(&journal, &replayed, Fence::claim(&world.run_dir(), 1).unwrap()).unwrap();
     let slots = vec![Slot { name: "cpu core".to_owned(), milli_gpus: 0 }];
     let visits = (0..VISITS).map(WorkerId).flat_map(|worker| {
-        [Event::WorkerJoined { worker, name: "visitor".to_owned(), slots: slots.clone(), holds: vec![] }, Event::WorkerLeft { worker }]
+        [
+            Event::WorkerJoined { worker, name: "visitor".to_owned(), slots: slots.clone(), holds: vec![], allocation: None },
+            Event::WorkerLeft { worker },
+        ]
     });
     let (mut sweep, at, mut actions) = (replayed.sweep, replayed.last_at, vec![]);
     let record = |(seq, event)| {
@@ -102,9 +105,9 @@ fn a_driver_that_is_told_twice_to_stop_does_not_read_its_journal_to_the_end() {
     assert!(world.said().contains("stopped before the driver listened"), "{}", world.said());
     assert_eq!(drivers(&world), 1);
     // It did not end in good order, and is believed dead because its process is.
-    std::fs::remove_file(world.path("said.log")).unwrap();
+    let before = world.said().len();
     let mut next = world.background(&["driver", "run", "--listen", "127.0.0.1:0"]);
-    world.wait_until("the next driver", || world.said().contains("listening on"));
+    world.wait_until("the next driver", || world.said()[before..].contains("listening on"));
     next.signal(Signal::SIGTERM);
     assert_eq!(next.code(), Some(4), "{}", world.said());
     assert_eq!(world.json(&["verify", "run", "--json"])["ok"], true);
@@ -117,8 +120,12 @@ fn a_worker_that_is_told_to_leave_says_goodbye_and_was_cut_short() {
     world.wait_until("the driver", || world.run_dir().join("rendezvous.json").exists());
     for (before, signal) in [Signal::SIGTERM, Signal::SIGUSR2, Signal::SIGINT].into_iter().enumerate() {
         let mut worker = world.logged("worker.log", world.hpo(&["worker", "--run-dir", "run", "--slots", "1", "--no-gpu"]));
-        let leases = |records: &[Value]| records.iter().flat_map(acts).filter(|act| act.starts_with("lease")).count();
-        world.wait_for("a lease", |records| leases(records) > before);
+        let joined = |record: &Value| record["event"] == "worker_joined";
+        let is_lease = |record: &Value| acts(record).any(|act| act.starts_with("lease"));
+        world.wait_for("its lease", |records| {
+            let its_own = records.iter().filter(|record| joined(record)).nth(before).map(|record| &record["seq"]);
+            its_own.is_some_and(|seq| records.iter().any(|record| record["seq"].as_u64() >= seq.as_u64() && is_lease(record)))
+        });
         worker.signal(signal);
         assert_eq!(worker.code(), Some(4), "{signal}: {}", std::fs::read_to_string(world.path("worker.log")).unwrap());
         let left = |records: &[Value]| records.iter().filter(|record| record["event"] == "worker_left").count();

@@ -1,6 +1,7 @@
 //! Does one lease well: takes it from the driver, trains it in a child process, keeps its words until the driver has
 //! them on disk, and turns the winner into a verified ONNX model.
 pub mod agent;
+pub mod allocation;
 pub mod checkpoint;
 pub mod connect;
 #[cfg(feature = "burn")]

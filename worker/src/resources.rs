@@ -41,11 +41,13 @@ pub struct Wanted {
     pub gpus: bool,
     /// The share of a GPU that a slot gets, in thousandths; less where `slots` are more than fit.
     pub milli_gpus: u32,
+    /// Cores that a batch system gave this worker; else all that the kernel lets it use.
+    pub cores: Option<usize>,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { slots: None, gpus: true, milli_gpus: WHOLE_GPU }
+        Self { slots: None, gpus: true, milli_gpus: WHOLE_GPU, cores: None }
     }
 }
 
@@ -61,13 +63,15 @@ struct Gpu {
 #[must_use]
 pub fn discover(wanted: Wanted) -> Vec<Slot> {
     let gpus = if wanted.gpus {
-        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-        visible_gpus(visible.as_deref(), installed())
+        let variable = |name| std::env::var(name).ok();
+        let by_bus = variable("CUDA_DEVICE_ORDER").is_some_and(|order| order == "PCI_BUS_ID");
+        visible_gpus(variable("CUDA_VISIBLE_DEVICES").as_deref(), by_bus, installed())
     } else {
         Vec::new()
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    divide(wanted, &gpus, cores)
+    let usable = std::thread::available_parallelism().map_or(1, usize::from);
+    // Where nothing confines its jobs, the kernel knows nothing of what a batch system gave them.
+    divide(wanted, &gpus, wanted.cores.map_or(usable, |given| given.min(usable)))
 }
 
 /// GPUs or cores, divided into slots.
@@ -87,10 +91,15 @@ fn divide(wanted: Wanted, gpus: &[Gpu], cores: usize) -> Vec<Slot> {
 }
 
 /// `CUDA_VISIBLE_DEVICES` as CUDA reads it: numbers, or UUIDs and their beginnings; the first that is none ends the list.
-/// Its words are kept as they are, for only CUDA knows its own order of numbers.
-fn visible_gpus(visible: Option<&str>, installed: Vec<Gpu>) -> Vec<Gpu> {
+/// Its words are kept as they are, for only CUDA knows its own order of numbers, unless it was told to take the bus's
+/// (`by_bus`): then a number names a card, too, and so does the only one there is. In a cgroup every job's first is 0.
+fn visible_gpus(visible: Option<&str>, by_bus: bool, installed: Vec<Gpu>) -> Vec<Gpu> {
     let Some(visible) = visible else { return installed };
-    let named = |id: &str| installed.iter().find(|gpu| gpu.id.starts_with(id)).map(|gpu| gpu.name.clone());
+    let named = |id: &str| {
+        let number = id.parse::<usize>().ok().filter(|_| by_bus || installed.len() == 1);
+        let gpu = number.map_or_else(|| installed.iter().find(|gpu| gpu.id.starts_with(id)), |number| installed.get(number));
+        gpu.map(|gpu| gpu.name.clone())
+    };
     let valid = |id: &&str| id.parse::<u32>().is_ok() || id.starts_with("GPU-") || id.starts_with("MIG-");
     let ids = visible.split(',').map(str::trim).take_while(valid);
     ids.map(|id| Gpu { id: id.to_owned(), name: named(id).unwrap_or_else(|| format!("GPU {id}")) }).collect()
@@ -189,15 +198,21 @@ mod tests {
 
     #[test]
     fn hidden_gpus_are_not_offered() {
-        let seen = |visible| visible_gpus(Some(visible), from_smi(SMI)).into_iter().map(|gpu| (gpu.id, gpu.name)).collect::<Vec<_>>();
+        let seen =
+            |visible| visible_gpus(Some(visible), false, from_smi(SMI)).into_iter().map(|gpu| (gpu.id, gpu.name)).collect::<Vec<_>>();
         let pair = |id: &str, name: &str| (id.to_owned(), name.to_owned());
-        assert_eq!(visible_gpus(None, from_smi(SMI)).len(), 2);
+        assert_eq!(visible_gpus(None, false, from_smi(SMI)).len(), 2);
         assert_eq!(seen(""), []);
         assert_eq!(seen("-1"), []);
         assert_eq!(seen("NoDevFiles"), []);
         assert_eq!(seen("1,-1,0"), [pair("1", "GPU 1")]);
         assert_eq!(seen("GPU-77aa, 0"), [pair("GPU-77aa", "NVIDIA H200 GPU-77aa0b13"), pair("0", "GPU 0")]);
         assert_eq!(seen("MIG-12"), [pair("MIG-12", "GPU MIG-12")]);
+        let by_bus = visible_gpus(Some("1,7"), true, from_smi(SMI));
+        assert_eq!(by_bus[0], Gpu { id: "1".to_owned(), name: "NVIDIA H200 GPU-77aa0b13".to_owned() }, "the number stays CUDA's");
+        assert_eq!(by_bus[1].name, "GPU 7");
+        let alone = visible_gpus(Some("0"), false, from_smi(SMI).into_iter().take(1).collect());
+        assert_eq!(alone[0].name, "NVIDIA H200 GPU-3f1e9a52", "in a cgroup every job's first is 0");
     }
 
     #[test]
@@ -216,6 +231,8 @@ mod tests {
     fn there_is_always_a_slot() {
         let slots = discover(Wanted { gpus: false, ..Wanted::default() });
         assert_eq!(slots.len(), std::thread::available_parallelism().unwrap().get());
+        assert_eq!(discover(Wanted { gpus: false, cores: Some(1), ..Wanted::default() }).len(), 1, "what the batch system gave");
+        assert_eq!(discover(Wanted { gpus: false, cores: Some(4096), ..Wanted::default() }).len(), slots.len());
         assert!(slots.iter().all(|slot| slot.gpu.is_none() && slot.offer().milli_gpus == 0));
     }
 

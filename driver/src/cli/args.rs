@@ -75,6 +75,9 @@ Example:
     /// Run an exported model on a file of inputs
     #[command(after_help = "Example:\n  hpo predict runs/quickstart/models/trial-7.onnx --input digits.idx.gz")]
     Predict(Predict),
+    /// Run a sweep as jobs of Slurm
+    #[command(subcommand)]
+    Slurm(super::slurm::Slurm),
     /// Play sweeps under a virtual clock: what they would find, and what they would cost
     #[command(after_help = SIMULATE_HELP)]
     Simulate(Simulate),
@@ -130,8 +133,10 @@ Example:
   hpo driver runs/sweep --standby      # on another node";
 
 const WORKER_HELP: &str = "\
-SIGTERM, SIGUSR2 or Ctrl-C: trials save their states and are given to other workers, and this one leaves (exit code 4). It
-leaves with 0 when the sweep is over, and with 4 when no driver came back for ten minutes.
+SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C mean that this machine is taken away: trials save their states and are given to other
+workers, and this one leaves (exit code 4; 0 in a job of Slurm, which has done its part). It leaves with 0 when the sweep is
+over, and with 4 when no driver came back for ten minutes. In a job of Slurm it leaves by itself before the job's time limit,
+too; start it there with `exec`, so that it gets Slurm's signals.
 
 Example:
   hpo worker --run-dir runs/sweep --slots 2";
@@ -213,6 +218,15 @@ pub(super) struct Driver {
     /// Take a driver for gone that has given no sign for so long (6s to 5m); one whose process is dead on this host is gone at once
     #[arg(long, value_name = "TIME", requires = "standby", default_value = "30s", value_parser = super::standby::patience)]
     pub(super) takeover_after: std::time::Duration,
+    /// Keep workers as tasks of Slurm, as [slurm] of the run's sweep file says; waits until a driver before it is gone
+    #[arg(long, conflicts_with_all = ["standby", "seed", "run_dir"])]
+    pub(super) slurm: bool,
+    /// Have so many workers on this machine, too, of one slot each
+    #[arg(long, requires = "slurm", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: Option<u16>,
+    /// Leave the terminal's session
+    #[arg(long, hide = true, requires = "slurm")]
+    pub(super) background: bool,
     /// Speak without TLS, so that the token and all else can be read by who listens in; refused unless --listen is a loopback
     /// address, as in 127.0.0.1:0
     #[arg(long)]
@@ -239,6 +253,15 @@ pub(super) struct Worker {
     /// File that holds the sweep's token [default: RUN_DIR/token]
     #[arg(long, env = "HPO_TOKEN_FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// Leave when there was nothing to train for so long: an idle allocation costs as much as a busy one
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) idle_limit: Option<std::time::Duration>,
+    /// Within Slurm, leave so long before the job's time limit [default: 90s, or a quarter of a short job]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) leave_before: Option<std::time::Duration>,
+    /// Within Slurm, put this job (of an array: this task alone) back into the queue after it had to leave before the sweep's end
+    #[arg(long)]
+    pub(super) requeue: bool,
     /// Identity, drawn by whoever starts this worker (32 hexadecimal digits)
     #[arg(long, hide = true)]
     pub(super) id: Option<hpo_core::WorkerId>,
@@ -309,6 +332,8 @@ pub(super) enum Bench {
     Grpc(BenchGrpc),
     /// Seconds from the start of a driver to the first lease, after a crash with so many events in the journal
     Recover(BenchRecover),
+    /// Milliseconds of CPU that a suggestion takes the searcher of a sweep file, by how many results it has seen
+    Suggest(BenchSuggest),
     /// Training steps a second of a sweep file's model, with the trainer that sweeps use
     #[cfg(feature = "burn")]
     Train(BenchTrain),
@@ -353,6 +378,19 @@ pub(super) struct BenchRecover {
     /// Where the run folder is made, so that the disk that is measured can be chosen
     #[arg(long, default_value = ".")]
     pub(super) dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchSuggest {
+    /// Sweep files of a kind that can be simulated
+    #[arg(required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Numbers of results, of trials that were drawn at random
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000,10000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) observations: Vec<u32>,
+    /// Suggestions that are timed after each
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) suggestions: u32,
 }
 
 #[derive(Args, Debug)]

@@ -2,12 +2,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "worker")]
 use anyhow::Context;
 use hpo_core::SweepSpec;
-use hpo_driver::config::{self, Checked, plan};
+use hpo_driver::config::{self, Checked, plan, warm};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
+use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
 use tokio::runtime::Runtime;
@@ -47,6 +47,9 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     raise_open_files();
     let listen = Listen { address: args.listen, plaintext: args.insecure_plaintext_on_loopback };
+    if args.slurm {
+        return super::slurm::driver(args, listen, manners);
+    }
     if args.standby {
         return standby(args, listen, manners);
     }
@@ -71,6 +74,14 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
 fn warn(checked: &Checked, manners: Manners) {
     if !manners.quiet {
         plan::warnings(checked).iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warm::said(checked).iter().for_each(|line| eprintln!("{line}"));
+    }
+}
+
+/// What another host would not like about the run folder's file system.
+pub(super) fn warn_of_mount(run: &RunDir, manners: Manners) {
+    if let (false, Some(doubt)) = (manners.quiet, mount::doubt(run.path())) {
+        eprintln!("warning: {doubt}");
     }
 }
 
@@ -83,11 +94,13 @@ pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
     if !run.journal().is_file() {
         return Err(DriveFault::NotARun { run: run.path().to_owned() }).or_exit(Exit::RunFolder);
     }
-    config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)
+    let checked = config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)?;
+    let thawed = warm::thaw(checked, run).with_context(|| format!("cannot read `{}`", run.warm_start().display()));
+    thawed.or_exit(Exit::RunFolder)
 }
 
 #[cfg(feature = "worker")]
-fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
+pub(super) fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
     let count = asked.or(checked.workers.local.map(|count| u16::try_from(count).unwrap_or(u16::MAX)));
     #[cfg(not(feature = "burn"))]
     if matches!(checked.job.trainable, hpo_core::job::Trainable::Burn(_)) {
@@ -102,7 +115,7 @@ fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure>
 }
 
 #[cfg(not(feature = "worker"))]
-fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failure> {
+pub(super) fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOptions, Failure> {
     Err(super::work::no_worker()).or_exit(Exit::BadInput)
 }
 
@@ -115,6 +128,7 @@ fn drive(
     local: Option<LocalOptions>,
     manners: Manners,
 ) -> Outcome {
+    warn_of_mount(run, manners);
     let start = Drive::start(options(run, begin, checked, listen, local));
     let started = runtime.block_on(signals.during(start, || wait_for_the_start(manners)));
     match started {
@@ -143,12 +157,16 @@ pub(super) fn not_started(runtime: Runtime, manners: Manners) -> Exit {
 
 pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>) -> DriveOptions {
     let Listen { address: listen, plaintext } = listen;
-    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, limits: checked.into() }
+    DriveOptions { run: run.clone(), begin, file: checked.into(), listen, plaintext, local, slurm: None, limits: checked.into() }
+}
+
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)
 }
 
 /// What a driver needs first of all: files are read, and a long journal, while signals wait to be heeded.
 pub(super) fn hearing() -> Result<(Runtime, Signals), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)?;
+    let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::listen() });
     Ok((runtime, signals))
 }
@@ -190,8 +208,8 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
 
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
 async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
-    let by_hand = !drive.has_local_workers();
-    if by_hand && !manners.quiet {
+    let by_hand = drive.has_other_workers();
+    if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
         eprintln!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
     }

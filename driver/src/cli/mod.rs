@@ -17,6 +17,7 @@ mod progress;
 mod runs;
 mod signals;
 mod simulate;
+mod slurm;
 mod standby;
 mod why;
 mod work;
@@ -54,6 +55,7 @@ fn act(command: Command, manners: Manners) -> Outcome {
         Command::Verify(args) => runs::verify(&args, manners),
         Command::Export(args) => model::export(&args, manners),
         Command::Predict(args) => model::predict(&args, manners),
+        Command::Slurm(command) => slurm::slurm(&command, manners),
         Command::Simulate(args) => simulate::simulate(&args, manners),
         Command::Check(args) => files::check(&args, manners),
         Command::Space(args) => files::space(&args, manners),

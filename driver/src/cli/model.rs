@@ -151,7 +151,13 @@ mod with {
                 sweep.apply(Stamp(0), &event, &mut vec![]);
             };
             let slot = Slot { name: "cpu core".into(), milli_gpus: 0 };
-            apply(Event::WorkerJoined { worker: WorkerId(1), name: "w".into(), slots: vec![slot.clone(), slot], holds: vec![] });
+            apply(Event::WorkerJoined {
+                worker: WorkerId(1),
+                name: "w".into(),
+                slots: vec![slot.clone(), slot],
+                holds: vec![],
+                allocation: None,
+            });
             let (attempt, resource, loss) = (Attempt(1), Resource(1), Loss::new(0.5));
             for trial in [0, 1].map(TrialId) {
                 apply(Event::Suggested { trial, params: Params::new(), cost_us: 1 });

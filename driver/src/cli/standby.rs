@@ -7,7 +7,7 @@ use hpo_driver::journal::{Gone, JournalFault, Standing};
 use hpo_driver::rundir::RunDir;
 
 use super::args::{Driver, Manners};
-use super::drive::{Listen, exit_of, frozen, go_on, hearing, new_run, not_started, options, wait_for_the_start};
+use super::drive::{Listen, exit_of, frozen, go_on, hearing, new_run, not_started, options, wait_for_the_start, warn_of_mount};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::{files, runs};
 
@@ -31,6 +31,7 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
 pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcome {
     let (runtime, mut signals) = hearing()?;
     let run = run_of(args)?;
+    warn_of_mount(&run, manners);
     let cannot_listen = |source| DriveFault::Listen { address: args.listen, source };
     // Now and not when it is needed: an address that is taken is noticed by whoever is still there.
     let listener = TcpListener::bind(listen.address).map_err(cannot_listen).or_exit(Exit::BadInput)?;

@@ -14,6 +14,7 @@ mod with {
     use hpo_driver::launch::Place;
     use hpo_driver::rundir::RunDir;
     use hpo_worker::agent::{AgentEnd, AgentFault, AgentOptions, notice};
+    use hpo_worker::allocation::Allocation;
     use hpo_worker::resources::{Slot, Wanted};
     use hpo_worker::trainer::{self, TrainerProgram};
 
@@ -28,7 +29,8 @@ mod with {
             Trainable::Command(_) => true,
             Trainable::Curves(_) => false,
         };
-        let slots = hpo_worker::resources::discover(Wanted { slots: count, gpus, ..Wanted::default() });
+        let cores = Allocation::here().and_then(|allocation| allocation.cpus);
+        let slots = hpo_worker::resources::discover(Wanted { slots: count, gpus, cores, ..Wanted::default() });
         let place = |slot: &Slot| match &slot.gpu {
             Some(gpu) => Place {
                 arguments: vec!["--milli-gpus".to_owned(), slot.milli_gpus.to_string()],
@@ -49,13 +51,17 @@ mod with {
                 anyhow::anyhow!("`{}` is no run folder: the driver makes it, on a file system that workers share", run.path().display());
             return Err(why).or_exit(Exit::RunFolder);
         }
-        if !run.rendezvous().exists() && journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some()) {
+        // A driver that was killed at its very end has left no word, but its journal.
+        let finished = || journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some());
+        if run.ended().exists() || (!run.rendezvous().exists() && finished()) {
             eprintln!("the sweep in {} has ended: there is nothing to do", run.path().display());
             return Ok(Exit::Done);
         }
         // Trainers die with the thread that started them: this one, which lives as long as the process.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::RunFolder)?;
-        let ended = runtime.block_on(work(args, &run));
+        let allocation = if args.id.is_some() { None } else { Allocation::here() };
+        let in_a_job = allocation.is_some();
+        let ended = runtime.block_on(work(args, &run, allocation));
         // A call of a broken disk that never returns must not keep the process.
         runtime.shutdown_background();
         match ended {
@@ -63,9 +69,13 @@ mod with {
                 eprintln!("the driver was away for {} s; {words} words never reached it, states are saved", away.as_secs());
                 Ok(Exit::Resumable)
             }
+            Ok(AgentEnd::Idle(time)) => {
+                eprintln!("there was nothing to train for {} s (`--idle-limit`)", time.as_secs());
+                Ok(Exit::Done)
+            }
             Ok(AgentEnd::Finished { .. }) => Ok(Exit::Done),
-            // Told to leave before the sweep was over.
-            Ok(AgentEnd::Preempted) => Ok(Exit::Resumable),
+            // Told to leave before the sweep was over. A job of Slurm that left in time has done its part: it has not failed.
+            Ok(AgentEnd::Preempted) => Ok(if in_a_job { Exit::Done } else { Exit::Resumable }),
             Err(fault) => {
                 let exit = if fault.exit_code() == Exit::RunFolder as u8 { Exit::RunFolder } else { Exit::BadInput };
                 Err(fault).or_exit(exit)
@@ -73,13 +83,19 @@ mod with {
         }
     }
 
-    async fn work(args: Worker, run: &RunDir) -> Result<AgentEnd, AgentFault> {
+    /// `allocation`: what a batch system gave. Workers of `hpo run` have none: they keep to their driver's time, which ends with its job.
+    async fn work(args: Worker, run: &RunDir, allocation: Option<Allocation>) -> Result<AgentEnd, AgentFault> {
         let this = |source| AgentFault::Io { doing: "find the program", path: "hpo".into(), source };
         let shutdown = notice().map_err(|source| AgentFault::Io { doing: "listen for signals of", path: "hpo".into(), source })?;
+        let cores = allocation.as_ref().and_then(|allocation| allocation.cpus);
+        let name = || match &allocation {
+            Some(Allocation { job, node, .. }) => format!("{node}:{job}"),
+            None => format!("{}:{}", hpo_driver::process::host(), std::process::id()),
+        };
         let options = AgentOptions {
             worker: args.id,
-            name: args.name.unwrap_or_else(|| format!("{}:{}", hpo_driver::process::host(), std::process::id())),
-            slots: hpo_worker::resources::discover(Wanted { slots: args.slots, gpus: !args.no_gpu, milli_gpus: args.milli_gpus }),
+            name: args.name.unwrap_or_else(name),
+            slots: hpo_worker::resources::discover(Wanted { slots: args.slots, gpus: !args.no_gpu, milli_gpus: args.milli_gpus, cores }),
             rendezvous: run.rendezvous(),
             authority: run.authority(),
             token_file: args.token_file.unwrap_or_else(|| run.token()),
@@ -88,6 +104,10 @@ mod with {
             trainer: TrainerProgram { program: std::env::current_exe().map_err(this)?, args: vec!["trainer".to_owned()] },
             orphan_limit: AgentOptions::ORPHAN_LIMIT,
             retry_cap: if args.id.is_some() { RETRY_CAP } else { AgentOptions::RETRY_CAP },
+            allocation,
+            leave_before: args.leave_before,
+            requeue: args.requeue,
+            idle_limit: args.idle_limit,
         };
         hpo_worker::agent::run(options, shutdown).await
     }

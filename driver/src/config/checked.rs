@@ -18,12 +18,15 @@ use super::scheduler;
 use super::searcher;
 use super::shape::{Within, Words};
 use super::simulate;
+use super::slurm;
 use super::space;
 use super::text::write_duration;
 use super::trial::{self, Trial};
+use super::warm::Past;
 
 /// So many trials that fail before any has reported end a sweep: what is wrong with all of them is not the hyperparameters.
 const SETUP_FAILURES: u32 = 5;
+use crate::launch::slurm::Setup;
 use crate::simulate::Conditions;
 
 /// A sweep file without faults.
@@ -33,14 +36,20 @@ pub struct Checked {
     pub spec: SweepSpec,
     /// What workers do, with absolute paths.
     pub job: Job,
-    /// Who proposes.
+    /// Who proposes, with what the file knows beforehand.
     pub searcher: SearcherSpec,
+    /// Run folders of earlier sweeps (`[searcher] warm_start`), which [`super::warm`] reads once.
+    pub warm_start: Vec<PathBuf>,
+    /// What was read there, once it was.
+    pub past: Option<Past>,
     /// Where trials run.
     pub workers: Workers,
     /// What a slot-hour costs.
     pub report: Report,
     /// What the world of `hpo simulate` is like.
     pub simulate: Conditions,
+    /// `[slurm]`, if the file has it.
+    pub slurm: Option<Setup>,
     /// The file as it was read: nothing of the environment is in it.
     pub text: String,
     /// Where it was read from.
@@ -115,6 +124,7 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
     let workers = read_workers(file, reader);
     let report = read_report(file, reader);
     let simulate = simulate::read(file, workers.as_ref(), reader);
+    let slurm = slurm::read(file, trial.as_ref().map(|trial| trial.grace), reader);
     if let Some(section) = &trial_section {
         if section.is_kind("burn") {
             sweep.iter().for_each(|head| head.check_burn(reader));
@@ -122,15 +132,18 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
             note_reserved(file, space.as_ref(), reader);
         }
     }
-    let (head, Trial { trainable, patience, stall, grace }) = (sweep?, trial?);
+    let (head, Trial { trainable, patience, stall, grace }, said) = (sweep?, trial?, searcher?);
     let (seed, metric, goal) = (head.seed?, head.metric?.into_inner(), head.goal?.into_inner());
     Some(Checked {
         job: Job { trainable, metric: metric.clone(), goal, stall_ms: stall, grace_ms: grace, seed },
         spec: SweepSpec { name: head.name?, seed, metric, goal, space: space?, scheduler: scheduler?, budget: head.budget, patience },
-        searcher: searcher?,
+        searcher: said.spec,
+        warm_start: said.warm_start,
+        past: None,
         workers: workers?,
         report: report?,
         simulate: simulate?,
+        slurm: slurm?,
         text: text.to_owned(),
         source: source.to_owned(),
         base: reader.base.clone(),

@@ -4,6 +4,7 @@ pub(super) mod parameter;
 pub(super) mod pool;
 pub(super) mod searcher;
 pub(super) mod simulate;
+pub(super) mod slurm;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -21,7 +22,7 @@ use super::shape::{Amount, InnerShare, Length, Noise, OneOf, Positive, Share, So
 
 pub(super) static FILE: Table = Table {
     path: "",
-    keys: &[&BASE, &SWEEP, &SPACE, &SEARCHER, &SCHEDULER, &TRIAL, &WORKERS, &REPORT, &SIMULATE, &Later("finals"), &Later("slurm")],
+    keys: &[&BASE, &SWEEP, &SPACE, &SEARCHER, &SCHEDULER, &TRIAL, &WORKERS, &REPORT, &SIMULATE, &SLURM, &Later("finals")],
     kinds: None,
 };
 pub(super) static BASE: Key<PathBuf> = Key::optional("base", "relative paths start here (default: the folder of the file)");
@@ -38,6 +39,8 @@ pub(super) static WORKERS: SubTable = SubTable { name: "workers", doc: "where tr
 pub(super) static REPORT: SubTable = SubTable { name: "report", doc: "what a slot-hour costs", need: Need::Optional, table: &REPORT_TABLE };
 pub(super) static SIMULATE: SubTable =
     SubTable { name: "simulate", doc: "the virtual workers of `hpo simulate`", need: Need::Optional, table: &simulate::TABLE };
+pub(super) static SLURM: SubTable =
+    SubTable { name: "slurm", doc: "workers as jobs of Slurm, for `hpo slurm submit`", need: Need::Optional, table: &slurm::TABLE };
 
 static SWEEP_TABLE: Table = Table {
     path: "sweep",
@@ -122,6 +125,8 @@ static TRIAL_TABLE: Table = Table {
                     &surrogate::METRIC,
                     &surrogate::TEST,
                     &surrogate::COST,
+                    &surrogate::NOISE,
+                    &surrogate::FAILURE_RATE,
                     &trial::PACE,
                 ],
             ),
@@ -284,6 +289,10 @@ pub(super) mod surrogate {
     pub(crate) static TEST: Key<String> = Key::optional("test", "the output that is the test metric");
     pub(crate) static COST: Key<String> =
         Key::optional("cost", "the output that is the seconds since the training began (default: a second a unit)");
+    pub(crate) static NOISE: Key<Amount> =
+        Key::with_default("noise", "standard deviation of the noise on the metric of a report; the test metric has none", "0.0");
+    pub(crate) static FAILURE_RATE: Key<Share> =
+        Key::with_default("failure_rate", "share of the trials that fail, each at a unit drawn for it", "0.0");
 }
 
 /// `[trial]` in closed form

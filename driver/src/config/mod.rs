@@ -27,9 +27,11 @@ mod searcher;
 mod set;
 mod shape;
 mod simulate;
+mod slurm;
 mod space;
 mod text;
 mod trial;
+pub mod warm;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -180,7 +180,7 @@ pub fn warnings(checked: &Checked) -> Vec<String> {
     let mut warnings = dashes::warnings(checked);
     let Some(max_trials) = spec.budget.max_trials else { return warnings };
     let trials = most_trials(checked).unwrap_or(max_trials);
-    if let (SearcherSpec::Grid(_), Some(points)) = (searcher, searcher.points(&spec.space))
+    if let (SearcherSpec::Grid(_), Some(points)) = (searcher.method(), searcher.method().points(&spec.space))
         && points > max_trials as usize
     {
         warnings.push(format!(
@@ -189,7 +189,7 @@ pub fn warnings(checked: &Checked) -> Vec<String> {
         ));
     }
     if trials < max_trials {
-        let what = if matches!(searcher, SearcherSpec::Grid(_)) { "grid" } else { "space" };
+        let what = if matches!(searcher.method(), SearcherSpec::Grid(_)) { "grid" } else { "space" };
         warnings.push(format!("the {what} has {trials} points at most, so that fewer than max_trials = {max_trials} trials will start"));
     }
     let ladder = spec.scheduler.ladder();

@@ -77,6 +77,9 @@ impl Engine {
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
+            if self.heart.take_ready(now)? {
+                continue;
+            }
             while gathers(taken, self.inbox.waiting(), round.elapsed()) {
                 std::thread::sleep(GLANCE);
             }

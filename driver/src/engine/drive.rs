@@ -18,10 +18,12 @@ use super::prepare::{Prepared, prepare};
 use super::pulse::Pulse;
 use super::run::{Ended, Options, Outcome, Progress};
 use crate::config::Checked;
+use crate::config::warm::Past;
 use crate::journal::Fence;
-use crate::launch::{LaunchFault, Local, LocalOptions};
+use crate::launch::slurm::{Slurm, SlurmOptions};
+use crate::launch::{Away, LaunchFault, Local, LocalOptions};
 use crate::process::host;
-use crate::rendezvous::{FORMAT, Rendezvous, addresses};
+use crate::rendezvous::{FORMAT, Rendezvous, addresses, write_ended};
 use crate::rundir::RunDir;
 use crate::serve::token::Token;
 use crate::serve::{Door, Security, ServeFault, serve};
@@ -35,13 +37,21 @@ pub struct SweepFile {
     pub job: Job,
     /// Who proposes.
     pub searcher: SearcherSpec,
+    /// What was taken from earlier runs: frozen beside the text.
+    pub past: Option<Past>,
     /// The text that is frozen in the run folder.
     pub text: String,
 }
 
 impl From<&Checked> for SweepFile {
     fn from(checked: &Checked) -> Self {
-        Self { spec: checked.spec.clone(), job: checked.job.clone(), searcher: checked.searcher.clone(), text: checked.frozen() }
+        Self {
+            spec: checked.spec.clone(),
+            job: checked.job.clone(),
+            searcher: checked.searcher.clone(),
+            past: checked.past.clone(),
+            text: checked.frozen(),
+        }
     }
 }
 
@@ -74,6 +84,8 @@ pub struct DriveOptions {
     pub plaintext: bool,
     /// Workers to start on this machine.
     pub local: Option<LocalOptions>,
+    /// Workers to keep as tasks of Slurm.
+    pub slurm: Option<SlurmOptions>,
     /// Time limits.
     pub limits: Options,
 }
@@ -89,6 +101,7 @@ pub struct Drive {
     shutdown: oneshot::Sender<()>,
     rendezvous: Rendezvous,
     local: Option<Local>,
+    slurm: Option<Slurm>,
     pulse: Pulse,
     /// Kept to the very end: until then the local workers are this driver's.
     fence: Arc<Fence>,
@@ -160,10 +173,17 @@ impl Drive {
         let (shutdown, asked) = oneshot::channel::<()>();
         // A dropped sender ends the server as well.
         let server = tokio::spawn(serve(listener, door, async { drop(asked.await) }));
-        let mut drive = Self { run: options.run, engine, ended, progress, server, shutdown, rendezvous, local: None, pulse, fence };
+        let mut drive =
+            Self { run: options.run, engine, ended, progress, server, shutdown, rendezvous, local: None, slurm: None, pulse, fence };
         if let Some(local) = options.local {
             match Local::start(&drive.run, local, drive.engine.clone(), seen_closing).await {
                 Ok(local) => drive.local = Some(local),
+                Err(fault) => return Err(drive.give_up(fault.into()).await),
+            }
+        }
+        if let Some(slurm) = options.slurm {
+            match Slurm::start(slurm, drive.engine.clone(), drive.progress.clone()) {
+                Ok(slurm) => drive.slurm = Some(slurm),
                 Err(fault) => return Err(drive.give_up(fault.into()).await),
             }
         }
@@ -182,10 +202,22 @@ impl Drive {
         self.engine.clone()
     }
 
-    /// Whether workers on this machine are started and ended with it.
+    /// A way to send those home before it ends.
     #[must_use]
-    pub fn has_local_workers(&self) -> bool {
-        self.local.is_some()
+    pub fn local_workers(&self) -> Option<Away> {
+        self.local.as_ref().map(Local::away)
+    }
+
+    /// Whether workers come from elsewhere, too, and go on when it leaves.
+    #[must_use]
+    pub fn has_other_workers(&self) -> bool {
+        self.local.is_none() || self.slurm.is_some()
+    }
+
+    /// Whether it keeps workers as tasks of Slurm.
+    #[must_use]
+    pub fn has_slurm(&self) -> bool {
+        self.slurm.is_some()
     }
 
     /// Which driver of the sweep this is, from 1.
@@ -234,10 +266,22 @@ impl Drive {
             Some(local) => local.finish(result.is_ok()).await,
             None => {}
         }
+        if let Ok(Outcome { ended: Ended::Finished(reason), .. }) = result {
+            let (run, why) = (self.run.clone(), reason.to_string());
+            // Without it late workers wait for a driver until they give up.
+            if let Ok(Err(fault)) = off_the_runtime(move || write_ended(&run, &why)).await {
+                tracing::warn!(fault = &fault as &dyn std::error::Error, "late workers are not told that the sweep has ended");
+            }
+        }
         if !fenced && !left {
             // Workers need not wait for another driver.
             let pulse = self.pulse;
             let _ = off_the_runtime(move || pulse.withdraw()).await;
+        }
+        match self.slurm {
+            Some(slurm) if fenced || left => slurm.abandon().await,
+            Some(slurm) => slurm.finish().await,
+            None => {}
         }
         if matches!(result, Ok(Outcome { ended: Ended::Finished(_), .. })) {
             let store = Folder(self.run.checkpoints());

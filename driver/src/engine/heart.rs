@@ -1,6 +1,7 @@
 //! The engine without its waits: a machine that is given time and inputs, and asks, writes and acts. The loop around it
 //! ([`super::cycle`]) brings it the real ones; the simulator (`tests/sim`) brings it others.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hpo_core::{Action, Event, Rejection, Stamp, Sweep, SweepView, WorkerId};
 use hpo_wire::FromDriver;
@@ -11,6 +12,7 @@ use super::detector::Detector;
 use super::fault::EngineFault;
 use super::fleet::Fleet;
 use super::kept::{Kept, Store};
+use super::nodes::Nodes;
 use super::proposer::{Proposer, Tasks};
 use super::run::{Counters, Ended, Options, Outcome, Phase, Progress};
 use crate::journal::{Journal, Record, decisions};
@@ -46,6 +48,11 @@ pub struct Heart {
     pub(super) options: Options,
     pub(super) phase: Phase,
     pub(super) counters: Counters,
+    /// The tasks of a batch system that workers who came to this driver run in.
+    pub(super) tasks: Arc<BTreeMap<WorkerId, String>>,
+    pub(super) nodes: Nodes,
+    /// Machines of a batch system that are not to be used any more.
+    pub(super) bad_nodes: Arc<BTreeSet<String>>,
     closing: Box<dyn FnMut() + Send>,
     /// Of the batch at hand: what is to be written, then said, then done.
     records: Vec<Record>,
@@ -79,6 +86,9 @@ impl Heart {
             options,
             phase: Phase::Open,
             counters: Counters::default(),
+            tasks: Arc::default(),
+            nodes: Nodes::default(),
+            bad_nodes: Arc::default(),
             closing,
             records: vec![],
             answers: Answers::default(),
@@ -225,7 +235,14 @@ impl Heart {
 
     /// How it goes.
     pub(super) fn progress(&self, now: Stamp) -> Progress {
-        Progress { view: self.view(now), counters: self.counters(), connected: self.fleet.connected() }
+        Progress {
+            view: self.view(now),
+            counters: self.counters(),
+            connected: self.fleet.connected(),
+            appetite: self.sweep.appetite(),
+            tasks: self.tasks.clone(),
+            bad_nodes: self.bad_nodes.clone(),
+        }
     }
 
     /// The sweep, as it was decided; perhaps ahead of the journal.

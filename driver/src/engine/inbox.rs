@@ -9,6 +9,7 @@ use hpo_wire::{Hello, Word};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::fleet::Link;
+use super::proposer::Ready;
 
 /// What can wait in the inbox.
 const CAPACITY: usize = 4096;
@@ -69,10 +70,19 @@ pub enum Input {
         /// Microseconds that it took.
         cost_us: u64,
     },
+    /// What the searcher has made ahead of need; `None` if it has nothing more to propose.
+    Ready(Option<Ready>),
     /// The searcher is gone: it panicked.
     SearcherDied,
     /// Stop for now. Said twice: at once.
     Drain,
+    /// Send so many workers home that have nothing to train and come from a batch system.
+    Spare {
+        /// How many at most.
+        workers: u32,
+        /// The task that this driver runs in, whose workers stay.
+        own: Option<String>,
+    },
     /// Leave the sweep to the next driver.
     Leave,
 }
@@ -114,6 +124,14 @@ impl Handle {
     /// If the engine has ended.
     pub async fn drain(&self) -> Result<(), EngineGone> {
         self.send(Input::Drain).await
+    }
+
+    /// Lets up to so many workers go that have nothing to train, but none of the task `own`.
+    ///
+    /// # Errors
+    /// If the engine has ended.
+    pub async fn spare(&self, workers: u32, own: Option<String>) -> Result<(), EngineGone> {
+        self.send(Input::Spare { workers, own }).await
     }
 
     /// Asks the engine to end at once and leave the sweep as it is, for another driver: workers train on and look for it.

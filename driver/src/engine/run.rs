@@ -1,5 +1,6 @@
 //! What is set for a run of the engine, what can be seen of it, and how it ends.
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hpo_core::sweep::EndReason;
 use hpo_core::{Millis, Rejection, Stamp, SweepView, WorkerId};
@@ -84,6 +85,12 @@ pub struct Progress {
     pub counters: Counters,
     /// Workers that are connected.
     pub connected: usize,
+    /// How many slots the sweep could use now ([`hpo_core::Sweep::appetite`]).
+    pub appetite: u32,
+    /// The tasks of a batch system, as that names them, that workers who came to this driver run in.
+    pub tasks: Arc<BTreeMap<WorkerId, String>>,
+    /// Machines on which trials fail whatever they are: no more workers there.
+    pub bad_nodes: Arc<BTreeSet<String>>,
 }
 
 /// Where the engine stands.

@@ -3,7 +3,7 @@
 //! What `derive` makes of [`Record`] (an enum with its tag beside its members, flattened into another object) first copies
 //! each line into a tree of generic values; a million events then take half as long again to verify. Here all members of
 //! all events stand side by side, and the kind says which of them are needed. A name means the same in every event.
-use hpo_core::sweep::event::{Checkpoint, End, Held, Slot};
+use hpo_core::sweep::event::{Allocation, Checkpoint, End, Held, Slot};
 use hpo_core::{Attempt, Event, Loss, Metrics, Millis, Params, Resource, Seq, Stamp, TrialId, WorkerId};
 use serde::Deserialize;
 use serde::de::Error;
@@ -58,6 +58,7 @@ struct Members {
     name: Option<String>,
     slots: Option<Vec<Slot>>,
     holds: Option<Vec<Held>>,
+    allocation: Option<Allocation>,
     epoch: Option<u32>,
 }
 
@@ -81,6 +82,7 @@ impl Members {
                 name: need(self.name, "name")?,
                 slots: need(self.slots, "slots")?,
                 holds: need(self.holds, "holds")?,
+                allocation: self.allocation,
             },
             Kind::WorkerLeft => Event::WorkerLeft { worker: need(self.worker, "worker")? },
             Kind::WorkerLost => Event::WorkerLost { worker: need(self.worker, "worker")? },
@@ -186,15 +188,17 @@ mod tests {
         let slot = (text(), any::<u32>()).prop_map(|(name, milli_gpus)| Slot { name, milli_gpus });
         let held = (any::<u32>(), any::<u32>(), any::<u16>());
         let held = held.prop_map(|(trial, attempt, slot)| Held { trial: TrialId(trial), attempt: Attempt(attempt), slot });
-        let joined = (text(), prop::collection::vec(slot, 0..3), prop::collection::vec(held, 0..3));
+        let allocation = (text(), text(), any::<u64>(), any::<Option<u64>>())
+            .prop_map(|(job, node, started_ms_ago, ends_in_ms)| Allocation { job, node, started_ms_ago, ends_in_ms });
+        let joined = (text(), prop::collection::vec(slot, 0..3), prop::collection::vec(held, 0..3), prop::option::of(allocation));
         (any::<u32>(), any::<u64>(), any::<u128>(), params, joined, 0..8).prop_map(
-            |(small, cost_us, id, params, (name, slots, holds), kind)| {
+            |(small, cost_us, id, params, (name, slots, holds, allocation), kind)| {
                 let (trial, worker) = (TrialId(small), WorkerId(id));
                 match kind {
                     0 => Event::DriverStarted { epoch: small },
                     1 => Event::Suggested { trial, params, cost_us },
                     2 => Event::Exhausted { trial },
-                    3 => Event::WorkerJoined { worker, name, slots, holds },
+                    3 => Event::WorkerJoined { worker, name, slots, holds, allocation },
                     4 => Event::WorkerLeft { worker },
                     5 => Event::WorkerLost { worker },
                     6 => Event::DrainAsked,

@@ -1,5 +1,5 @@
-//! Starts workers and sees to it that they end.
+//! Starts workers and sees to it that they end: as processes of this machine, or as tasks of Slurm.
 mod local;
 pub mod slurm;
 
-pub use local::{LaunchFault, Local, LocalOptions, Place};
+pub use local::{Away, LaunchFault, Local, LocalOptions, Place};

@@ -139,6 +139,7 @@ pub(super) fn idle(reason: &Idle, those: &str) -> String {
             let workers = words::one_line(&workers.join(", "));
             format!("{slots} {wait} until this driver has heard of {workers}")
         }
+        Idle::Spent { slots } => format!("for {slots} slots the end of the allocation is too near for another lease"),
         Idle::Searcher { trials } => format!("waiting for the searcher to propose {}", words::trials(trials)),
         Idle::Barrier(at) => {
             let bracket = if at.bracket == 0 { String::new() } else { format!(" of bracket {}", at.bracket) };

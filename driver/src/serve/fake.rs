@@ -29,6 +29,7 @@ pub(crate) fn hello(id: u128, slots: usize) -> Hello {
         holds: vec![],
         sweep: String::new(),
         version: "test".into(),
+        allocation: None,
     }
 }
 

@@ -46,6 +46,7 @@ async fn siege() -> Siege {
         listen: ([127, 0, 0, 1], 0).into(),
         plaintext: false,
         local: None,
+        slurm: None,
         limits: Options::default(),
     };
     let drive = Drive::start(options).await.unwrap();

@@ -171,7 +171,7 @@ impl<'a> World<'a> {
             self.queue.push(self.now.plus(life), Coming::Crash { machine: index });
         }
         let slots = vec![Slot { name: String::new(), milli_gpus: 0 }];
-        let event = Event::WorkerJoined { worker: machine.worker(), name: String::new(), slots, holds: vec![] };
+        let event = Event::WorkerJoined { worker: machine.worker(), name: String::new(), slots, holds: vec![], allocation: None };
         self.say(&event)
     }
 

@@ -1,6 +1,6 @@
 //! What each event does.
 use super::action::{Action, Observation, Outcome};
-use super::event::{Checkpoint, End, Event, FailureKind, Held, Slot};
+use super::event::{Allocation, Checkpoint, End, Event, FailureKind, Held, Slot};
 use super::trial::{State, Trial};
 use super::{Phase, Sweep};
 use crate::ledger::Split;
@@ -33,7 +33,10 @@ impl Sweep {
                 self.asked.remove(trial);
                 self.exhausted = true;
             }
-            Event::WorkerJoined { worker, name, slots, holds } => self.joined(*worker, name, slots, holds, out),
+            Event::WorkerJoined { worker, name, slots, holds, allocation } => {
+                self.arrived(*worker, name, slots, allocation.as_ref());
+                self.joined(*worker, holds, out);
+            }
             Event::WorkerLeft { worker } => self.gone(*worker, true, out),
             Event::WorkerLost { worker } => self.gone(*worker, false, out),
             Event::DrainAsked => {
@@ -83,6 +86,9 @@ impl Sweep {
                 trial.run.restore_ms = *restore_ms;
             }
             Event::Reported { resource, loss, .. } => {
+                if trial.run.last.is_none() {
+                    self.pace.began(when.since(trial.run.began));
+                }
                 trial.run.last = Some((*resource, *loss, when));
                 if *resource > trial.trained {
                     self.tally.resource += u64::from(resource.0 - trial.trained.0);
@@ -94,6 +100,7 @@ impl Sweep {
                 }
             }
             Event::Reached { resource, checkpoint, .. } => {
+                self.pace.reached(when.since(trial.run.began), checkpoint.is_some());
                 let reported = trial.run.last.filter(|(last, ..)| last == resource);
                 match reported {
                     Some((_, loss, _)) => self.reached(id, slot, *resource, loss, checkpoint.as_ref(), out),
@@ -295,14 +302,28 @@ impl Sweep {
         out.extend(doomed.into_iter().chain(older).map(|checkpoint| Action::Forget { trial: id, checkpoint }));
     }
 
-    fn joined(&mut self, worker: WorkerId, name: &str, slots: &[Slot], holds: &[Held], out: &mut Vec<Action>) {
-        if !self.fleet.knows(worker) {
-            self.fleet.join(worker, name, slots.len());
-            self.tally.gpus |= slots.iter().any(|slot| slot.milli_gpus > 0);
-            for (slot, offer) in self.fleet.slot_ids(worker).into_iter().zip(slots) {
-                self.ledger.join(slot, offer.milli_gpus, self.now);
-            }
+    /// A worker that is not known brings its slots. They cost from the beginning of its allocation, but no time twice:
+    /// one that was lost comes back with the same allocation.
+    fn arrived(&mut self, worker: WorkerId, name: &str, slots: &[Slot], allocation: Option<&Allocation>) {
+        let ends = allocation.and_then(|allocation| allocation.ends_in_ms).map(|left| self.now.plus(left));
+        if self.fleet.knows(worker) {
+            self.fleet.will_end(worker, ends);
+            return;
         }
+        let begun = allocation.map_or(self.now, |allocation| Stamp(self.now.0.saturating_sub(allocation.started_ms_ago)));
+        let since = self.booked.get(&worker).map_or(begun, |&until| begun.max(until));
+        self.fleet.join(worker, name, slots.len());
+        self.fleet.will_end(worker, ends);
+        self.tally.gpus |= slots.iter().any(|slot| slot.milli_gpus > 0);
+        for (slot, offer) in self.fleet.slot_ids(worker).into_iter().zip(slots) {
+            self.ledger.join(slot, offer.milli_gpus, since);
+        }
+        if allocation.is_some() {
+            self.booked.insert(worker, since);
+        }
+    }
+
+    fn joined(&mut self, worker: WorkerId, holds: &[Held], out: &mut Vec<Action>) {
         self.fleet.unpark(worker);
         self.fleet.slot_ids(worker).into_iter().for_each(|slot| self.ledger.thaw(slot));
         for &held in holds {
@@ -361,6 +382,9 @@ impl Sweep {
         }
         for slot in self.fleet.slot_ids(worker) {
             self.ledger.leave(slot, self.now);
+        }
+        if let Some(until) = self.booked.get_mut(&worker) {
+            *until = self.now;
         }
         self.fleet.leave(worker);
     }

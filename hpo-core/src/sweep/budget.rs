@@ -1,6 +1,7 @@
 //! What ends a sweep.
 use super::action::{Action, EndReason};
 use super::event::Held;
+use super::trial::State;
 use super::{Phase, Sweep};
 use crate::Stamp;
 
@@ -58,8 +59,10 @@ impl Sweep {
     pub(super) fn maybe_finish(&mut self, out: &mut Vec<Action>) {
         let why = match self.phase {
             Phase::Ending(why) if self.fleet.live() == 0 => why,
-            // A free slot that `fill` left free proves that the scheduler promotes none.
-            Phase::Open if self.fleet.live() == 0 && !self.fleet.free().is_empty() && self.asked.is_empty() && !self.may_ask() => {
+            Phase::Open if self.fleet.live() == 0 && self.asked.is_empty() && !self.may_ask() => {
+                if !self.nobody_waits() {
+                    return;
+                }
                 EndReason::Complete
             }
             _ => return,
@@ -80,6 +83,25 @@ impl Sweep {
             );
         }
         out.push(Action::Finish { why });
+    }
+}
+
+impl Sweep {
+    /// Whether there is no trial that a slot could be given. Slots that leave too soon for one are there to ask.
+    fn nobody_waits(&mut self) -> bool {
+        // A slot that `fill` left free proves that the scheduler promotes none.
+        if !self.fleet.free().is_empty() {
+            return true;
+        }
+        if self.fleet.spent() == 0 {
+            return false;
+        }
+        let Some(id) = self.next_ready() else { return true };
+        if let Some(trial) = self.trials.get_mut(id) {
+            trial.state = State::Waiting;
+        }
+        self.interrupted.push_front(id);
+        false
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Event {
         slots: Vec<Slot>,
         /// The attempts it still holds, or has words about that the driver has not confirmed.
         holds: Vec<Held>,
+        /// What a batch system gave it; `None` where none did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        allocation: Option<Allocation>,
     },
     /// A worker said goodbye; it holds nothing any more.
     WorkerLeft {
@@ -127,6 +130,21 @@ pub struct Slot {
     pub name: String,
     /// Thousandths of a GPU; 0 for CPU slots.
     pub milli_gpus: u32,
+}
+
+/// A task of a batch system, in which a worker runs. Measured when the worker says hello; lengths of time and not moments,
+/// for clocks differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// As the batch system names the task: `14_3`, or `17` without an array.
+    pub job: String,
+    /// As it names the machine.
+    pub node: String,
+    /// Since the task began, which is when it began to cost.
+    pub started_ms_ago: Millis,
+    /// Until the worker leaves by itself, shortly before the task's time limit; `None` where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_in_ms: Option<Millis>,
 }
 
 /// An attempt that a worker knows of.

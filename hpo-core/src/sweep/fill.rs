@@ -10,6 +10,7 @@ impl Sweep {
         if self.phase != Phase::Open {
             return;
         }
+        self.fleet.retire(self.now.plus(self.pace.need()));
         while !self.fleet.free().is_empty() {
             let Some(id) = self.next_ready() else { break };
             let Some((slot, in_place)) = self.fleet.choose(id, self.trials[id].resumes_at()) else { break };
@@ -26,7 +27,7 @@ impl Sweep {
 
     /// Interrupted trials first (they hold state, and others wait for their result), then the scheduler's promotions,
     /// then new trials.
-    fn next_ready(&mut self) -> Option<TrialId> {
+    pub(super) fn next_ready(&mut self) -> Option<TrialId> {
         if let Some(id) = self.interrupted.pop_front() {
             return Some(id);
         }

@@ -1,7 +1,7 @@
 //! Workers and slots: who is there, what is free, which trainer still has which trial in memory.
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Resource, SlotId, TrialId, WorkerId};
+use crate::{Resource, SlotId, Stamp, TrialId, WorkerId};
 
 /// All workers that the sweep believes in.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +10,10 @@ pub(super) struct Fleet {
     free: BTreeSet<SlotId>,
     /// Without a lease, but their worker has not been heard of by this driver: perhaps it is dead.
     parked: BTreeSet<SlotId>,
+    /// Without a lease, and their worker leaves too soon for another.
+    spent: BTreeSet<SlotId>,
+    /// When workers leave, of those that will.
+    ends: BTreeSet<(Stamp, WorkerId)>,
     busy: BTreeMap<SlotId, TrialId>,
     /// Where a trainer still has the state of a trial at a resource.
     memory: BTreeMap<TrialId, (SlotId, Resource)>,
@@ -20,6 +24,8 @@ struct Worker {
     name: String,
     /// By this driver.
     heard: bool,
+    /// When it leaves, if its allocation ends.
+    ends: Option<Stamp>,
     /// Per slot: the trial that its trainer still has in memory.
     slots: Vec<Option<TrialId>>,
 }
@@ -48,13 +54,51 @@ impl Fleet {
     }
 
     pub(super) fn join(&mut self, worker: WorkerId, name: &str, slots: usize) {
-        self.workers.insert(worker, Worker { name: name.to_owned(), heard: true, slots: vec![None; slots] });
+        self.workers.insert(worker, Worker { name: name.to_owned(), heard: true, ends: None, slots: vec![None; slots] });
         self.free.extend(self.slot_ids(worker));
+    }
+
+    /// The worker leaves at `ends`, as far as is known now.
+    pub(super) fn will_end(&mut self, worker: WorkerId, ends: Option<Stamp>) {
+        let Some(known) = self.workers.get_mut(&worker) else { return };
+        let before = std::mem::replace(&mut known.ends, ends);
+        if before == ends {
+            return;
+        }
+        before.map(|before| self.ends.remove(&(before, worker)));
+        self.ends.extend(ends.map(|ends| (ends, worker)));
+        for slot in self.slot_ids(worker) {
+            if self.spent.remove(&slot) {
+                self.free.insert(slot);
+            }
+        }
+    }
+
+    /// When the worker leaves; never is later than any moment.
+    pub(super) fn end_of(&self, worker: WorkerId) -> Stamp {
+        self.workers.get(&worker).and_then(|worker| worker.ends).unwrap_or(Stamp(u64::MAX))
+    }
+
+    /// Sets the free slots aside whose worker leaves before `until`: what they began could not be kept.
+    pub(super) fn retire(&mut self, until: Stamp) {
+        let leaving = self.ends.iter().take_while(|(ends, _)| *ends < until);
+        let slots: Vec<SlotId> = leaving.flat_map(|&(_, worker)| self.slot_ids(worker)).collect();
+        for slot in slots {
+            if self.free.remove(&slot) {
+                self.spent.insert(slot);
+            }
+        }
+    }
+
+    /// Slots whose worker leaves too soon for another lease.
+    pub(super) fn spent(&self) -> usize {
+        self.spent.len()
     }
 
     /// A new driver: nobody has been heard of yet, so nobody is given anything.
     pub(super) fn park(&mut self) {
         self.parked.append(&mut self.free);
+        self.parked.append(&mut self.spent);
         self.workers.values_mut().for_each(|worker| worker.heard = false);
     }
 
@@ -82,8 +126,10 @@ impl Fleet {
             self.forget_memory(slot);
             self.free.remove(&slot);
             self.parked.remove(&slot);
+            self.spent.remove(&slot);
         }
-        self.workers.remove(&worker);
+        let ends = self.workers.remove(&worker).and_then(|worker| worker.ends);
+        ends.map(|ends| self.ends.remove(&(ends, worker)));
     }
 
     /// The slot for `trial`, which goes on at `resource`, and whether its trainer still has the trial in memory.
@@ -98,7 +144,7 @@ impl Fleet {
     }
 
     pub(super) fn total(&self) -> usize {
-        self.free.len() + self.parked.len() + self.busy.len()
+        self.free.len() + self.parked.len() + self.spent.len() + self.busy.len()
     }
 
     pub(super) fn free(&self) -> &BTreeSet<SlotId> {
@@ -156,8 +202,8 @@ impl Fleet {
 
     pub(super) fn check(&self) {
         let all: usize = self.workers.values().map(|worker| worker.slots.len()).sum();
-        assert_eq!(self.free.len() + self.parked.len() + self.busy.len(), all, "a slot is free, parked or busy, never two of them");
-        assert!(self.free.iter().chain(&self.parked).all(|slot| self.has(*slot) && !self.busy.contains_key(slot)));
+        assert_eq!(self.total(), all, "a slot is free, parked, spent or busy, never two of them");
+        assert!(self.free.iter().chain(&self.parked).chain(&self.spent).all(|slot| self.has(*slot) && !self.busy.contains_key(slot)));
         let trials: BTreeSet<_> = self.busy.values().collect();
         assert_eq!(trials.len(), self.busy.len(), "a trial runs once");
         assert!(self.free.iter().all(|slot| self.workers[&slot.worker].heard), "a slot is not free before its worker was heard");

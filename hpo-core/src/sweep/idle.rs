@@ -16,6 +16,11 @@ pub enum Idle {
         /// Names of their workers.
         workers: Vec<String>,
     },
+    /// Their workers leave, at the end of their allocations, too soon to train anything that could be kept.
+    Spent {
+        /// How many slots without a lease.
+        slots: usize,
+    },
     /// The searcher owes the values of these trials.
     Searcher {
         /// Which, in order.
@@ -57,7 +62,8 @@ impl Sweep {
     #[must_use]
     pub fn idle(&self) -> Vec<Idle> {
         let unheard = self.fleet.unheard();
-        if self.fleet.free().is_empty() && unheard.is_empty() {
+        let spent = self.fleet.spent();
+        if self.fleet.free().is_empty() && unheard.is_empty() && spent == 0 {
             return vec![];
         }
         match self.phase {
@@ -69,6 +75,9 @@ impl Sweep {
         if !unheard.is_empty() {
             let workers = self.fleet.names().filter(|(worker, _)| unheard.iter().any(|slot| slot.worker == *worker));
             reasons.push(Idle::Unheard { slots: unheard.len(), workers: workers.map(|(_, name)| name.to_owned()).collect() });
+        }
+        if spent > 0 {
+            reasons.push(Idle::Spent { slots: spent });
         }
         if self.fleet.free().is_empty() {
             return reasons;
@@ -84,6 +93,14 @@ impl Sweep {
             reasons.push(Idle::NoMore { started: self.trials.len() as u32, exhausted: self.exhausted });
         }
         reasons
+    }
+
+    /// Slots without a lease, and those of them that wait for values which the searcher owes. O(1).
+    #[must_use]
+    pub fn free_slots(&self) -> (usize, usize) {
+        let free = self.fleet.free().len();
+        let waiting = if self.phase == Phase::Open { self.asked.len().min(free) } else { 0 };
+        (free, waiting)
     }
 
     /// Rungs that wait for the last of their members, of a rule that lets a rung go on together.

@@ -1,5 +1,6 @@
 //! A sweep as a deterministic state machine: events in, actions out.
 pub mod action;
+mod appetite;
 mod apply;
 mod budget;
 mod check;
@@ -10,16 +11,17 @@ mod fill;
 mod fleet;
 pub mod idle;
 mod leaders;
+mod pace;
 mod rejection;
 pub mod spec;
 mod trial;
 mod trials;
 pub mod view;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use action::{Action, EndReason, Lease, Observation, Outcome};
-pub use event::{Checkpoint, End, Event, FailureKind, Held, Slot};
+pub use event::{Allocation, Checkpoint, End, Event, FailureKind, Held, Slot};
 pub use rejection::Rejection;
 pub use spec::{Budget, Patience, SweepSpec};
 pub use trial::{State, Trial};
@@ -50,7 +52,10 @@ pub struct Sweep {
     leaders: Leaders,
     tally: view::Tally,
     phase: Phase,
+    pace: pace::Pace,
     driver_epoch: u32,
+    /// Of workers with an allocation: until when their slots are in the books.
+    booked: BTreeMap<WorkerId, Stamp>,
     now: Stamp,
 }
 
@@ -85,7 +90,9 @@ impl Sweep {
             leaders: Leaders::default(),
             tally: view::Tally::default(),
             phase: Phase::Open,
+            pace: pace::Pace::default(),
             driver_epoch: 0,
+            booked: BTreeMap::new(),
             now: Stamp(0),
         }
     }

@@ -1,5 +1,5 @@
 //! The messages as plain types. Their order and meaning are told in `hpo.proto`.
-use hpo_core::sweep::event::{Checkpoint, End, Held, Slot};
+use hpo_core::sweep::event::{Allocation, Checkpoint, End, Held, Slot};
 use hpo_core::{Attempt, Event, Lease, Loss, Metrics, Millis, Resource, Seq, TrialId, WorkerId};
 
 /// What a worker says.
@@ -35,6 +35,8 @@ pub struct Hello {
     pub sweep: String,
     /// Version of its program.
     pub version: String,
+    /// What a batch system gave it; none where none did.
+    pub allocation: Option<Allocation>,
 }
 
 /// Something about an attempt. The worker keeps it until it is acknowledged.

@@ -40,6 +40,25 @@ pub struct Hello {
     /// of the program
     #[prost(string, tag = "7")]
     pub version: ::prost::alloc::string::String,
+    /// what a batch system gave it; absent where none did
+    #[prost(message, optional, tag = "8")]
+    pub allocation: ::core::option::Option<Allocation>,
+}
+/// A task of a batch system. Lengths of time and not moments, for clocks differ; measured when the hello is sent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Allocation {
+    /// as the batch system names the task: 14_3, or 17 without an array
+    #[prost(string, tag = "1")]
+    pub job: ::prost::alloc::string::String,
+    /// as the batch system names the machine
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    /// since the task began, which is when it began to cost
+    #[prost(uint64, tag = "3")]
+    pub started_ms_ago: u64,
+    /// until the worker leaves by itself, shortly before its time limit; absent where it has none
+    #[prost(uint64, optional, tag = "4")]
+    pub ends_in_ms: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Slot {

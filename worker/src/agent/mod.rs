@@ -1,6 +1,8 @@
 //! A worker process: the session, with the connection, the trainers and the checkpoint store that it speaks of.
+mod doubt;
 mod notice;
 mod shell;
+mod term;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,12 +15,15 @@ use rand::rngs::SysRng;
 
 pub use notice::notice;
 
+use crate::allocation::Allocation;
 use crate::checkpoint::{CheckpointFault, Store};
 use crate::connect::{ConnectFault, Target};
 use crate::private;
 use crate::resources::Slot;
 use crate::session::{Config, Session, SessionEnd};
 use crate::trainer::TrainerProgram;
+
+use term::Term;
 
 /// Files of dead workers that have not changed for so long are removed.
 const STALE: Duration = Duration::from_secs(24 * 3600);
@@ -52,6 +57,14 @@ pub struct AgentOptions {
     pub orphan_limit: Duration,
     /// Longest wait between two tries to reach the driver.
     pub retry_cap: Duration,
+    /// The task of Slurm in which it runs, whose time limit it keeps to.
+    pub allocation: Option<Allocation>,
+    /// It leaves so long before that limit; by default 90 s, or a quarter of a short task.
+    pub leave_before: Option<Duration>,
+    /// Whether its task is put back into the queue when it had to leave before the sweep was over.
+    pub requeue: bool,
+    /// It leaves when there was nothing to train for so long.
+    pub idle_limit: Option<Duration>,
 }
 
 impl AgentOptions {
@@ -71,8 +84,10 @@ pub enum AgentEnd {
         /// Whether the sweep can go on later.
         resumable: bool,
     },
-    /// Its machine is taken away; the driver was told as far as there was time.
+    /// Its machine is taken away, or its time is up; the driver was told as far as there was time.
     Preempted,
+    /// There was nothing to train for so long.
+    Idle(Duration),
     /// No driver for too long; states are saved.
     Orphaned {
         /// For how long.
@@ -171,16 +186,31 @@ pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> R
         words_max: WORDS_MAX,
     };
     // The low half of a random id is as good a seed as any.
-    let session = Session::new(config, hpo_core::Seed(worker.0 as u64).rng());
+    let seed = hpo_core::Seed(worker.0 as u64);
+    let term = match &options.allocation {
+        Some(allocation) => Some(Term::begin(allocation.clone(), options.leave_before, seed.derive("term", 0).rng()).await),
+        None => None,
+    };
+    let (allocation, requeue) = (options.allocation.clone(), options.requeue);
+    let session = Session::new(config, seed.rng()).idle_limit(options.idle_limit.map(millis));
     let (rendezvous, authority) = (options.rendezvous.clone(), options.authority.clone());
     let target = Target { rendezvous, authority, token_file: options.token_file.clone(), worker };
-    let ended = shell::Shell::new(options, session, store, scratch.clone(), target).run(shutdown).await;
+    let ended = shell::Shell::new(options, session, store, scratch.clone(), target, term).run(shutdown).await;
     // Trainers are dead by now. What cannot be removed is stale one day.
     let _ = std::fs::remove_dir_all(&scratch);
-    match ended? {
+    let ended = ended?;
+    if let (true, Some(allocation), SessionEnd::Preempted | SessionEnd::OutOfTime) = (requeue, &allocation, &ended) {
+        // All is safe by now, for this is the end of this process, too.
+        match allocation.requeue().await {
+            Ok(()) => tracing::info!("job {} is in the queue again", allocation.job),
+            Err(why) => tracing::warn!(%why, "job {} is not put back into the queue", allocation.job),
+        }
+    }
+    match ended {
         SessionEnd::Finished { why, resumable } => Ok(AgentEnd::Finished { why, resumable }),
         end @ SessionEnd::Deserted => Ok(AgentEnd::Finished { why: end.to_string(), resumable: true }),
-        SessionEnd::Preempted => Ok(AgentEnd::Preempted),
+        SessionEnd::Preempted | SessionEnd::OutOfTime => Ok(AgentEnd::Preempted),
+        SessionEnd::Idle { idle_ms } => Ok(AgentEnd::Idle(Duration::from_millis(idle_ms))),
         SessionEnd::Orphaned { away_ms, words } => Ok(AgentEnd::Orphaned { away: Duration::from_millis(away_ms), words }),
         SessionEnd::OtherSweep { ours, theirs } => Err(AgentFault::OtherSweep { ours, theirs }),
         SessionEnd::BadJob { why } => Err(AgentFault::BadJob { why }),

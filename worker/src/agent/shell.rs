@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::doubt::Doubt;
+use super::term::Term;
 use super::{AgentFault, AgentOptions, write_job};
 use crate::checkpoint::{CheckpointFault, Store};
 use crate::connect::{ConnectFault, Link, LinkEvent, Remedy, Target};
@@ -46,12 +48,15 @@ pub(super) struct Shell {
     heard: mpsc::Receiver<(u16, TrainerEvent)>,
     /// Work on the disk; each piece gives what the session is to be told.
     disk: JoinSet<Input>,
+    /// From when to when the task lasts, if it is one.
+    term: Option<Term>,
+    doubt: Doubt,
     /// What the session is to be told next.
     inputs: VecDeque<Input>,
 }
 
 impl Shell {
-    pub(super) fn new(options: AgentOptions, session: Session, store: Store, scratch: PathBuf, target: Target) -> Self {
+    pub(super) fn new(options: AgentOptions, session: Session, store: Store, scratch: PathBuf, target: Target, term: Option<Term>) -> Self {
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let trainers = options.slots.iter().map(|_| None).collect();
         Self {
@@ -70,6 +75,8 @@ impl Shell {
             events,
             heard,
             disk: JoinSet::new(),
+            doubt: Doubt::new(term.is_some()),
+            term,
             inputs: VecDeque::new(),
         }
     }
@@ -81,6 +88,7 @@ impl Shell {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut outputs = Vec::new();
         let now = self.now();
+        self.tell_allocation(now, &mut outputs);
         self.session.begin(now, &mut outputs);
         let ended = loop {
             match self.perform_all(&mut outputs) {
@@ -97,7 +105,16 @@ impl Shell {
                     self.send_one(room);
                     None
                 }
-                Some((slot, event)) = self.heard.recv() => Some(self.trained(slot, event)),
+                Some((slot, event)) = self.heard.recv(), if self.doubt.has_room() => {
+                    self.doubt.hear(slot, event);
+                    None
+                }
+                (slot, event) = self.doubt.next() => Some(self.trained(slot, event)),
+                () = known(&mut self.term) => {
+                    let now = self.now();
+                    self.tell_allocation(now, &mut outputs);
+                    None
+                }
                 Some(done) = self.disk.join_next() => match done {
                     Ok(input) => Some(input),
                     // A panic there is a panic here.
@@ -106,12 +123,15 @@ impl Shell {
                 _ = ticks.tick() => Some(Input::Tick),
                 () = &mut shutdown, if !noticed => {
                     noticed = true;
+                    self.doubt.resolve();
                     Some(Input::Notice)
                 }
             };
             let now = self.now();
             if self.clock.woke() {
                 self.session.step(now, Input::Woke, &mut outputs);
+                // The session's clock stood still, its task's did not.
+                self.tell_allocation(now, &mut outputs);
             }
             if let Some(input) = input {
                 self.session.step(now, input, &mut outputs);
@@ -123,6 +143,12 @@ impl Shell {
 
     fn now(&mut self) -> Millis {
         self.clock.at(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn tell_allocation(&mut self, now: Millis, outputs: &mut Vec<Output>) {
+        if let Some(term) = &self.term {
+            self.session.step(now, Input::Allocated(term.now()), outputs);
+        }
     }
 
     /// Does everything that is to be done, and what follows from it at once.
@@ -184,7 +210,11 @@ impl Shell {
                     Remedy::Retry | Remedy::RetryIfWelcomed => {}
                 }
                 tracing::info!(why = &fault as &dyn std::error::Error, "no connection to the driver");
-                Ok(Some(if matches!(fault, ConnectFault::NoDriver { .. }) { Input::NoDriver } else { Input::Disconnected }))
+                Ok(Some(match fault {
+                    ConnectFault::NoDriver { .. } => Input::NoDriver,
+                    ConnectFault::Ended { why } => Input::SweepEnded { why },
+                    _ => Input::Disconnected,
+                }))
             }
         }
     }
@@ -301,6 +331,14 @@ async fn next_event(link: &mut Option<Link>) -> LinkEvent {
             Some(event) => event,
             None => LinkEvent::Down(ConnectFault::Closed),
         },
+        None => pending().await,
+    }
+}
+
+/// More is known of the task, if that is possible at all.
+async fn known(term: &mut Option<Term>) {
+    match term {
+        Some(term) => term.known().await,
         None => pending().await,
     }
 }

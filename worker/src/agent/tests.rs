@@ -87,6 +87,10 @@ fn options(folder: &Path) -> AgentOptions {
         trainer: TrainerProgram { program: "/bin/sh".into(), args: ["-c", "shift 2; exec \"$@\"", "sh"].map(Into::into).to_vec() },
         orphan_limit: AgentOptions::ORPHAN_LIMIT,
         retry_cap: Duration::from_millis(200),
+        allocation: None,
+        leave_before: None,
+        requeue: false,
+        idle_limit: None,
     }
 }
 

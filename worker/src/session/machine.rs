@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use hpo_core::job::Job;
-use hpo_core::sweep::event::{End, FailureKind, Held};
+use hpo_core::sweep::event::{Allocation, End, FailureKind, Held};
 use hpo_core::{Attempt, Lease, Millis, TrialId};
 use hpo_wire::{About, FromDriver, FromWorker, Hello, Welcome};
 use rand::rngs::ChaCha8Rng;
@@ -29,6 +29,12 @@ pub struct Session {
     outbox: Outbox,
     /// The newest attempt of each trial that was ever leased to this worker.
     newest: BTreeMap<TrialId, Attempt>,
+    /// What a batch system gave it, and when that was told.
+    allocation: Option<(Allocation, Millis)>,
+    /// Without a lease for so long it leaves.
+    idle_limit_ms: Option<Millis>,
+    /// Since when it has had none, although a driver is there.
+    idle_since: Option<Millis>,
     leaving: Option<Leaving>,
     over: bool,
 }
@@ -55,9 +61,19 @@ impl Session {
             slots,
             outbox: Outbox::default(),
             newest: BTreeMap::new(),
+            allocation: None,
+            idle_limit_ms: None,
+            idle_since: None,
             leaving: None,
             over: false,
         }
+    }
+
+    /// Leaves when no lease comes for so long, for an idle allocation costs as much as a busy one.
+    #[must_use]
+    pub fn idle_limit(mut self, limit_ms: Option<Millis>) -> Self {
+        self.idle_limit_ms = limit_ms;
+        self
     }
 
     /// The first thing to do.
@@ -79,6 +95,10 @@ impl Session {
                 self.dial_again(out);
             }
             Input::NoDriver => self.no_driver(now, out),
+            Input::SweepEnded { why } => {
+                self.link.lost(now);
+                self.leave(SessionEnd::Finished { why, resumable: false }, Ask::Stop, now, out);
+            }
             Input::Driver(said) => self.driver(now, said, out),
             Input::Trainer { slot, event } => {
                 let mut broken = None;
@@ -95,6 +115,7 @@ impl Session {
                 self.attempt(held, now, out, |slot, desk| broken = slot.adopted(outcome, desk));
                 self.broken(broken, now, out);
             }
+            Input::Allocated(allocation) => self.allocation = Some((allocation, now)),
             Input::Tick => self.tick(now, out),
             Input::Woke if self.link.is_up() => out.push(Output::Send(FromWorker::Heartbeat)),
             Input::Woke => {}
@@ -129,8 +150,18 @@ impl Session {
         holds.dedup();
         let Config { worker, name, version, slots, .. } = self.config.clone();
         let sweep = self.joined.as_ref().map(|(sweep, _)| sweep.clone()).unwrap_or_default();
+        let allocation = self.allocation_at(now);
         self.link.greeted(now);
-        out.push(Output::Send(FromWorker::Hello(Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version })));
+        let hello = Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version, allocation };
+        out.push(Output::Send(FromWorker::Hello(hello)));
+    }
+
+    /// What the batch system gave it, as it stands at `now`.
+    fn allocation_at(&self, now: Millis) -> Option<Allocation> {
+        let (told, at) = self.allocation.as_ref()?;
+        let passed = now.saturating_sub(*at);
+        let started_ms_ago = told.started_ms_ago.saturating_add(passed);
+        Some(Allocation { started_ms_ago, ends_in_ms: told.ends_in_ms.map(|left| left.saturating_sub(passed)), ..told.clone() })
     }
 
     /// Without a driver, a worker that has nothing to tell one has nothing to wait for either: whoever starts the sweep
@@ -195,13 +226,20 @@ impl Session {
     }
 
     fn lease(&mut self, now: Millis, lease: Lease, out: &mut Vec<Output>) {
-        // Sent again after a reconnection, or overtaken by a newer one.
-        if self.joined.is_none() || self.newest.get(&lease.trial).is_some_and(|newest| *newest >= lease.attempt) {
+        let again = self.newest.get(&lease.trial).is_some_and(|newest| *newest >= lease.attempt);
+        // Sent again after a reconnection.
+        if self.joined.is_none() || (again && self.holds(&lease)) {
             return;
         }
-        self.newest.insert(lease.trial, lease.attempt);
+        if !again {
+            self.newest.insert(lease.trial, lease.attempt);
+        }
         let index = lease.slot.index;
-        let refused = if self.leaving.is_some() {
+        if self.leaving.is_some() {
+            // The goodbye gives it back. An answer would, too, but the slot would then be free for it to be sent here again.
+            return;
+        }
+        let refused = if again {
             Some(End::Preempted { checkpoint: None })
         } else if usize::from(index) >= self.slots.len() {
             Some(End::Failed { kind: FailureKind::Protocol, message: format!("the worker has no slot {index}") })
@@ -211,7 +249,12 @@ impl Session {
         let up = self.link.is_up();
         let Some((_, job)) = &self.joined else { return };
         let mut desk = Desk { now, job, scratch: &self.config.scratch, outbox: &mut self.outbox, up, out };
+        // An attempt that was over, and known to be, never runs again. Who leases it has an old journal (the disk lied, or
+        // somebody put it back), and would wait for its words for ever.
         if let Some(end) = refused {
+            if again {
+                desk.outbox.reopen(held(&lease));
+            }
             return desk.say(held(&lease), now, About::Ended(end));
         }
         for slot in &mut self.slots {
@@ -220,6 +263,12 @@ impl Session {
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
             slot.lease(lease, &mut desk);
         }
+    }
+
+    /// Whether the driver will still hear of this attempt.
+    fn holds(&self, lease: &Lease) -> bool {
+        let is_it = |held: Held| (held.trial, held.attempt) == (lease.trial, lease.attempt);
+        self.slots.iter().flat_map(Slot::holds).chain(self.outbox.attempts()).any(is_it)
     }
 
     fn tick(&mut self, now: Millis, out: &mut Vec<Output>) {
@@ -239,9 +288,23 @@ impl Session {
         if self.link.heartbeat_due(now) {
             out.push(Output::Send(FromWorker::Heartbeat));
         }
+        if self.allocation_at(now).is_some_and(|allocation| allocation.ends_in_ms == Some(0)) {
+            self.leave(SessionEnd::OutOfTime, Ask::CallBack, now, out);
+        }
+        self.idle(now, out);
         let away_ms = self.link.lonely_ms(now);
         if away_ms >= self.config.orphan_ms {
             self.leave(SessionEnd::Orphaned { away_ms, words: 0 }, Ask::CallBack, now, out);
+        }
+    }
+
+    /// Leaves when there was nothing to do for too long. Time without a driver does not count: it may have work.
+    fn idle(&mut self, now: Millis, out: &mut Vec<Output>) {
+        let is_idle = self.link.is_up() && self.slots.iter().all(Slot::is_idle);
+        self.idle_since = is_idle.then(|| self.idle_since.unwrap_or(now));
+        let idle_ms = self.idle_since.map_or(0, |since| now.saturating_sub(since));
+        if self.idle_limit_ms.is_some_and(|limit| is_idle && idle_ms >= limit) {
+            self.leave(SessionEnd::Idle { idle_ms }, Ask::CallBack, now, out);
         }
     }
 

@@ -20,7 +20,7 @@ mod slot;
 use std::fmt;
 use std::path::PathBuf;
 
-use hpo_core::sweep::event::{Held, Slot};
+use hpo_core::sweep::event::{Allocation, Held, Slot};
 use hpo_core::{Millis, WorkerId};
 use hpo_wire::{FromDriver, FromWorker};
 
@@ -63,6 +63,11 @@ pub enum Input {
     Disconnected,
     /// It could not be made, for no driver runs: there is no rendezvous.
     NoDriver,
+    /// It could not be made, for the sweep has ended.
+    SweepEnded {
+        /// Why, in its last driver's words.
+        why: String,
+    },
     /// The driver said something on the connection that stands.
     Driver(FromDriver),
     /// Something about the trainer process of a slot, in the order in which it happened.
@@ -86,11 +91,14 @@ pub enum Input {
         /// The stored state (its `resource` and `wrote_ms` are filled in here), or why there is none.
         outcome: Result<Option<Stored>, StoreFailure>,
     },
+    /// What a batch system gave this worker, as it stands now; said before it begins, and again when more is known. The
+    /// worker leaves by itself when it ends.
+    Allocated(Allocation),
     /// Time passes.
     Tick,
     /// This process stood still for a while: the driver has not heard of it, and should at once.
     Woke,
-    /// This machine will be taken away (SIGTERM, SIGUSR2, Ctrl-C): save what can be saved and leave.
+    /// This machine will be taken away (SIGTERM, SIGUSR1, SIGUSR2, Ctrl-C): save what can be saved and leave.
     Notice,
 }
 
@@ -203,6 +211,13 @@ pub enum SessionEnd {
     },
     /// This machine is taken away; states were saved and the driver told, as far as there was time.
     Preempted,
+    /// The time limit of its task is near; otherwise as [`SessionEnd::Preempted`].
+    OutOfTime,
+    /// There was nothing to train for too long.
+    Idle {
+        /// For how long.
+        idle_ms: Millis,
+    },
     /// The driver was away for too long.
     Orphaned {
         /// For how long.
@@ -236,6 +251,8 @@ impl fmt::Display for SessionEnd {
         match self {
             Self::Finished { why, .. } => f.write_str(why),
             Self::Preempted => f.write_str("this machine is taken away"),
+            Self::OutOfTime => f.write_str("the time limit of its job is near"),
+            Self::Idle { idle_ms } => write!(f, "nothing to train for {:.0} s", *idle_ms as f64 / 1e3),
             Self::Orphaned { away_ms, words } => {
                 write!(f, "no driver for {:.0} s; {words} words were not delivered", *away_ms as f64 / 1e3)
             }

@@ -5,7 +5,7 @@
 //! **Called back**, it leaves at once with the state of the last whole epoch, which is always in memory, and drops the
 //! epoch in progress: a preempted machine gives some 30 seconds, and nobody knows how long an epoch is. **Told to stop**,
 //! it drops everything and waits for the next lease. **When its input ends**, its agent is dead and its words reach nobody:
-//! it ends at once, also in the middle of a step. **After a panic** it says so and ends, for a device that failed once
+//! it ends at once, also in the middle of a step. **To a batch system's signals** it is deaf ([`super::deaf`]). **After a panic** it says so and ends, for a device that failed once
 //! cannot be trusted with the next trial; after any other failure it goes on.
 // Two attributes: clippy takes only a bare `cfg(test)` for a test.
 #[cfg(feature = "burn")]
@@ -25,6 +25,7 @@ use hpo_core::job::Job;
 use hpo_core::sweep::event::FailureKind;
 use hpo_core::{Resource, Seed};
 
+use super::deaf::Hearing;
 use super::protocol::{FromTrainer, PREFIX, Start, ToTrainer};
 use crate::trainable::{Bench, Epoch, Trial, TrialFault};
 
@@ -46,6 +47,9 @@ pub enum ChildFault {
     /// A line that is no order.
     #[error("the agent said what is no order; agent and trainer must be of one version")]
     Order(#[source] serde_json::Error),
+    /// The system does not let it be deaf to signals.
+    #[error("cannot take the signals of a job")]
+    Signals(#[source] nix::Error),
     /// Its input ended.
     #[error("the agent is gone")]
     AgentGone,
@@ -59,13 +63,14 @@ pub enum ChildFault {
 /// # Errors
 /// If the agent cannot be heard or told anything, or after a panic in training.
 pub fn run(job: Job) -> Result<(), ChildFault> {
+    let hearing = Hearing::take().map_err(ChildFault::Signals)?;
     remember_panics();
     let (orders, inbox) = sync_channel(ORDERS_MAX);
     std::thread::spawn(move || {
         listen(BufReader::new(io::stdin()), &orders);
         std::process::exit(AGENT_GONE);
     });
-    serve(&job, &inbox, io::stdout())
+    serve(&job, &inbox, io::stdout(), || hearing.ends())
 }
 
 type Order = Result<ToTrainer, serde_json::Error>;
@@ -80,11 +85,12 @@ fn listen(input: impl BufRead, orders: &SyncSender<Order>) {
     }
 }
 
-/// Serves leases until the inbox is closed.
-fn serve(job: &Job, inbox: &Receiver<Order>, output: impl Write) -> Result<(), ChildFault> {
+/// Serves leases until the inbox is closed. `ready` is called before that is said.
+fn serve(job: &Job, inbox: &Receiver<Order>, output: impl Write, ready: impl FnOnce()) -> Result<(), ChildFault> {
     // Before the first lease comes; what is wrong is said when there is an attempt to which it can be said.
     let bench = guarded(|| Bench::open(job).map_err(|fault| Failure::new(FailureKind::Setup, &fault)));
     let mut child = Child { bench, inbox, voice: Voice(output), held: None };
+    ready();
     child.voice.say(&FromTrainer::Ready)?;
     while let Ok(order) = inbox.recv() {
         match order.map_err(ChildFault::Order)? {

@@ -2,6 +2,7 @@
 //! tells people how to write one.
 mod call;
 pub mod child;
+mod deaf;
 pub mod exec;
 mod guard;
 pub mod lines;

@@ -28,6 +28,7 @@ pub(super) fn measure(trials: u32) -> anyhow::Result<Rate> {
         name: "bench".to_owned(),
         slots: vec![Slot { name: "cpu core".to_owned(), milli_gpus: 0 }; usize::from(SLOTS)],
         holds: vec![],
+        allocation: None,
     });
     while let Some(action) = world.todo.pop() {
         match action {

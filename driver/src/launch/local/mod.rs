@@ -104,6 +104,29 @@ pub enum LaunchFault {
     Unwatched,
 }
 
+/// A way to send the local workers home before their driver ends.
+#[derive(Clone, Debug)]
+pub struct Away {
+    stage: watch::Sender<Stage>,
+    roster: Arc<Roster>,
+    patience: Duration,
+}
+
+impl Away {
+    /// Lets them save what they train and leave. Returns when they have, or after the time that they may take.
+    pub async fn send(&self) {
+        self.stage.send_replace(Stage::Leaving);
+        self.roster.living().iter().for_each(|process| process.signal(Signal::SIGTERM));
+        let gone = async {
+            while !self.roster.living().is_empty() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        // Who does not leave in time is ended with the driver.
+        let _ = tokio::time::timeout(self.patience, gone).await;
+    }
+}
+
 /// The local workers of a driver.
 #[derive(Debug)]
 pub struct Local {
@@ -152,6 +175,12 @@ impl Local {
             tasks.spawn(supervisor.run(adopted));
         }
         Ok(Self { stage, tasks, roster, options })
+    }
+
+    /// A way to send them home.
+    #[must_use]
+    pub fn away(&self) -> Away {
+        Away { stage: self.stage.clone(), roster: self.roster.clone(), patience: self.options.leave }
     }
 
     /// Waits for a fault. Never ends while all is well.

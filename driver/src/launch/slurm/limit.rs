@@ -32,6 +32,13 @@ impl Limiter {
         if now < self.not_before { 0 } else { wanted.min(self.size) }
     }
 
+    /// One submission may ask for more or for less than before.
+    pub fn raise(&mut self, most: u32) {
+        let unhurt = self.size == self.most;
+        self.most = most.max(1);
+        self.size = if unhurt { self.most } else { self.size.min(self.most) };
+    }
+
     /// A submission was accepted: the next may ask for twice as much again.
     pub fn accepted(&mut self) {
         self.size = self.size.saturating_mul(2).min(self.most);

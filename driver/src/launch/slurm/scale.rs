@@ -7,8 +7,6 @@ use hpo_core::Millis;
 use super::limit::Limiter;
 use super::queue::{Queue, State, Task};
 
-/// The controller serves a whole cluster: it is asked at most so often.
-pub const LOOK_EVERY: Millis = 30_000;
 /// A task that was accepted and is not seen in the queue for so long is believed not to be there.
 const UNSEEN: Millis = 5 * 60_000;
 /// A task that was seen is gone when so many looks in a row did not show it.
@@ -32,6 +30,10 @@ pub struct Policy {
     pub slots_per_task: u32,
     /// Most tasks of one array.
     pub array_max: u32,
+    /// The controller serves a whole cluster: it is asked at most so often.
+    pub look_every: Millis,
+    /// Whether tasks may be submitted at all; else only those that wait in vain are cancelled.
+    pub submits: bool,
 }
 
 /// What became known.
@@ -54,6 +56,8 @@ pub enum News {
     NoAnswer,
     /// A worker of this task has joined the sweep.
     Joined(Place),
+    /// Trials fail on this node, whatever they are.
+    Bad(String),
 }
 
 /// What is to be done. At most one look and one submission are out at one time.
@@ -95,10 +99,14 @@ pub struct Scaler {
     /// Accepted and not seen yet: how many tasks of which array (none: nobody said), since when.
     unseen: Vec<(Option<u32>, u32, Millis)>,
     next_look: Millis,
+    /// There was a driver before this one: nothing is submitted before the queue was seen.
+    blind: bool,
     looking: bool,
     submitting: Option<u32>,
     /// Tasks too many at the last look. They go when there are too many at the next one, too.
     surplus: u32,
+    /// How many were too many at the last two.
+    lasting: u32,
     failed_starts: u32,
     strikes: BTreeMap<String, u32>,
     gave_up: bool,
@@ -124,13 +132,61 @@ impl Scaler {
             arrays: BTreeSet::new(),
             unseen: vec![],
             next_look: 0,
+            blind: false,
             looking: false,
             submitting: None,
             surplus: 0,
+            lasting: 0,
             failed_starts: 0,
             strikes: BTreeMap::new(),
             gave_up: false,
         }
+    }
+
+    /// What the driver before this one knew: arrays that Slurm accepted and tasks of a submission without an answer, each with
+    /// its age, and the nodes that it had set aside. Nothing is submitted before the queue was seen.
+    pub fn remember(&mut self, now: Millis, arrays: &[(u32, u32, Millis)], in_doubt: Option<(u32, Millis)>, bad_nodes: &[String]) {
+        self.blind = true;
+        for &(array, tasks, age) in arrays {
+            self.arrays.insert(array);
+            self.expect(Some(array), tasks, now, age);
+        }
+        if let Some((tasks, age)) = in_doubt {
+            self.expect(None, tasks, now, age);
+        }
+        self.strikes.extend(bad_nodes.iter().map(|node| (node.clone(), u32::MAX)));
+    }
+
+    /// So many tasks were accepted, perhaps, some time ago. Of long ago they would be in the queue.
+    fn expect(&mut self, array: Option<u32>, tasks: u32, now: Millis, age: Millis) {
+        if age < UNSEEN {
+            // The clock of a scaler begins at 0: what is older than it counts from there.
+            self.unseen.push((array, tasks, now.saturating_sub(age)));
+        }
+    }
+
+    /// Whether there was a submission of which nobody knows what became of it.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.unseen.iter().any(|(array, ..)| array.is_none())
+    }
+
+    /// Another number of tasks may wait or run from now on.
+    pub fn allow(&mut self, max_tasks: u32) {
+        self.policy.max_tasks = max_tasks;
+        self.limiter.raise(self.policy.array_max.min(max_tasks));
+    }
+
+    /// Tasks that the sweep can make use of, of which each has so many slots.
+    fn wanted(&self, slots: u32) -> u32 {
+        slots.div_ceil(self.policy.slots_per_task.max(1)).min(self.policy.max_tasks)
+    }
+
+    /// Tasks that run although the sweep has nothing for them: seen at two looks in a row, and none that waits could go instead.
+    #[must_use]
+    pub fn idle(&self) -> u32 {
+        let waiting = self.known.values().filter(|known| known.state == State::Pending).count() as u32;
+        self.lasting.saturating_sub(waiting)
     }
 
     /// Tasks that wait or run, and those that may.
@@ -173,12 +229,16 @@ impl Scaler {
                 self.limiter.refused(now, asked);
                 self.unseen.push((None, asked, now));
             }
+            News::Bad(node) => drop(self.strikes.insert(node.clone(), u32::MAX)),
             News::Joined(place) => {
                 self.failed_starts = 0;
                 self.served.insert(*place);
                 let known = self.known.entry(*place).or_insert_with(|| Known::new(State::Running));
                 known.state = State::Running;
-                self.strikes.remove(&known.node);
+                // That it starts workers does not clear a node on which trials fail.
+                if self.strikes.get(&known.node).is_some_and(|strikes| *strikes < u32::MAX) {
+                    self.strikes.remove(&known.node);
+                }
             }
         }
     }
@@ -187,15 +247,13 @@ impl Scaler {
     pub fn step(&mut self, now: Millis, slots: u32, out: &mut Vec<Order>) {
         if !self.looking && now >= self.next_look {
             self.looking = true;
-            self.next_look = now.saturating_add(LOOK_EVERY);
+            self.next_look = now.saturating_add(self.policy.look_every);
             out.push(Order::Look);
         }
-        let wanted = slots.div_ceil(self.policy.slots_per_task.max(1)).min(self.policy.max_tasks);
-        let tasks = self.tasks();
-        if tasks < wanted && self.submitting.is_none() && !self.gave_up {
+        let (wanted, tasks) = (self.wanted(slots), self.tasks());
+        if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
             // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
-            let in_doubt = self.unseen.iter().any(|(array, ..)| array.is_none());
-            let allowed = if in_doubt { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            let allowed = if self.is_in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
             if allowed > 0 {
                 self.submitting = Some(allowed);
                 out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
@@ -209,9 +267,9 @@ impl Scaler {
 
     /// Tasks that wait and that the sweep cannot use: called after each look.
     pub fn trim(&mut self, slots: u32, out: &mut Vec<Order>) {
-        let wanted = slots.div_ceil(self.policy.slots_per_task.max(1)).min(self.policy.max_tasks);
-        let surplus = self.tasks().saturating_sub(wanted);
+        let surplus = self.tasks().saturating_sub(self.wanted(slots));
         let twice = surplus.min(std::mem::replace(&mut self.surplus, surplus));
+        self.lasting = twice;
         let waiting = self.known.iter().filter(|(_, known)| known.state == State::Pending);
         // The last first: they have waited the least.
         let tasks: Vec<Place> = waiting.map(|(&place, _)| place).rev().take(twice as usize).collect();
@@ -222,6 +280,7 @@ impl Scaler {
 
     fn looked(&mut self, now: Millis, queue: &Queue) {
         self.looking = false;
+        let first_after_another = std::mem::take(&mut self.blind);
         let ours: Vec<(Place, &Task)> = queue
             .tasks
             .iter()
@@ -229,13 +288,24 @@ impl Scaler {
             .map(|task| ((task.array, task.index.unwrap_or(0)), task))
             .collect();
         let present: BTreeSet<Place> = ours.iter().map(|(place, _)| *place).collect();
+        if first_after_another {
+            // Whose workers came to the driver before this one is not known: what ends of it proves nothing.
+            self.served.extend(&present);
+        }
         ours.into_iter().for_each(|(place, task)| self.saw(place, task));
         let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
         // One that nobody told us of is the answer to a submission that nobody answered.
         let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
+        let (served, failed_starts) = (&self.served, &mut self.failed_starts);
         self.unseen.retain(|(array, _, since)| {
             let seen = array.map_or(orphan, |array| arrays.contains(&array));
-            !seen && now.saturating_sub(*since) < UNSEEN
+            let expected = now.saturating_sub(*since) < UNSEEN;
+            let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
+            if !seen && !expected && array.is_some_and(|array| !came(array)) {
+                // It came and went between two looks, on a site that forgets at once.
+                *failed_starts += 1;
+            }
+            !seen && expected
         });
         self.arrays.extend(arrays);
         for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
@@ -278,7 +348,8 @@ impl Scaler {
         if !self.served.contains(&place) {
             self.failed_starts += 1;
             if !node.is_empty() {
-                *self.strikes.entry(node).or_default() += 1;
+                let strikes = self.strikes.entry(node).or_default();
+                *strikes = strikes.saturating_add(1);
             }
         }
     }

@@ -52,6 +52,16 @@ pub struct Job<'a> {
     pub tasks: Option<u32>,
     /// Nodes to avoid, beside those of the settings.
     pub avoid: &'a [String],
+    /// Where it starts: the folder from which the sweep file's relative paths count.
+    pub folder: &'a Path,
+    /// The job that must have begun before this one may.
+    pub after: Option<u32>,
+}
+
+/// The name of an option such as `--account=proj`.
+#[must_use]
+pub fn name_of(option: &str) -> &str {
+    option.split_once('=').map_or(option, |(name, _)| name)
 }
 
 /// The script of a job. Its program takes the place of the shell, so that it gets Slurm's signals itself: a shell that waits
@@ -71,11 +81,15 @@ pub fn script(settings: &Settings, job: &Job<'_>) -> String {
         text.push_str(line);
         text.push('\n');
     }
-    let words: Vec<String> = job.command.iter().map(|word| quoted(word)).collect();
-    text.push_str("exec ");
-    text.push_str(&words.join(" "));
+    text.push_str(&exec(job.command));
     text.push('\n');
     text
+}
+
+/// The line by which a program takes the shell's place.
+pub(super) fn exec(command: &[String]) -> String {
+    let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+    format!("exec {}", words.join(" "))
 }
 
 type Choice = (String, Option<String>);
@@ -93,6 +107,7 @@ fn options(settings: &Settings, job: &Job<'_>) -> Vec<Choice> {
     let at_most = settings.throttle.map_or(String::new(), |most| format!("%{most}"));
     set("--array", job.tasks.map(|tasks| format!("0-{}{at_most}", tasks.saturating_sub(1))));
     let output = if job.tasks.is_some() { "slurm-%A_%a.out" } else { "slurm-%j.out" };
+    set("--chdir", Some(job.folder.display().to_string()));
     set("--output", Some(job.run.join("logs").join(output).display().to_string()));
     set("--open-mode", Some("append".to_owned()));
     set("--partition", partition);
@@ -106,12 +121,15 @@ fn options(settings: &Settings, job: &Job<'_>) -> Vec<Choice> {
     let avoid: Vec<&str> = settings.exclude.iter().chain(job.avoid).map(String::as_str).collect();
     set("--exclude", (!avoid.is_empty()).then(|| avoid.join(",")));
     // `B:` is for the program itself. USR2, for communication libraries may take USR1 for themselves.
-    set("--signal", settings.time.map(|_| format!("B:USR2@{}", settings.notice.div_ceil(1000))));
+    set("--signal", Some(format!("B:USR2@{}", settings.notice.div_ceil(1000))));
+    set("--dependency", job.after.map(|job| format!("after:{job}")));
+    // What can never begin need not wait.
+    set("--kill-on-invalid-dep", job.after.map(|_| "yes".to_owned()));
     options.push((if settings.requeue { "--requeue" } else { "--no-requeue" }.to_owned(), None));
     for given in &settings.extra {
-        let (name, value) = given.split_once('=').map_or((given.as_str(), None), |(name, value)| (name, Some(value.to_owned())));
+        let name = name_of(given);
         options.retain(|(ours, _)| ours != name);
-        options.push((name.to_owned(), value));
+        options.push((name.to_owned(), given.get(name.len() + 1..).map(str::to_owned)));
     }
     options.retain(|(name, _)| !settings.remove.contains(name));
     options
@@ -155,10 +173,19 @@ mod tests {
     #[test]
     fn a_workers_script_reads_as_people_write_it() {
         let command = words(&["/opt/hpo", "worker", "--run-dir", "/work/my runs/a"]);
-        let job = Job { name: "hpo-1f", run: Path::new("/work/runs/a"), command: &command, tasks: Some(32), avoid: &words(&["n7"]) };
+        let job = Job {
+            name: "hpo-1f",
+            run: Path::new("/work/runs/a"),
+            command: &command,
+            tasks: Some(32),
+            avoid: &words(&["n7"]),
+            folder: Path::new("/work/sweeps"),
+            after: None,
+        };
         let expected = "#!/bin/bash\n\
             #SBATCH --job-name=hpo-1f\n\
             #SBATCH --array=0-31%8\n\
+            #SBATCH --chdir=/work/sweeps\n\
             #SBATCH --output=/work/runs/a/logs/slurm-%A_%a.out\n\
             #SBATCH --open-mode=append\n\
             #SBATCH --partition=gpu\n\
@@ -181,17 +208,28 @@ mod tests {
             prologue: vec![],
             ..settings()
         };
-        let job = Job { name: "d", run: Path::new("/r"), command: &words(&["hpo"]), tasks: None, avoid: &[] };
+        let job = Job {
+            name: "d",
+            run: Path::new("/r"),
+            command: &words(&["hpo"]),
+            tasks: None,
+            avoid: &[],
+            folder: Path::new("/w"),
+            after: Some(12),
+        };
         let text = script(&settings, &job);
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("#SBATCH")).map(|line| &line[8..]).collect();
         assert_eq!(
             lines,
             [
                 "--job-name=d",
+                "--chdir=/w",
                 "--output=/r/logs/slurm-%j.out",
                 "--gres=gpu:1",
                 "--time=04:00:00",
                 "--signal=B:USR2@90",
+                "--dependency=after:12",
+                "--kill-on-invalid-dep=yes",
                 "--partition=small",
                 "--exclusive",
                 "--mem=0"

@@ -87,7 +87,10 @@ impl World {
 
     pub(in crate::report) fn will_join(&mut self, at: u64, number: u128, name: &str) {
         let slot = Slot { name: "cpu core".to_owned(), milli_gpus: self.milli_gpus };
-        self.will(at, Event::WorkerJoined { worker: worker(number), name: name.to_owned(), slots: vec![slot], holds: vec![] });
+        self.will(
+            at,
+            Event::WorkerJoined { worker: worker(number), name: name.to_owned(), slots: vec![slot], holds: vec![], allocation: None },
+        );
     }
 
     /// Everything planned until `end` happens.

@@ -42,6 +42,7 @@ impl Line {
             holds: vec![],
             sweep: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            allocation: None,
         };
         out.send(FromWorker::Hello(hello).into()).await.map_err(|_| TalkFault::Silent)?;
         let mut request = Request::new(ReceiverStream::new(said));

@@ -7,6 +7,7 @@ use crate::space::{Domain, Fold, Parameter};
 use crate::{Attempt, Goal, Loss, Metrics, Millis, Params, Resource, Seed, Seq, Space, Value};
 
 mod absurd;
+mod allocation;
 mod chance;
 mod doubt;
 mod explain;
@@ -16,6 +17,7 @@ mod swift;
 
 const ONE: WorkerId = WorkerId(1 << 96);
 const TWO: WorkerId = WorkerId(2 << 96);
+const THREE: WorkerId = WorkerId(3 << 96);
 
 fn spec(max_trials: u32) -> SweepSpec {
     let x = Parameter {
@@ -81,7 +83,14 @@ impl World {
 
     fn join(&mut self, worker: WorkerId, slots: u16, holds: Vec<Held>) -> Vec<String> {
         let slots = (0..slots).map(|index| Slot { name: format!("cpu {index}"), milli_gpus: 0 }).collect();
-        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds })
+        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds, allocation: None })
+    }
+
+    /// A worker of one slot in a task that began `ago` and ends in `left` milliseconds.
+    fn join_task(&mut self, worker: WorkerId, ago: u64, left: u64, holds: Vec<Held>) -> Vec<String> {
+        let slots = vec![Slot { name: "cpu".to_owned(), milli_gpus: 0 }];
+        let allocation = Allocation { job: "14_3".to_owned(), node: "n1".to_owned(), started_ms_ago: ago, ends_in_ms: Some(left) };
+        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds, allocation: Some(allocation) })
     }
 
     fn suggest_all(&mut self) -> Vec<String> {

@@ -1,4 +1,4 @@
-use hpo_core::sweep::event::{End, Slot};
+use hpo_core::sweep::event::{Allocation, End, Slot};
 use hpo_core::{Lease, Loss, Metrics, Seed, Seq, SlotId, WorkerId};
 use proptest::prelude::*;
 use prost::Message;
@@ -53,8 +53,15 @@ fn about() -> impl Strategy<Value = About> {
 
 fn from_a_worker() -> impl Strategy<Value = FromWorker> {
     let slots = proptest::collection::vec((".*", any::<u32>()).prop_map(|(name, milli_gpus)| Slot { name, milli_gpus }), 0..3);
-    let hello = (any::<(u32, u128)>(), slots, proptest::collection::vec(held(), 0..3), [".*", ".*", ".*"]).prop_map(
-        |((protocol, worker), slots, holds, [name, sweep, version])| Hello {
+    let allocation = (".*", ".*", any::<(u64, Option<u64>)>()).prop_map(|(job, node, (started_ms_ago, ends_in_ms))| Allocation {
+        job,
+        node,
+        started_ms_ago,
+        ends_in_ms,
+    });
+    let holds = proptest::collection::vec(held(), 0..3);
+    let hello = (any::<(u32, u128)>(), slots, holds, [".*", ".*", ".*"], proptest::option::of(allocation)).prop_map(
+        |((protocol, worker), slots, holds, [name, sweep, version], allocation)| Hello {
             protocol,
             worker: WorkerId(worker),
             name,
@@ -62,6 +69,7 @@ fn from_a_worker() -> impl Strategy<Value = FromWorker> {
             holds,
             sweep,
             version,
+            allocation,
         },
     );
     let word = (any::<(u32, u32, u32, Option<u64>)>(), about()).prop_map(|((trial, attempt, seq, after_ms), about)| Word {
@@ -209,6 +217,14 @@ fn what_is_too_long_or_too_many_is_refused_and_the_limit_named() {
         (Said::Hello(pb::Hello { name: long(NAME_MAX), ..hello.clone() }), "the name of the worker has 201 bytes; 200 are the most"),
         (Said::Hello(pb::Hello { sweep: long(NAME_MAX), ..hello.clone() }), "the id of the sweep has 201 bytes"),
         (Said::Hello(pb::Hello { version: long(NAME_MAX), ..hello.clone() }), "the version has 201 bytes"),
+        (
+            Said::Hello(pb::Hello { allocation: Some(pb::Allocation { job: long(NAME_MAX), ..Default::default() }), ..hello.clone() }),
+            "the name of the job has 201 bytes",
+        ),
+        (
+            Said::Hello(pb::Hello { allocation: Some(pb::Allocation { node: long(NAME_MAX), ..Default::default() }), ..hello.clone() }),
+            "the name of the node has 201 bytes",
+        ),
         (Said::Hello(pb::Hello { slots: vec![pb::Slot::default(); SLOTS_MAX + 1], ..hello.clone() }), "1025 slots; 1024 are the most"),
         (Said::Hello(pb::Hello { slots: vec![pb::Slot { name: long(NAME_MAX), milli_gpus: 0 }], ..hello.clone() }), "name of a slot"),
         (Said::Hello(pb::Hello { holds: vec![pb::Held::default(); HELD_MAX + 1], ..hello }), "16385 attempts; 16384 are the most"),

@@ -1,5 +1,5 @@
 //! What a worker says.
-use hpo_core::sweep::event::{End, Held, Slot};
+use hpo_core::sweep::event::{Allocation, End, Held, Slot};
 use hpo_core::{Attempt, Metrics, Resource, Seq, TrialId};
 
 use super::{ConvertFault, failure_kind, few, fits, required, short, state};
@@ -34,7 +34,7 @@ impl TryFrom<pb::FromWorker> for FromWorker {
 
 impl From<Hello> for pb::Hello {
     fn from(hello: Hello) -> Self {
-        let Hello { protocol, worker, name, slots, holds, sweep, version } = hello;
+        let Hello { protocol, worker, name, slots, holds, sweep, version, allocation } = hello;
         Self {
             protocol,
             worker: worker.to_string(),
@@ -43,6 +43,12 @@ impl From<Hello> for pb::Hello {
             holds: holds.into_iter().map(pb::Held::from).collect(),
             sweep,
             version,
+            allocation: allocation.map(|Allocation { job, node, started_ms_ago, ends_in_ms }| pb::Allocation {
+                job,
+                node,
+                started_ms_ago,
+                ends_in_ms,
+            }),
         }
     }
 }
@@ -50,10 +56,14 @@ impl From<Hello> for pb::Hello {
 impl TryFrom<pb::Hello> for Hello {
     type Error = ConvertFault;
     fn try_from(hello: pb::Hello) -> Result<Self, ConvertFault> {
-        let pb::Hello { protocol, worker, name, slots, holds, sweep, version } = hello;
+        let pb::Hello { protocol, worker, name, slots, holds, sweep, version, allocation } = hello;
         few("slots", slots.len(), SLOTS_MAX)?;
         few("attempts", holds.len(), HELD_MAX)?;
         let slot = |pb::Slot { name, milli_gpus }| Ok(Slot { name: short("the name of a slot", name, NAME_MAX)?, milli_gpus });
+        let allocated = |pb::Allocation { job, node, started_ms_ago, ends_in_ms }| {
+            let job = short("the name of the job", job, NAME_MAX)?;
+            Ok(Allocation { job, node: short("the name of the node", node, NAME_MAX)?, started_ms_ago, ends_in_ms })
+        };
         Ok(Self {
             protocol,
             worker: worker.parse().map_err(|_| ConvertFault::WorkerId { text: worker.chars().take(40).collect() })?,
@@ -62,6 +72,7 @@ impl TryFrom<pb::Hello> for Hello {
             holds: holds.into_iter().map(Held::try_from).collect::<Result<_, _>>()?,
             sweep: short("the id of the sweep", sweep, NAME_MAX)?,
             version: short("the version", version, NAME_MAX)?,
+            allocation: allocation.map(allocated).transpose()?,
         })
     }
 }

@@ -1,5 +1,5 @@
 //! Messages in both directions: refused, or the same after a journey.
-use hpo_core::sweep::event::{Checkpoint, End, FailureKind, Held, Slot};
+use hpo_core::sweep::event::{Allocation, Checkpoint, End, FailureKind, Held, Slot};
 use hpo_core::{Attempt, Lease, Metrics, Params, Resource, Seed, Seq, SlotId, TrialId, Value, WorkerId};
 use hpo_wire::{About, Acknowledged, FromDriver, FromWorker, Hello, MESSAGE_MAX, PROTOCOL, Welcome, Word, from_driver, pb};
 use prost::Message;
@@ -23,6 +23,7 @@ fn said_by_workers() -> Vec<FromWorker> {
         holds: vec![held],
         sweep: "c0a1".into(),
         version: "0.1.0".into(),
+        allocation: Some(Allocation { job: "14_3".into(), node: "n1".into(), started_ms_ago: 900, ends_in_ms: Some(60_000) }),
     };
     let metrics: Metrics = [("loss".to_owned(), 0.5), ("accuracy".to_owned(), f64::NAN)].into_iter().collect();
     let about = [

@@ -20,10 +20,9 @@ fn a_notice_saves_the_states_and_waits_until_the_driver_has_the_words() {
     let checkpoint = Some(Checkpoint { id: "ab12".to_owned(), resource: Resource(1), bytes: 100, wrote_ms: 2 });
     let out = bench.on(Input::Adopted { held: attempt, outcome: Ok(Some(stored())) });
     assert_eq!(out, [ended(0, 1, 2, End::Preempted { checkpoint })]);
-    // A lease that was on its way is given back.
-    assert_eq!(bench.on(lease(1, 1, 0)), [ended(1, 1, 1, End::Preempted { checkpoint: None })]);
-    assert_eq!(bench.on(acknowledged(0, 1, 2)), []);
-    let out = bench.on(acknowledged(1, 1, 1));
+    // A lease that was on its way is given back by the goodbye: an answer would free the slot, and bring it here again.
+    assert_eq!(bench.on(lease(1, 1, 0)), []);
+    let out = bench.on(acknowledged(0, 1, 2));
     assert_eq!(out, [goodbye("this machine is taken away"), Output::Exit(SessionEnd::Preempted)]);
 }
 
@@ -141,4 +140,72 @@ fn a_trainer_that_cannot_save_ends_the_worker_and_blames_no_trial_either() {
     bench.said(0, FromTrainer::Failed { kind: FailureKind::NotFinite, message: "nan".to_owned() });
     assert_eq!(bench.said(0, unsaved()), []);
     assert_eq!(bench.exited(0, killed()), [discard(0, 1), ended(0, 1, 1, failed(FailureKind::NotFinite, "nan"))]);
+}
+
+fn allocation(started_ms_ago: u64, ends_in_ms: Option<u64>) -> Allocation {
+    Allocation { job: "14_3".to_owned(), node: "n1".to_owned(), started_ms_ago, ends_in_ms }
+}
+
+fn task(ends_in_ms: Option<u64>) -> Input {
+    Input::Allocated(allocation(700, ends_in_ms))
+}
+
+#[test]
+fn the_driver_is_told_of_the_allocation_as_it_stands_at_each_hello() {
+    let mut bench = Bench::burn(1);
+    bench.on(task(Some(50_000)));
+    bench.on(Input::Disconnected);
+    bench.now += 10_000;
+    let out = bench.on(Input::Connected);
+    let [Output::Send(FromWorker::Hello(hello))] = &out[..] else { panic!("{out:?}") };
+    assert_eq!(hello.allocation, Some(allocation(10_700, Some(40_000))));
+}
+
+/// What a session does in this time, beside showing that it lives.
+fn in_time(bench: &mut Bench, millis: u64) -> Vec<Output> {
+    let mut out = bench.ticks(millis);
+    out.retain(|output| *output != Output::Send(FromWorker::Heartbeat));
+    out
+}
+
+#[test]
+fn a_worker_whose_time_is_up_saves_its_states_and_leaves_by_itself() {
+    let mut bench = Bench::burn(1);
+    assert_eq!(bench.on(task(Some(50_000))), []);
+    bench.training(0);
+    assert_eq!(in_time(&mut bench, 25_000), []);
+    // This process has slept, or Slurm has only now said how long it has: what was told last counts.
+    assert_eq!(bench.on(task(Some(1_000))), []);
+    assert_eq!(in_time(&mut bench, 999), []);
+    assert_eq!(in_time(&mut bench, 1), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    let left = FromTrainer::Left { resource: 0, checkpoint: None, wrote_ms: 0 };
+    assert_eq!(bench.said(0, left), [discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
+    let out = bench.on(acknowledged(0, 1, 1));
+    assert_eq!(out, [goodbye("the time limit of its job is near"), Output::Exit(SessionEnd::OutOfTime)]);
+}
+
+#[test]
+fn a_task_without_a_limit_ends_nothing() {
+    let mut bench = Bench::burn(1);
+    bench.on(task(None));
+    assert_eq!(in_time(&mut bench, 10_000_000), []);
+}
+
+#[test]
+fn an_idle_worker_leaves_and_burns_no_budget() {
+    let mut bench = Bench::new(1);
+    bench.session = Session::new(config(1), Seed(1).rng()).idle_limit(Some(10_000));
+    bench.session.begin(0, &mut vec![]);
+    assert_eq!(in_time(&mut bench, 60_000), [], "without a driver nobody knows whether there is work");
+    bench.on(Input::Connected);
+    assert_eq!(bench.on(welcome(&burn_job())), []);
+    assert_eq!(in_time(&mut bench, 0), []);
+    assert_eq!(in_time(&mut bench, 9_999), []);
+    bench.training(0);
+    assert_eq!(in_time(&mut bench, 20_000), [], "it works");
+    bench.reaches(0);
+    assert_eq!(in_time(&mut bench, 0), [], "it waits anew");
+    assert_eq!(in_time(&mut bench, 9_999), []);
+    let end = SessionEnd::Idle { idle_ms: 10_000 };
+    assert_eq!(in_time(&mut bench, 1), [goodbye("nothing to train for 10 s"), Output::Exit(end)]);
 }

@@ -30,18 +30,7 @@ struct Bench {
 impl Bench {
     /// Nobody is connected; the first `Connect` was asked for.
     fn new(slots: usize) -> Self {
-        let config = Config {
-            worker: WORKER,
-            name: "here".to_owned(),
-            version: "1".to_owned(),
-            slots: vec![Slot { name: "core".to_owned(), milli_gpus: 0 }; slots],
-            scratch: PathBuf::from("/run/tmp"),
-            retry_cap_ms: 15_000,
-            orphan_ms: 600_000,
-            farewell_ms: 10_000,
-            words_max: 10,
-        };
-        let mut bench = Self { session: Session::new(config, Seed(1).rng()), now: 0, after: None };
+        let mut bench = Self { session: Session::new(config(slots), Seed(1).rng()), now: 0, after: None };
         let mut out = Vec::new();
         bench.session.begin(0, &mut out);
         assert_eq!(out, [Output::Connect { after_ms: 0 }]);
@@ -105,6 +94,20 @@ impl Bench {
         self.said(0, FromTrainer::Reached { resource: 3, checkpoint: Some(file(trial, 1)), wrote_ms: 4 });
         self.on(Input::Adopted { held: held(trial, 1, 0), outcome: Ok(Some(stored())) });
         assert_eq!(self.on(acknowledged(trial, 1, 4)), []);
+    }
+}
+
+fn config(slots: usize) -> Config {
+    Config {
+        worker: WORKER,
+        name: "here".to_owned(),
+        version: "1".to_owned(),
+        slots: vec![Slot { name: "core".to_owned(), milli_gpus: 0 }; slots],
+        scratch: PathBuf::from("/run/tmp"),
+        retry_cap_ms: 15_000,
+        orphan_ms: 600_000,
+        farewell_ms: 10_000,
+        words_max: 10,
     }
 }
 
@@ -238,6 +241,7 @@ fn hello(holds: &[Held], sweep: &str, slots: usize) -> Output {
         holds: holds.to_vec(),
         sweep: sweep.to_owned(),
         version: "1".to_owned(),
+        allocation: None,
     }))
 }
 

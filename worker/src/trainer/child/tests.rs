@@ -29,7 +29,7 @@ impl Trainer {
         let ((read_orders, orders), (words, write_words)) = (pipe().unwrap(), pipe().unwrap());
         let (sender, inbox) = sync_channel(ORDERS_MAX);
         std::thread::spawn(move || listen(BufReader::new(read_orders), &sender));
-        let thread = std::thread::spawn(move || serve(&job, &inbox, write_words));
+        let thread = std::thread::spawn(move || serve(&job, &inbox, write_words, || {}));
         let mut trainer = Self { orders, words: BufReader::new(words).lines(), thread };
         assert_eq!(trainer.word(), FromTrainer::Ready);
         trainer

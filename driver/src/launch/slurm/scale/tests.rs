@@ -5,8 +5,10 @@ use rand::Rng;
 use super::super::queue::{Queue, State, Task};
 use super::*;
 
+const LOOK_EVERY: Millis = 30_000;
+
 fn policy(max_tasks: u32) -> Policy {
-    Policy { name: "hpo-1f".to_owned(), max_tasks, slots_per_task: 2, array_max: 1001 }
+    Policy { name: "hpo-1f".to_owned(), max_tasks, slots_per_task: 2, array_max: 1001, look_every: LOOK_EVERY, submits: true }
 }
 
 fn task(array: u32, index: u32, state: State, node: &str) -> Task {
@@ -118,6 +120,33 @@ fn a_node_on_which_nothing_starts_is_set_aside_and_a_site_where_nothing_does_is_
 }
 
 #[test]
+fn arrays_that_come_and_go_unseen_are_failed_starts_unless_their_workers_came() {
+    let mut scaler = Scaler::new(policy(2));
+    let mut now = 0;
+    for (round, array) in (1..=5).enumerate() {
+        let orders = step(&mut scaler, now, 4);
+        assert!(orders.contains(&submit(2)), "{round}: {orders:?}");
+        scaler.hear(now, &News::Submitted { array, tasks: 2 });
+        if array == 1 {
+            scaler.hear(now, &News::Joined((array, 1)));
+        }
+        now += UNSEEN;
+        scaler.hear(now, &queue(&[]));
+        scaler.hear(now, &queue(&[]));
+    }
+    assert!(step(&mut scaler, now, 4).iter().any(|order| matches!(order, Order::GiveUp { failed: 4, .. })));
+}
+
+#[test]
+fn a_node_on_which_trials_fail_is_set_aside_although_workers_start_there() {
+    let mut scaler = Scaler::new(policy(4));
+    scaler.hear(1, &queue(&[task(7, 0, State::Running, "n7")]));
+    scaler.hear(2, &News::Bad("n7".to_owned()));
+    scaler.hear(3, &News::Joined((7, 0)));
+    assert_eq!(scaler.bad_nodes(), ["n7"]);
+}
+
+#[test]
 fn what_is_cancelled_before_it_ran_or_has_served_is_no_failed_start() {
     let mut scaler = Scaler::new(policy(4));
     for index in 0..20 {
@@ -129,6 +158,62 @@ fn what_is_cancelled_before_it_ran_or_has_served_is_no_failed_start() {
     }
     assert_eq!(scaler.bad_nodes(), Vec::<String>::new());
     assert!(step(&mut scaler, 100_000, 4).iter().all(|order| !matches!(order, Order::GiveUp { .. })));
+}
+
+#[test]
+fn after_a_driver_that_died_nothing_is_submitted_before_the_queue_was_seen_and_nothing_twice() {
+    let mut scaler = Scaler::new(policy(8));
+    // One array of the last minutes, one of long ago, and a submission in whose middle the driver died.
+    scaler.remember(0, &[(3, 8, 2 * UNSEEN), (7, 2, 1000)], Some((2, 500)), &["bad".to_owned()]);
+    assert_eq!(scaler.tasks(), 4, "what is old would be in the queue");
+    assert_eq!(step(&mut scaler, 0, 16), [Order::Look]);
+    let alive: Vec<Task> = (0..2).map(|index| task(7, index, State::Running, "n1")).collect();
+    scaler.hear(1, &queue(&alive));
+    assert_eq!(step(&mut scaler, 2, 16), [], "the one in doubt may still show");
+    let later = UNSEEN + 1;
+    assert_eq!(step(&mut scaler, later, 16), [Order::Look]);
+    scaler.hear(later, &queue(&alive));
+    assert_eq!(step(&mut scaler, later, 16), [Order::Submit { tasks: 6, exclude: vec!["bad".to_owned()] }]);
+}
+
+#[test]
+fn what_ran_for_a_driver_before_is_no_failed_start_when_it_has_ended() {
+    let mut scaler = Scaler::new(policy(8));
+    scaler.remember(0, &[], None, &[]);
+    step(&mut scaler, 0, 4);
+    let mut tasks: Vec<Task> = (0..6).map(|index| task(7, index, State::Over, "n1")).collect();
+    tasks.push(task(7, 6, State::Running, "n1"));
+    scaler.hear(1, &queue(&tasks));
+    tasks[6].state = State::Over;
+    scaler.hear(2, &queue(&tasks));
+    assert_eq!((scaler.bad_nodes(), step(&mut scaler, 3, 4)), (vec![], vec![submit(2)]));
+}
+
+#[test]
+fn a_driver_that_may_not_submit_only_cancels_what_waits_in_vain() {
+    let mut scaler = Scaler::new(Policy { submits: false, ..policy(8) });
+    assert_eq!(step(&mut scaler, 0, 16), [Order::Look]);
+    let tasks = [task(7, 0, State::Running, "n1"), task(7, 1, State::Pending, "")];
+    let mut out = vec![];
+    for now in [1, 2] {
+        scaler.hear(now, &queue(&tasks));
+        scaler.trim(2, &mut out);
+    }
+    assert_eq!(out, [Order::Cancel { tasks: vec![(7, 1)] }]);
+}
+
+#[test]
+fn tasks_that_run_are_idle_once_those_that_wait_do_not_suffice_to_be_cancelled() {
+    let mut scaler = Scaler::new(policy(8));
+    let tasks = [task(7, 0, State::Running, "n1"), task(7, 1, State::Running, "n2"), task(7, 2, State::Pending, "")];
+    let mut out = vec![];
+    for (now, idle) in [(1, 0), (2, 1)] {
+        scaler.hear(now, &queue(&tasks));
+        scaler.trim(2, &mut out);
+        assert_eq!(scaler.idle(), idle, "two too many, at the second look, of which one waits");
+    }
+    scaler.allow(1);
+    assert_eq!(step(&mut scaler, 3, 100), [Order::Look], "three are more than one");
 }
 
 /// A controller with everything that was seen to go wrong with one.

@@ -295,7 +295,13 @@ impl Cluster {
         let slot = |index: usize| Slot { name: format!("gpu {index}"), milli_gpus: 250 * index as u32 };
         let held = |(slot, run): (&u16, &Run)| Held { trial: run.lease.trial, attempt: run.lease.attempt, slot: *slot };
         let holds = self.workers[&worker].iter().map(held).collect();
-        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots: (0..self.slots).map(slot).collect(), holds });
+        self.say(Event::WorkerJoined {
+            worker,
+            name: "host".to_owned(),
+            slots: (0..self.slots).map(slot).collect(),
+            holds,
+            allocation: None,
+        });
     }
 
     fn dies(&mut self, worker: WorkerId) {

@@ -1,0 +1,79 @@
+//! Workers whose time is limited, and what it costs.
+use super::*;
+
+#[test]
+fn a_task_costs_from_its_start_and_no_time_twice() {
+    let mut world = World::new(spec(4));
+    world.at = 1000;
+    world.join_task(ONE, 700, 100_000, vec![]);
+    let reserved = |world: &World| world.sweep.view().uses.reserved;
+    assert_eq!(reserved(&world), 700 * 1000, "since the task began");
+    world.say(Event::WorkerLost { worker: ONE });
+    let lost = reserved(&world);
+    world.at += 500;
+    world.join_task(ONE, 1300, 99_000, vec![]);
+    assert_eq!(reserved(&world), lost + 510 * 1000, "the time in which it was thought lost, and none twice");
+    // A task that is older than the sweep costs the sweep from the sweep's own beginning.
+    world.join_task(TWO, 10_000_000, 99_000, vec![]);
+    assert_eq!(reserved(&world), lost + 520 * 1000 + world.at * 1000);
+}
+
+#[test]
+fn a_slot_that_leaves_before_a_state_could_be_saved_gets_no_lease_and_the_sweep_ends_nevertheless() {
+    let mut world = World::new(spec(3));
+    world.join_task(ONE, 0, 700, vec![]);
+    world.suggest_all();
+    world.at += 300;
+    // Its first report came after 320 ms, and twice as long is not left.
+    assert_eq!(world.finish_lease(0, 1.0), Vec::<String>::new(), "neither a lease nor a question");
+    assert_eq!(world.sweep.idle(), [crate::sweep::idle::Idle::Spent { slots: 1 }]);
+    assert_eq!(world.sweep.appetite(), 2, "two more trials are to come");
+    assert_eq!(world.join_task(TWO, 0, 100_000, vec![]), ["suggest 1"]);
+    world.suggest_all();
+    assert_eq!(world.finish_lease(1, 2.0), ["suggest 2"]);
+    world.suggest_all();
+    let holds = |trial, attempt| vec![Held { trial: TrialId(trial), attempt: Attempt(attempt), slot: 0 }];
+    world.join_task(TWO, 0, 1, holds(2, 1));
+    world.finish_lease(2, 3.0);
+    assert_eq!((world.sweep.finished(), world.state(0)), (None, State::Waiting), "trial 0 is to go on, where there is time");
+    assert_eq!(world.join_task(THREE, 0, 100_000, vec![]), ["lease 0.2 1..3 on 00000003/0"]);
+    world.join_task(THREE, 0, 1, holds(0, 2));
+    let said = world.finish_lease(0, 1.0);
+    assert_eq!(said.last().unwrap(), "finish: every trial has ended", "to see that, no slot with time is needed");
+}
+
+#[test]
+fn a_task_whose_time_is_prolonged_works_on() {
+    let mut world = World::new(spec(3));
+    world.join_task(ONE, 0, 700, vec![]);
+    world.suggest_all();
+    world.at += 300;
+    world.finish_lease(0, 1.0);
+    assert_eq!(world.join_task(ONE, 320, 100_000, vec![]), ["suggest 1"]);
+}
+
+#[test]
+fn a_sweep_says_how_many_slots_it_can_use_until_none() {
+    let mut world = World::new(spec(6));
+    assert_eq!(world.sweep.appetite(), 6, "all that may start");
+    world.join(ONE, 2, vec![]);
+    assert_eq!(world.sweep.appetite(), 6);
+    world.suggest_all();
+    assert_eq!(world.sweep.appetite(), 6, "two run, four are to come");
+    for trial in 0..4 {
+        world.finish_lease(trial, f64::from(trial));
+        world.suggest_all();
+    }
+    let running = |world: &World| world.sweep.view().slots.busy;
+    while world.sweep.finished().is_none() {
+        let appetite = world.sweep.appetite();
+        assert!(appetite >= running(&world).max(1) && appetite <= 6, "{appetite}");
+        if running(&world) == 1 {
+            assert_eq!(appetite, 1, "the other slot is free: nobody needs it");
+        }
+        let next = world.leases.keys().next().unwrap().0;
+        world.finish_lease(next, f64::from(next));
+        world.suggest_all();
+    }
+    assert_eq!(world.sweep.appetite(), 0);
+}
