@@ -31,8 +31,9 @@ class Hpo:
     def call(self, words):
         return subprocess.run([self.program, "simulate", *words], capture_output=True, text=True)
 
-    def play(self, files, words):
-        """Outcomes and improvements of several sweep files: {file: {seed: ..}} each."""
+    def play(self, files, words, column="metric"):
+        """Outcomes and improvements of several sweep files: {file: {seed: ..}} each. `column` "test" takes improvements of the
+        metric with what the test metric then is."""
         curve = os.path.join(self.scratch, "curve.csv")
         done = self.call([*files, "--json", "--curve", curve, *words])
         if done.returncode != 0:
@@ -44,7 +45,7 @@ class Hpo:
         curves = {file: {seed: [] for seed in seeds} for file, seeds in outcomes.items()}
         with open(curve, newline="") as file:
             for row in csv.DictReader(file):
-                step = (int(row["resource"]), float(row["virtual_seconds"]), float(row["metric"]))
+                step = (int(row["resource"]), float(row["virtual_seconds"]), float(row[column]))
                 curves[row.get("file", files[0])][int(row["seed"])].append(step)
         return outcomes, curves
 

@@ -3,6 +3,7 @@ pub mod config;
 pub mod engine;
 pub mod journal;
 pub mod launch;
+pub mod mount;
 pub mod process;
 pub mod rendezvous;
 pub mod report;

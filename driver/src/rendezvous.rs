@@ -84,6 +84,15 @@ impl Rendezvous {
     }
 }
 
+/// Says in `ended.json` that the sweep has ended, and why, to workers that come too late to hear it from a driver: a job of an
+/// array may start hours after the others. To be written before the rendezvous is withdrawn.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn write_ended(run: &RunDir, why: &str) -> Result<(), RendezvousFault> {
+    write_json(&run.ended(), &serde_json::json!({ "format": FORMAT, "why": why }))
+}
+
 /// Writes a JSON file in one step, readable by its owner alone.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RendezvousFault> {
     let folder = path.parent().unwrap_or(Path::new("."));

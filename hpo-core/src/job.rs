@@ -196,6 +196,12 @@ pub struct SurrogateJob {
     pub test: Option<String>,
     /// The output that is the seconds since the training began; without one a unit takes a second.
     pub cost: Option<String>,
+    /// Standard deviation of the noise on the metric of each report.
+    #[serde(default)]
+    pub noise: f64,
+    /// The share of trials that fail, at a unit drawn for each.
+    #[serde(default)]
+    pub failure_rate: f64,
 }
 
 /// Trainings in closed form, whose best loss is known.

@@ -1,5 +1,5 @@
 //! The best of some candidates: what every searcher with a model ends with.
-use hpo_core::Params;
+use hpo_core::{Params, Space};
 use rand::Rng;
 
 use crate::SuggestFault;
@@ -24,9 +24,7 @@ pub(crate) fn best<R: Rng>(
     mut draw: impl FnMut(&mut R) -> Params,
     score: impl Fn(&[Params]) -> Vec<f64>,
 ) -> Result<Params, SuggestFault> {
-    let space = taken.space();
-    let small = space.size().is_some_and(|size| size <= RANKED as u64);
-    if small || space.pool().is_some() {
+    if is_ranked_whole(taken.space()) {
         return best_left(taken, rng, score);
     }
     for _ in 0..ROUNDS {
@@ -36,6 +34,11 @@ pub(crate) fn best<R: Rng>(
         }
     }
     best_left(taken, rng, score)
+}
+
+/// Whether candidates are the points of the space themselves.
+pub(crate) fn is_ranked_whole(space: &Space) -> bool {
+    space.pool().is_some() || space.size().is_some_and(|size| size <= RANKED as u64)
 }
 
 /// The best of the points that are left.

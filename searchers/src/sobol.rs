@@ -65,7 +65,7 @@ impl Sequence {
     /// If all points of a countable space are taken.
     pub(crate) fn suggest(&self, trial: TrialId, taken: &Taken) -> Result<Params, SuggestFault> {
         let space = taken.space();
-        let unit: Vec<f64> = (0..space.parameters().len()).map(|axis| self.coordinate(trial, axis)).collect();
+        let unit = self.unit(trial, space.parameters().len());
         if let (Some(ranks), Some(left)) = (&self.ranks, taken.left()) {
             return ranks.nearest(&unit, &left).and_then(|row| space.point(row)).ok_or(SuggestFault::Exhausted);
         }
@@ -74,6 +74,11 @@ impl Sequence {
             true => taken.draw(&mut self.seed.derive("suggest", trial.0.into()).rng()),
             false => Ok(params),
         }
+    }
+
+    /// The trial's point of the unit cube of so many dimensions.
+    pub(crate) fn unit(&self, trial: TrialId, dimensions: usize) -> Vec<f64> {
+        (0..dimensions).map(|axis| self.coordinate(trial, axis)).collect()
     }
 
     /// Beyond the library's length and dimensions another scramble goes on.

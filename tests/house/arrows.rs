@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 10] = [
     ("hpo-tests", &[], &["serde_json", "tempfile"]),
     ("hpo-fuzz", &["hpo-core", "hpo-curves", "hpo-driver", "hpo-wire", "hpo-worker"], &["*"]),
     ("hpo-slurm", &["hpo-tests"], &["serde_json"]),
-    ("hpo-sim", &["hpo-core", "hpo-driver", "hpo-searchers", "hpo-wire", "hpo-worker"], &["rand", "serde_json", "thiserror"]),
+    ("hpo-sim", &["hpo-core", "hpo-driver", "hpo-searchers", "hpo-wire", "hpo-worker"], &["rand", "serde_json", "tempfile", "thiserror"]),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

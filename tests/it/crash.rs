@@ -185,3 +185,25 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     }
     found
 }
+
+#[test]
+fn a_journal_that_lost_lines_which_were_on_disk_costs_training_and_not_the_sweep() {
+    let world = World::new(SWEEP);
+    let mut first = world.background(&["driver", "sweep.toml", "--run-dir", "run"]);
+    world.wait_for("the rendezvous", |_| world.run_dir().join("rendezvous.json").exists());
+    let mut worker = world.background(&["worker", "--run-dir", "run", "--slots", "2", "--no-gpu"]);
+    world.wait_for("some trials", |records| records.iter().filter(|record| record["event"] == "reached").count() >= 4);
+    hit(first.pid(), Signal::SIGKILL);
+    first.code();
+    // A disk that lies about what is safe, or a file that was put back: words are gone that the worker holds for safe.
+    let journal = world.run_dir().join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let last_but_one = lines.iter().enumerate().filter(|(_, line)| line.contains(r#""event":"reached""#)).rev().nth(1).unwrap().0;
+    std::fs::write(&journal, lines[..last_but_one].concat()).unwrap();
+    let second = world.done(&["driver", "run"]);
+    assert_eq!(second.status.code(), Some(0), "{}", String::from_utf8_lossy(&second.stderr));
+    assert_eq!(worker.code(), Some(0));
+    let report = world.audit();
+    assert_eq!((&report["trials"]["total"], &report["trials"]["failed"]), (&9.into(), &0.into()), "{report}");
+}

@@ -1,5 +1,10 @@
 //! What a sweep leaves behind.
-use crate::world::{SWEEP, World};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::world::{SWEEP, World, hit};
 
 #[test]
 fn a_sweep_ends_with_a_verified_model_a_report_and_balanced_books() {
@@ -50,10 +55,31 @@ fn the_same_seed_on_one_worker_gives_the_same_decisions_and_losses() {
 fn a_budget_of_time_is_kept() {
     let sweep = SWEEP.replace("max_trials = 9", "wall = \"12s\"");
     let world = World::new(&sweep);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let run = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
     assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
     assert!(begun.elapsed().as_secs() < 60);
     let report = world.audit();
     assert!(report["best"]["metric"].is_number(), "what was found until then is exported: {report}");
+}
+
+#[test]
+fn a_worker_that_slept_through_the_end_of_the_sweep_leaves_at_once() {
+    let sweep = SWEEP.replace("max_trials = 9", "max_trials = 4");
+    let world = World::new(&sweep);
+    let driver = world.start();
+    world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
+    hit(driver.pid(), Signal::SIGKILL);
+    // It looks for the dead driver where that one listened.
+    let mut late = world.logged("late", world.hpo(&["worker", "--run-dir", "run", "--slots", "1", "--no-gpu"]));
+    sleep(Duration::from_secs(2));
+    late.signal(Signal::SIGSTOP);
+    let resumed = world.done(&["resume", "run"]);
+    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert!(world.run_dir().join("ended.json").exists() && !world.run_dir().join("rendezvous.json").exists());
+    late.signal(Signal::SIGCONT);
+    let begun = Instant::now();
+    assert_eq!(late.code(), Some(0));
+    // Longest wait between two tries, and some; without word it would look for ten minutes.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }

@@ -51,6 +51,12 @@ pub enum ConnectFault {
         /// The rendezvous file.
         path: PathBuf,
     },
+    /// The sweep is over, as its last driver has left word.
+    #[error("the sweep has ended: {why}")]
+    Ended {
+        /// In its words.
+        why: String,
+    },
     /// A file of the run folder cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -291,7 +297,10 @@ struct Rendezvous {
 /// Read anew for each try: a driver that was started again listens elsewhere.
 fn rendezvous(path: &Path) -> Result<Rendezvous, ConnectFault> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => ConnectFault::NoDriver { path: path.to_owned() },
+        io::ErrorKind::NotFound => match ended(&path.with_file_name("ended.json")) {
+            Some(why) => ConnectFault::Ended { why },
+            None => ConnectFault::NoDriver { path: path.to_owned() },
+        },
         _ => ConnectFault::Read { path: path.to_owned(), source },
     })?;
     let wrong = |why: String| ConnectFault::Rendezvous { path: path.to_owned(), why };
@@ -303,6 +312,16 @@ fn rendezvous(path: &Path) -> Result<Rendezvous, ConnectFault> {
         return Err(wrong("it names no address".to_owned()));
     }
     Ok(found)
+}
+
+/// What the last driver of a sweep leaves behind; it is there in one piece or not at all.
+fn ended(path: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct EndedFile {
+        why: String,
+    }
+    let bytes = fs::read(path).ok()?;
+    serde_json::from_slice(&bytes).ok().map(|EndedFile { why }| why)
 }
 
 /// Whom to believe, if nobody else can say so. Read anew for each try, as the token is.

@@ -122,7 +122,10 @@ const DRIVER_HELP: &str = "\
 Ctrl-C stops the sweep for now: trials save their states, workers leave, standbys end. SIGTERM, the word of a batch system,
 ends this driver alone: workers train on and wait for a standby, or for `hpo driver RUN` (exit code 4 in both cases).
 
-A standby ends with the exit code of the sweep when that is over, and with 4 when it was stopped by Ctrl-C.
+A signal that comes while a long journal is still read is heeded when that is done; a second one ends the driver at once.
+
+A standby ends with the exit code of the sweep when that is over, and with 4 when it or the sweep was stopped by a signal. A
+driver that another one has replaced meanwhile (it hung) touches nothing and ends with 3.
 
 Example:
   hpo driver sweep.toml --listen 0.0.0.0:0
@@ -130,8 +133,10 @@ Example:
   hpo driver runs/sweep --standby      # on another node";
 
 const WORKER_HELP: &str = "\
-SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C mean that this machine is taken away: trials save their states, the worker leaves. In a job of
-Slurm it leaves by itself before the job's time limit, too; start it there with `exec`, so that it gets Slurm's signals.
+SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C mean that this machine is taken away: trials save their states and are given to other
+workers, and this one leaves (exit code 4; 0 in a job of Slurm, which has done its part). It leaves with 0 when the sweep is
+over, and with 4 when no driver came back for ten minutes. In a job of Slurm it leaves by itself before the job's time limit,
+too; start it there with `exec`, so that it gets Slurm's signals.
 
 Example:
   hpo worker --run-dir runs/sweep --slots 2";
@@ -327,6 +332,8 @@ pub(super) enum Bench {
     Grpc(BenchGrpc),
     /// Seconds from the start of a driver to the first lease, after a crash with so many events in the journal
     Recover(BenchRecover),
+    /// Milliseconds of CPU that a suggestion takes the searcher of a sweep file, by how many results it has seen
+    Suggest(BenchSuggest),
     /// Training steps a second of a sweep file's model, with the trainer that sweeps use
     #[cfg(feature = "burn")]
     Train(BenchTrain),
@@ -371,6 +378,19 @@ pub(super) struct BenchRecover {
     /// Where the run folder is made, so that the disk that is measured can be chosen
     #[arg(long, default_value = ".")]
     pub(super) dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct BenchSuggest {
+    /// Sweep files of a kind that can be simulated
+    #[arg(required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Numbers of results, of trials that were drawn at random
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000,10000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) observations: Vec<u32>,
+    /// Suggestions that are timed after each
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) suggestions: u32,
 }
 
 #[derive(Args, Debug)]

@@ -2,12 +2,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "worker")]
 use anyhow::Context;
 use hpo_core::SweepSpec;
-use hpo_driver::config::{self, Checked, plan};
+use hpo_driver::config::{self, Checked, plan, warm};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
+use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
 use tokio::runtime::Runtime;
@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use super::args::{Driver, Manners, Resume, Run};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::progress::Progress;
+use super::signals::{Heard, Signals};
 use super::standby::standby;
 use super::{files, model, runs};
 
@@ -70,6 +71,14 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
 fn warn(checked: &Checked, manners: Manners) {
     if !manners.quiet {
         plan::warnings(checked).iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warm::said(checked).iter().for_each(|line| eprintln!("{line}"));
+    }
+}
+
+/// What another host would not like about the run folder's file system.
+pub(super) fn warn_of_mount(run: &RunDir, manners: Manners) {
+    if let (false, Some(doubt)) = (manners.quiet, mount::doubt(run.path())) {
+        eprintln!("warning: {doubt}");
     }
 }
 
@@ -82,7 +91,9 @@ pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
     if !run.journal().is_file() {
         return Err(DriveFault::NotARun { run: run.path().to_owned() }).or_exit(Exit::RunFolder);
     }
-    config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)
+    let checked = config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)?;
+    let thawed = warm::thaw(checked, run).with_context(|| format!("cannot read `{}`", run.warm_start().display()));
+    thawed.or_exit(Exit::RunFolder)
 }
 
 #[cfg(feature = "worker")]
@@ -106,11 +117,36 @@ pub(super) fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOpti
 }
 
 fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
+    warn_of_mount(run, manners);
     let runtime = runtime()?;
-    match runtime.block_on(Drive::start(options(run, begin, checked, listen, local))) {
-        Ok(drive) => go_on(runtime, drive, run, checked, manners),
-        Err(fault) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+    let (started, signals) = runtime.block_on(async {
+        // Before the journal is read, which may take long.
+        let mut signals = Signals::listen();
+        let start = Drive::start(options(run, begin, checked, listen, local));
+        (signals.during(start, || wait_for_the_start(manners)).await, signals)
+    });
+    match started {
+        Some(Ok(drive)) => go_on(runtime, drive, signals, run, checked, manners),
+        Some(Err(fault)) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+        None => Ok(not_started(runtime, manners)),
     }
+}
+
+/// What is said to whoever stops a driver that does not listen yet.
+pub(super) fn wait_for_the_start(manners: Manners) {
+    if !manners.quiet {
+        eprintln!("stopping as soon as the journal is read; once more, and it ends at once");
+    }
+}
+
+/// The end of a driver that was told twice to stop before it listened. Its journal is as it was.
+pub(super) fn not_started(runtime: Runtime, manners: Manners) -> Exit {
+    if !manners.quiet {
+        eprintln!("stopped before the driver listened; nothing was lost");
+    }
+    // The journal is read by a thread that nobody waits for any more.
+    runtime.shutdown_background();
+    Exit::Resumable
 }
 
 pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>) -> DriveOptions {
@@ -133,8 +169,8 @@ pub(super) fn exit_of(fault: &DriveFault) -> Exit {
 }
 
 /// Goes on with a sweep to its end, and past it.
-pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
-    let ended = runtime.block_on(watched(drive, run, &checked.spec, manners));
+pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
+    let ended = runtime.block_on(watched(drive, signals, run, &checked.spec, manners));
     let outcome = match ended {
         Ok(Ended::Suspended) => {
             if !manners.quiet {
@@ -158,13 +194,13 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Chec
 }
 
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
-async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
+async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
     let by_hand = drive.has_other_workers();
     if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
         eprintln!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
     }
-    tokio::spawn(obey(drive.handle(), by_hand, run.clone(), manners));
+    tokio::spawn(obey(signals, drive.handle(), by_hand, run.clone(), manners));
     let mut seen = drive.progress();
     let mut display = Progress::new(spec, manners);
     let shown = async {
@@ -184,11 +220,14 @@ async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners)
     Ok(outcome.ended)
 }
 
-/// Hears signals, also through export and report.
-async fn obey(engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
-    while let Some(heard) = signalled().await {
+/// Heeds signals, also through export and report.
+async fn obey(mut signals: Signals, engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
+    loop {
         // Workers of other machines need not stop because this one is taken away.
-        let asked = if by_hand && heard == Heard::Terminate { engine.leave().await } else { engine.drain().await };
+        let asked = match signals.next().await {
+            Heard::Terminate if by_hand => engine.leave().await,
+            Heard::Terminate | Heard::Interrupt => engine.drain().await,
+        };
         if asked.is_err() {
             // What is left can be done again at any time, and whoever asks now does not want to wait for it.
             if !manners.quiet {
@@ -196,28 +235,6 @@ async fn obey(engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
             }
             std::process::exit(Exit::Resumable as i32);
         }
-    }
-}
-
-/// A wish of someone outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// Ctrl-C.
-    Interrupt,
-    /// The SIGTERM of a batch system.
-    Terminate,
-}
-
-/// The next signal. None if signals cannot be heard.
-pub(super) async fn signalled() -> Option<Heard> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        tracing::warn!("signals cannot be heard: Ctrl-C will kill the driver, and `hpo resume` goes on from its journal");
-        return None;
-    };
-    tokio::select! {
-        heard = interrupt.recv() => heard.map(|()| Heard::Interrupt),
-        heard = terminate.recv() => heard.map(|()| Heard::Terminate),
     }
 }
 

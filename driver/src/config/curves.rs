@@ -67,6 +67,8 @@ fn read_surrogate(section: &Section<'_>, metric: Option<&str>, reader: &mut Read
     let its_metric = section.plain(&surrogate::METRIC, reader);
     let test = section.plain(&surrogate::TEST, reader);
     let cost = section.plain(&surrogate::COST, reader);
+    let noise = section.plain(&surrogate::NOISE, reader);
+    let failure_rate = section.plain(&surrogate::FAILURE_RATE, reader);
     Some(SurrogateJob {
         model: model?,
         // One that is given and not there is a fault, one that is not given is none.
@@ -80,6 +82,8 @@ fn read_surrogate(section: &Section<'_>, metric: Option<&str>, reader: &mut Read
         metric: its_metric.or_else(|| metric.map(str::to_owned))?,
         test,
         cost,
+        noise: noise?.0,
+        failure_rate: failure_rate?.0,
     })
 }
 

@@ -125,6 +125,8 @@ static TRIAL_TABLE: Table = Table {
                     &surrogate::METRIC,
                     &surrogate::TEST,
                     &surrogate::COST,
+                    &surrogate::NOISE,
+                    &surrogate::FAILURE_RATE,
                     &trial::PACE,
                 ],
             ),
@@ -287,6 +289,10 @@ pub(super) mod surrogate {
     pub(crate) static TEST: Key<String> = Key::optional("test", "the output that is the test metric");
     pub(crate) static COST: Key<String> =
         Key::optional("cost", "the output that is the seconds since the training began (default: a second a unit)");
+    pub(crate) static NOISE: Key<Amount> =
+        Key::with_default("noise", "standard deviation of the noise on the metric of a report; the test metric has none", "0.0");
+    pub(crate) static FAILURE_RATE: Key<Share> =
+        Key::with_default("failure_rate", "share of the trials that fail, each at a unit drawn for it", "0.0");
 }
 
 /// `[trial]` in closed form

@@ -18,11 +18,12 @@ use super::prepare::{Prepared, prepare};
 use super::pulse::Pulse;
 use super::run::{Ended, Options, Outcome, Progress};
 use crate::config::Checked;
+use crate::config::warm::Past;
 use crate::journal::Fence;
 use crate::launch::slurm::{Slurm, SlurmOptions};
 use crate::launch::{Away, LaunchFault, Local, LocalOptions};
 use crate::process::host;
-use crate::rendezvous::{FORMAT, Rendezvous, addresses};
+use crate::rendezvous::{FORMAT, Rendezvous, addresses, write_ended};
 use crate::rundir::RunDir;
 use crate::serve::token::Token;
 use crate::serve::{Door, Security, ServeFault, serve};
@@ -36,13 +37,21 @@ pub struct SweepFile {
     pub job: Job,
     /// Who proposes.
     pub searcher: SearcherSpec,
+    /// What was taken from earlier runs: frozen beside the text.
+    pub past: Option<Past>,
     /// The text that is frozen in the run folder.
     pub text: String,
 }
 
 impl From<&Checked> for SweepFile {
     fn from(checked: &Checked) -> Self {
-        Self { spec: checked.spec.clone(), job: checked.job.clone(), searcher: checked.searcher.clone(), text: checked.frozen() }
+        Self {
+            spec: checked.spec.clone(),
+            job: checked.job.clone(),
+            searcher: checked.searcher.clone(),
+            past: checked.past.clone(),
+            text: checked.frozen(),
+        }
     }
 }
 
@@ -256,6 +265,13 @@ impl Drive {
             Some(local) if fenced => local.abandon(),
             Some(local) => local.finish(result.is_ok()).await,
             None => {}
+        }
+        if let Ok(Outcome { ended: Ended::Finished(reason), .. }) = result {
+            let (run, why) = (self.run.clone(), reason.to_string());
+            // Without it late workers wait for a driver until they give up.
+            if let Ok(Err(fault)) = off_the_runtime(move || write_ended(&run, &why)).await {
+                tracing::warn!(fault = &fault as &dyn std::error::Error, "late workers are not told that the sweep has ended");
+            }
         }
         if !fenced && !left {
             // Workers need not wait for another driver.

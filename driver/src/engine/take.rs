@@ -12,6 +12,7 @@ use super::fault::EngineFault;
 use super::fleet::{Link, Outgoing};
 use super::heart::{Heart, finish};
 use super::inbox::Input;
+use super::proposer::Ready;
 use super::run::Phase;
 
 impl Heart {
@@ -41,7 +42,11 @@ impl Heart {
             // Of a connection that was replaced: what it said unacknowledged is said again on the new one.
             Input::Heard { .. } | Input::Said { .. } | Input::Left { .. } | Input::Broke { .. } => {}
             Input::Dead { worker } => self.lose(now, worker),
-            Input::Suggested { trial, answer, cost_us } => self.suggested(now, trial, answer, cost_us)?,
+            Input::Suggested { trial, answer, cost_us } => {
+                self.proposer.answered(cost_us);
+                self.suggested(now, trial, answer, cost_us)?;
+            }
+            Input::Ready(ready) => self.proposer.made(ready),
             Input::SearcherDied => return Err(EngineFault::SearcherDied),
             Input::Drain => self.drain(now),
             Input::Spare { workers, own } => self.spare(now, workers, own.as_ref()),
@@ -128,7 +133,6 @@ impl Heart {
     }
 
     fn suggested(&mut self, now: Stamp, trial: TrialId, answer: Result<Params, SuggestFault>, cost_us: u64) -> Result<(), EngineFault> {
-        self.proposer.answered();
         let event = match answer {
             Ok(params) => Event::Suggested { trial, params, cost_us },
             Err(SuggestFault::Exhausted) => Event::Exhausted { trial },
@@ -138,6 +142,20 @@ impl Heart {
             // Not asked for any more: the sweep ended meanwhile.
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Takes values that were ready when they were asked for, as if the searcher had just answered. Says whether there were any:
+    /// then there is something to write, and nothing to wait for.
+    ///
+    /// # Errors
+    /// If the searcher is broken.
+    pub(super) fn take_ready(&mut self, now: Stamp) -> Result<bool, EngineFault> {
+        let used = self.proposer.take_used();
+        let any = !used.is_empty();
+        for Ready { trial, params, cost_us, .. } in used {
+            self.suggested(now, trial, Ok(params), cost_us)?;
+        }
+        Ok(any)
     }
 
     /// The worker is believed dead. If it is not, it will dial again.

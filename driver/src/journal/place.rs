@@ -110,8 +110,17 @@ impl Place {
         if self.epoch == 0 || file(&name).ok() == Some(file(&newest)?) {
             return Ok(());
         }
+        self.name()
+    }
+
+    /// Gives this file the name `journal.jsonl`, in one step.
+    pub(super) fn name(&self) -> io::Result<()> {
+        let (name, newest) = (self.folder.join(NAME), self.path());
         let other = tempfile::Builder::new().make_in(&self.folder, |path| fs::hard_link(&newest, path))?;
+        let second = other.path().to_owned();
         other.persist(&name).map_err(|fault| fault.error)?;
+        // Some network file systems number two names of one file apart. Where they were one already, rename does nothing.
+        let _ = fs::remove_file(second);
         Ok(())
     }
 }

@@ -119,6 +119,11 @@ impl Mixture {
         self.set(at, is_in);
     }
 
+    /// How many kernels are in.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Takes a kernel in or out.
     pub(crate) fn set(&mut self, at: usize, is_in: bool) {
         let was = self.weights[at] == 0.0;

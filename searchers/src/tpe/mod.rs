@@ -18,11 +18,13 @@
 //!   uniform density; and the paper's clipping to at least 1/min(100, n + 1), which keeps n equal points from being a spike.
 //! - **Conditions**: a kernel that never saw a parameter is uniform there, and a parameter that a point has not says nothing
 //!   about it.
-//! - **Pending** trials are among the others, so that parallel workers keep off each other; and so are **failed** ones.
+//! - **Pending** trials are among the others, so that parallel workers keep off each other; and so are **failed** ones, by which
+//!   the expected improvement is also multiplied with the probability that the trial does not fail ([`failures`]).
 //! - **Rungs**: the good ones are the best on the highest rung that has `startup` results, as in [`Bohb`](crate::Bohb), and all
 //!   other trials are the others, wherever they stand: who was not promoted was not good.
 //! - Until some rung has `startup` finite results, the points are those of [`Sobol`](crate::Sobol).
 mod axis;
+mod failures;
 mod history;
 mod mixture;
 mod model;
@@ -30,7 +32,8 @@ mod model;
 use hpo_core::{Params, Seed, Space, TrialId};
 
 use crate::{Observation, Searcher, SuggestFault};
-pub(crate) use history::Basis;
+pub(crate) use axis::{mass, truncated};
+pub(crate) use history::{Basis, History};
 pub(crate) use model::Model;
 
 /// What a sweep file says about it.

@@ -3,17 +3,22 @@ use hpo_core::{Params, Resource, Seed, Space, TrialId};
 use rand::Rng;
 
 use super::TpeOptions;
+use super::failures::Failures;
 use super::history::{Basis, History};
 use super::mixture::{Axes, Mixture, Places};
+use crate::chance::unit;
 use crate::sobol::Sequence;
 use crate::taken::Taken;
-use crate::{Observation, SuggestFault, candidates};
+use crate::{Observation, Outcome, SuggestFault, candidates};
 
 /// So many trials are good at most: with more the density of the good ones would follow the crowd.
 const MOST_GOOD: usize = 25;
 
 /// The kernels of the others are made anew whenever the number of results has grown by this factor; in between they keep their width.
-const GROWTH: f64 = 1.1;
+pub(super) const GROWTH: f64 = 1.1;
+
+/// Points by chance are drawn so often, if they are likely to fail.
+const DRAWS: usize = 32;
 
 /// What was learned of a space.
 #[derive(Clone, Debug)]
@@ -26,6 +31,7 @@ pub(crate) struct Model {
     trials: Vec<TrialId>,
     points: Vec<Places>,
     history: History,
+    failures: Failures,
     /// Best first.
     good: Vec<TrialId>,
     /// The density of the others: kernel k is that of `trials[k]`, out if the trial does not count. In the order of trials
@@ -41,6 +47,7 @@ impl Model {
         Self {
             options,
             others: Mixture::of_others(&axes, 1.0),
+            failures: Failures::new(&axes),
             axes,
             sequence: Sequence::new(&space, seed),
             taken: Taken::new(space),
@@ -67,6 +74,9 @@ impl Model {
     pub(crate) fn tell(&mut self, seen: &Observation) {
         self.begin(seen.trial, &seen.params);
         self.history.tell(seen);
+        if let (Outcome::Infeasible, Ok(at)) = (seen.outcome, self.trials.binary_search(&seen.trial)) {
+            self.failures.insert(&self.axes, seen.trial, &self.points[at]);
+        }
         self.update(seen.trial);
     }
 
@@ -83,9 +93,18 @@ impl Model {
         self.sequence.suggest(trial, &self.taken)
     }
 
-    /// A point by chance.
+    /// A point by chance: if trials have failed, the more likely the less likely that it does.
     pub(crate) fn by_chance(&self, rng: &mut impl Rng) -> Result<Params, SuggestFault> {
-        self.taken.draw(rng)
+        let mut drawn = self.taken.draw(rng)?;
+        for _ in 0..if self.failures.is_empty() { 0 } else { DRAWS } {
+            let place = [self.axes.places(&drawn)];
+            let sound = self.failures.ln_sound(&place, &self.others.ln(&place), self.others.count())[0];
+            if unit(rng).ln() < sound {
+                break;
+            }
+            drawn = self.taken.draw(rng)?;
+        }
+        Ok(drawn)
     }
 
     /// The most promising point.
@@ -96,7 +115,9 @@ impl Model {
         let draw = |rng: &mut _| space.from_unit(&good.draw(&self.axes, rng));
         let score = |all: &[Params]| {
             let points: Vec<Places> = all.iter().map(|params| self.axes.places(params)).collect();
-            good.ln(&points).into_iter().zip(self.others.ln(&points)).map(|(good, other)| good - other).collect()
+            let others = self.others.ln(&points);
+            let sound = self.failures.ln_sound(&points, &others, self.others.count());
+            good.ln(&points).into_iter().zip(others).zip(sound).map(|((good, other), sound)| good - other + sound).collect()
         };
         candidates::best(&self.taken, self.options.candidates, rng, draw, score)
     }

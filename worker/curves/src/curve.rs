@@ -4,6 +4,7 @@ use std::sync::Arc;
 use hpo_core::sweep::event::FailureKind;
 use hpo_core::{Metrics, Resource};
 
+use crate::chance::Chance;
 use crate::synthetic::Formula;
 
 /// One trial's whole training, by units of resource. Cheap to make and to copy: a formula, or a share of a recording.
@@ -12,7 +13,7 @@ pub struct Curve(pub(crate) Inner);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Inner {
-    Recorded(Arc<Recording>),
+    Recorded(Arc<Recording>, Chance),
     Formula(Formula),
 }
 
@@ -53,10 +54,10 @@ impl Curve {
     /// If it fails before that, or is not so long.
     pub fn at(&self, resource: Resource) -> Result<Point, Stop> {
         let (metric, test) = match &self.0 {
-            Inner::Recorded(recording) => {
-                let row = recording.row(resource)?;
+            Inner::Recorded(recording, chance) => {
+                let row = recording.row(resource, chance)?;
                 let Names { metric, test, .. } = &*recording.names;
-                (row[*metric], test.map(|test| row[test]))
+                (row[*metric] + chance.noise(resource), test.map(|test| row[test]))
             }
             Inner::Formula(formula) => {
                 let (metric, exact) = formula.at(resource)?;
@@ -69,7 +70,7 @@ impl Curve {
     /// The figures of a report, of a curve that was recorded.
     pub(crate) fn recorded(&self, resource: Resource) -> Result<Metrics, Stop> {
         match &self.0 {
-            Inner::Recorded(recording) => recording.metrics(resource),
+            Inner::Recorded(recording, chance) => recording.metrics(resource, chance),
             // A formula's curve, which is not of the source that asks.
             Inner::Formula(_) => Err(Stop::Ends { longest: Resource(0) }),
         }
@@ -79,7 +80,7 @@ impl Curve {
     #[must_use]
     pub fn seconds(&self, resource: Resource) -> f64 {
         let unit = match &self.0 {
-            Inner::Recorded(recording) => recording.unit_seconds,
+            Inner::Recorded(recording, _) => recording.unit_seconds,
             Inner::Formula(formula) => formula.unit_seconds(),
         };
         unit * f64::from(resource.0)
@@ -89,7 +90,7 @@ impl Curve {
     #[must_use]
     pub fn fails_in(&self) -> Option<Resource> {
         match &self.0 {
-            Inner::Recorded(recording) => recording.fails_in,
+            Inner::Recorded(recording, chance) => recording.fails_in(chance),
             Inner::Formula(formula) => formula.fails_in(),
         }
     }
@@ -125,8 +126,13 @@ impl Recording {
         Self { names, figures, unit_seconds, fails_in }
     }
 
-    fn row(&self, resource: Resource) -> Result<&[f64], Stop> {
-        if let Some(unit) = self.fails_in.filter(|unit| *unit <= resource) {
+    /// By its figures or by chance, whichever comes first.
+    fn fails_in(&self, chance: &Chance) -> Option<Resource> {
+        self.fails_in.into_iter().chain(chance.fails_in()).min()
+    }
+
+    fn row(&self, resource: Resource, chance: &Chance) -> Result<&[f64], Stop> {
+        if let Some(unit) = self.fails_in(chance).filter(|unit| *unit <= resource) {
             return Err(Stop::Fails { unit, kind: FailureKind::NotFinite });
         }
         let columns = self.names.columns.len();
@@ -135,9 +141,10 @@ impl Recording {
     }
 
     /// The figures of a report.
-    pub(crate) fn metrics(&self, resource: Resource) -> Result<Metrics, Stop> {
-        let row = self.row(resource)?;
+    fn metrics(&self, resource: Resource, chance: &Chance) -> Result<Metrics, Stop> {
+        let row = self.row(resource, chance)?;
         let named = self.names.columns.iter().cloned().zip(row.iter().copied());
-        Ok(named.chain([(self.names.alias.clone(), row[self.names.metric])]).collect())
+        let metric = row[self.names.metric] + chance.noise(resource);
+        Ok(named.chain([(self.names.alias.clone(), metric)]).collect())
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! A curve is a function of parameters and seed alone: every attempt of a trial sees the same one, and one that fails
 //! fails at the same unit each time.
+mod chance;
 mod curve;
 mod fault;
 #[cfg(feature = "surrogate")]

@@ -18,6 +18,7 @@ use hpo_core::job::TabularJob;
 use hpo_core::space::ROW;
 use hpo_core::{Metrics, Params, Resource, Seed, Value};
 
+use crate::chance::Chance;
 use crate::curve::{Inner, Names, Recording};
 use crate::{Curve, CurveFault, Curves, Stop, TableFault};
 
@@ -90,7 +91,7 @@ impl Table {
 impl Curves for Table {
     fn curve(&self, params: &Params, _: Seed) -> Result<Curve, CurveFault> {
         match self.find(params) {
-            Ok(row) => Ok(Curve(Inner::Recorded(Arc::clone(&row.recording)))),
+            Ok(row) => Ok(Curve(Inner::Recorded(Arc::clone(&row.recording), Chance::NONE))),
             Err(fault) => Err(CurveFault::Table { path: self.path.clone(), fault }),
         }
     }

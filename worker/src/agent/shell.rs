@@ -210,7 +210,11 @@ impl Shell {
                     Remedy::Retry | Remedy::RetryIfWelcomed => {}
                 }
                 tracing::info!(why = &fault as &dyn std::error::Error, "no connection to the driver");
-                Ok(Some(if matches!(fault, ConnectFault::NoDriver { .. }) { Input::NoDriver } else { Input::Disconnected }))
+                Ok(Some(match fault {
+                    ConnectFault::NoDriver { .. } => Input::NoDriver,
+                    ConnectFault::Ended { why } => Input::SweepEnded { why },
+                    _ => Input::Disconnected,
+                }))
             }
         }
     }

@@ -79,6 +79,11 @@ async fn a_driver_that_is_not_there_is_looked_for_again() {
     write_token(folder.path(), "secret");
     let gone = fault(folder.path()).await;
     assert!(matches!(gone, ConnectFault::NoDriver { .. }) && gone.remedy() == Remedy::Retry, "{gone}");
+    for (left, over) in [("{\"torn", false), (r#"{"format":1,"why":"all trials are done"}"#, true)] {
+        fs::write(folder.path().join("ended.json"), left).unwrap();
+        let gone = fault(folder.path()).await;
+        assert_eq!(gone.to_string() == "the sweep has ended: all trials are done", over, "{gone}");
+    }
     let rendezvous = folder.path().join("rendezvous.json");
     fs::write(&rendezvous, r#"{"format":1,"addresses":["127.0.0.1:1"],"tls":false}"#).unwrap();
     let gone = fault(folder.path()).await;

@@ -95,6 +95,10 @@ impl Session {
                 self.dial_again(out);
             }
             Input::NoDriver => self.no_driver(now, out),
+            Input::SweepEnded { why } => {
+                self.link.lost(now);
+                self.leave(SessionEnd::Finished { why, resumable: false }, Ask::Stop, now, out);
+            }
             Input::Driver(said) => self.driver(now, said, out),
             Input::Trainer { slot, event } => {
                 let mut broken = None;
@@ -222,22 +226,35 @@ impl Session {
     }
 
     fn lease(&mut self, now: Millis, lease: Lease, out: &mut Vec<Output>) {
-        // Sent again after a reconnection, or overtaken by a newer one.
-        if self.joined.is_none() || self.newest.get(&lease.trial).is_some_and(|newest| *newest >= lease.attempt) {
+        let again = self.newest.get(&lease.trial).is_some_and(|newest| *newest >= lease.attempt);
+        // Sent again after a reconnection.
+        if self.joined.is_none() || (again && self.holds(&lease)) {
             return;
         }
-        self.newest.insert(lease.trial, lease.attempt);
+        if !again {
+            self.newest.insert(lease.trial, lease.attempt);
+        }
         let index = lease.slot.index;
         if self.leaving.is_some() {
             // The goodbye gives it back. An answer would, too, but the slot would then be free for it to be sent here again.
             return;
         }
-        let missing = || End::Failed { kind: FailureKind::Protocol, message: format!("the worker has no slot {index}") };
-        let refused = (usize::from(index) >= self.slots.len()).then(missing);
+        let refused = if again {
+            Some(End::Preempted { checkpoint: None })
+        } else if usize::from(index) >= self.slots.len() {
+            Some(End::Failed { kind: FailureKind::Protocol, message: format!("the worker has no slot {index}") })
+        } else {
+            None
+        };
         let up = self.link.is_up();
         let Some((_, job)) = &self.joined else { return };
         let mut desk = Desk { now, job, scratch: &self.config.scratch, outbox: &mut self.outbox, up, out };
+        // An attempt that was over, and known to be, never runs again. Who leases it has an old journal (the disk lied, or
+        // somebody put it back), and would wait for its words for ever.
         if let Some(end) = refused {
+            if again {
+                desk.outbox.reopen(held(&lease));
+            }
             return desk.say(held(&lease), now, About::Ended(end));
         }
         for slot in &mut self.slots {
@@ -246,6 +263,12 @@ impl Session {
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
             slot.lease(lease, &mut desk);
         }
+    }
+
+    /// Whether the driver will still hear of this attempt.
+    fn holds(&self, lease: &Lease) -> bool {
+        let is_it = |held: Held| (held.trial, held.attempt) == (lease.trial, lease.attempt);
+        self.slots.iter().flat_map(Slot::holds).chain(self.outbox.attempts()).any(is_it)
     }
 
     fn tick(&mut self, now: Millis, out: &mut Vec<Output>) {

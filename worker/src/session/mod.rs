@@ -63,6 +63,11 @@ pub enum Input {
     Disconnected,
     /// It could not be made, for no driver runs: there is no rendezvous.
     NoDriver,
+    /// It could not be made, for the sweep has ended.
+    SweepEnded {
+        /// Why, in its last driver's words.
+        why: String,
+    },
     /// The driver said something on the connection that stands.
     Driver(FromDriver),
     /// Something about the trainer process of a slot, in the order in which it happened.

@@ -9,6 +9,8 @@ use hpo_wire::{About, Acknowledged, Word};
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     attempts: BTreeMap<(TrialId, Attempt), Letters>,
+    /// The highest number of a word about each trial, whatever its attempt.
+    highest: BTreeMap<TrialId, u32>,
     /// Words kept, over all attempts.
     kept: usize,
     /// Words said, over all attempts: the order in which they are said again.
@@ -30,12 +32,21 @@ impl Outbox {
         let fresh = || Letters { slot, seq: 0, over: false, waiting: VecDeque::new() };
         let letters = self.attempts.entry((trial, attempt)).or_insert_with(fresh);
         letters.seq += 1;
+        let highest = self.highest.entry(trial).or_default();
+        *highest = letters.seq.max(*highest);
         letters.over = matches!(about, About::Reached { .. } | About::Ended(_));
         let word = Word { trial, attempt, seq: Seq(letters.seq), after_ms: Some(after_ms), about };
         letters.waiting.push_back((self.said, word.clone()));
         self.said += 1;
         self.kept += 1;
         word
+    }
+
+    /// Numbers what is said next about an attempt above all that was ever said about its trial: it was forgotten, and the
+    /// driver may know any part of it.
+    pub(super) fn reopen(&mut self, Held { trial, attempt, slot }: Held) {
+        let seq = self.highest.get(&trial).copied().unwrap_or_default();
+        self.attempts.entry((trial, attempt)).or_insert(Letters { slot, seq, over: false, waiting: VecDeque::new() });
     }
 
     /// Drops words that are safe; an attempt that is over and confirmed is forgotten.

@@ -4,6 +4,7 @@ mod driven;
 mod grpc;
 mod history;
 mod recover;
+mod suggest;
 #[cfg(feature = "burn")]
 mod train;
 
@@ -29,6 +30,15 @@ pub(super) fn run(bench: &Bench, manners: Manners) -> Outcome {
         Bench::Recover(args) => {
             for &events in &args.events {
                 recover::measure(args, events, |took| say(took, manners)).or_exit(Exit::NoResult)?;
+            }
+        }
+        Bench::Suggest(args) => {
+            let setups = suggest::open(args).or_exit(Exit::BadInput)?;
+            for (file, setup) in &setups {
+                for &observations in &args.observations {
+                    let cost = suggest::measure(file, setup, observations, args.suggestions).or_exit(Exit::NoResult)?;
+                    say(&cost, manners).or_exit(Exit::NoResult)?;
+                }
             }
         }
         #[cfg(feature = "burn")]

@@ -208,6 +208,10 @@ impl Keeper {
             Ok(queue) => {
                 self.complaint.clear();
                 self.scaler.hear(now, &News::Queue(queue));
+                if self.notes.in_doubt.is_some() && !self.scaler.is_in_doubt() {
+                    self.notes.in_doubt = None;
+                    self.note();
+                }
                 let mut orders = vec![];
                 self.scaler.trim(slots, &mut orders);
                 for order in orders {

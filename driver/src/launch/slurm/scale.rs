@@ -165,6 +165,12 @@ impl Scaler {
         }
     }
 
+    /// Whether there was a submission of which nobody knows what became of it.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.unseen.iter().any(|(array, ..)| array.is_none())
+    }
+
     /// Another number of tasks may wait or run from now on.
     pub fn allow(&mut self, max_tasks: u32) {
         self.policy.max_tasks = max_tasks;
@@ -247,8 +253,7 @@ impl Scaler {
         let (wanted, tasks) = (self.wanted(slots), self.tasks());
         if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
             // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
-            let in_doubt = self.unseen.iter().any(|(array, ..)| array.is_none());
-            let allowed = if in_doubt { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            let allowed = if self.is_in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
             if allowed > 0 {
                 self.submitting = Some(allowed);
                 out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
@@ -291,9 +296,16 @@ impl Scaler {
         let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
         // One that nobody told us of is the answer to a submission that nobody answered.
         let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
+        let (served, failed_starts) = (&self.served, &mut self.failed_starts);
         self.unseen.retain(|(array, _, since)| {
             let seen = array.map_or(orphan, |array| arrays.contains(&array));
-            !seen && now.saturating_sub(*since) < UNSEEN
+            let expected = now.saturating_sub(*since) < UNSEEN;
+            let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
+            if !seen && !expected && array.is_some_and(|array| !came(array)) {
+                // It came and went between two looks, on a site that forgets at once.
+                *failed_starts += 1;
+            }
+            !seen && expected
         });
         self.arrays.extend(arrays);
         for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {

@@ -67,7 +67,10 @@ impl World {
         if self.now < it.frozen_until {
             return self.heap.push(it.frozen_until, Coming::Dial { worker, turn });
         }
-        let Some(driver) = self.rendezvous else { return self.tell(worker, Input::NoDriver) };
+        let Some(driver) = self.rendezvous else {
+            let last = self.end.as_ref();
+            return self.tell(worker, last.map_or(Input::NoDriver, |end| Input::SweepEnded { why: format!("{end:?}") }));
+        };
         if self.now < it.cut_off_until || !self.drivers[driver].runs() {
             return self.tell(worker, Input::Disconnected);
         }
@@ -96,15 +99,17 @@ impl World {
     /// A worker sends, on its present connection.
     pub(super) fn send_up(&mut self, worker: usize, message: FromWorker) {
         let Some(conn) = self.workers[worker].conn else { return };
-        let way = &mut self.conns[conn].up;
-        if way.lost {
+        if self.conns[conn].up.lost {
             return;
         }
-        match FromWorker::try_from(pb::FromWorker::from(message)) {
-            Ok(message) => way.packets.push_back(Packet::Said(message)),
-            Err(fault) => return self.fail(format!("a worker's message does not come over the wire: {fault}")),
+        let forged = self.forged(&message);
+        for message in forged.into_iter().chain([message]) {
+            match FromWorker::try_from(pb::FromWorker::from(message)) {
+                Ok(message) => self.conns[conn].up.packets.push_back(Packet::Said(message)),
+                Err(fault) => return self.fail(format!("a worker's message does not come over the wire: {fault}")),
+            }
+            self.post(conn, true);
         }
-        self.post(conn, true);
     }
 
     /// Everything that the driver has to say goes on its way; only a part of it if the driver is about to die.

@@ -4,6 +4,10 @@
 //! **Time** is a prediction too, and need not grow from unit to unit. So a unit takes an equal part of the time that is
 //! predicted for the longest training: `cost` at `max_resource`, divided by `max_resource`. A prediction of no time or
 //! less counts as [`LEAST_SECONDS`].
+//!
+//! **Chance**: a surrogate is smooth, and trainings are not. `noise` times a normal number of this trial and unit is added to
+//! the metric alone, in the place that decisions see; what else is predicted, and the test metric, stay exact. The share
+//! `failure_rate` of the trials fails, at a unit drawn for each. All of it derives from the trial's seed.
 mod cache;
 mod encode;
 mod model;
@@ -15,6 +19,7 @@ use std::sync::Arc;
 use hpo_core::job::SurrogateJob;
 use hpo_core::{Metrics, Params, Resource, Seed};
 
+use crate::chance::Chance;
 use crate::curve::{Inner, Names, Recording};
 use crate::{Curve, CurveFault, Curves, Stop, SurrogateFault};
 use cache::Cache;
@@ -33,6 +38,8 @@ pub struct Surrogate {
     model: Model,
     names: Arc<Names>,
     cost: Option<usize>,
+    noise: f64,
+    failure_rate: f64,
     longest: Resource,
     cache: Cache,
 }
@@ -60,7 +67,8 @@ impl Surrogate {
         let encoder = Encoder::open(job)?;
         let model = Model::open(job)?;
         let cache = Cache::of_curves(longest.0 as usize * names.columns.len());
-        Ok(Self { encoder, model, names: Arc::new(names), cost, longest, cache })
+        let SurrogateJob { noise, failure_rate, .. } = *job;
+        Ok(Self { encoder, model, names: Arc::new(names), cost, noise, failure_rate, longest, cache })
     }
 
     fn predict(&self, params: &Params) -> Result<Arc<Recording>, SurrogateFault> {
@@ -84,8 +92,9 @@ impl Surrogate {
 }
 
 impl Curves for Surrogate {
-    fn curve(&self, params: &Params, _: Seed) -> Result<Curve, CurveFault> {
-        Ok(Curve(Inner::Recorded(self.predict(params)?)))
+    fn curve(&self, params: &Params, seed: Seed) -> Result<Curve, CurveFault> {
+        let chance = Chance::new(seed, self.noise, self.failure_rate, self.longest.0);
+        Ok(Curve(Inner::Recorded(self.predict(params)?, chance)))
     }
 
     fn metrics(&self, curve: &Curve, resource: Resource) -> Result<Metrics, Stop> {

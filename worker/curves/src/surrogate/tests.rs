@@ -68,6 +68,8 @@ fn lcbench(task: &str) -> Option<SurrogateJob> {
         metric: "val_accuracy".to_owned(),
         test: Some("test_balanced_accuracy".to_owned()),
         cost: Some("time".to_owned()),
+        noise: 0.0,
+        failure_rate: 0.0,
     })
 }
 
@@ -98,6 +100,25 @@ fn curves_of_lcbench_are_those_of_onnx_runtime() {
         assert!(close(curve.seconds(Resource(13)), total / 4.0, 1e-9), "each epoch takes an equal part of the whole");
         assert!(curve.at(Resource(53)).is_err());
     }
+}
+
+/// The figures are those of `benches/peers/problem.py`, so that other tools meet the same luck.
+#[test]
+fn chance_is_on_the_metric_alone_and_follows_the_trials_seed() {
+    let Some(job) = lcbench("3945") else { return };
+    let job = SurrogateJob { noise: 2.0, failure_rate: 0.25, test: Some(job.metric.clone()), ..job };
+    let surrogate = Surrogate::open(&job, Resource(52), "score").unwrap();
+    let curve = |trial| surrogate.curve(&params(&REFERENCES[0].1), Seed(7).derive("train", trial)).unwrap();
+    let seen = curve(0).at(Resource(3)).unwrap();
+    let metrics = surrogate.metrics(&curve(0), Resource(3)).unwrap();
+    assert_eq!((metrics.get("score"), metrics.get("val_accuracy")), (Some(seen.metric), seen.test), "the prediction stays");
+    assert!(close(seen.metric - seen.test.unwrap(), -1.014_693_176_638_498_4, 1e-9), "{seen:?}");
+    assert_eq!(seen, curve(0).at(Resource(3)).unwrap(), "every attempt sees the same");
+    let failing: Vec<(u64, u32)> = (0..12).filter_map(|trial| Some((trial, curve(trial).fails_in()?.0))).collect();
+    assert_eq!(failing, [(4, 40), (7, 40)]);
+    let stop = curve(4).at(Resource(40)).unwrap_err();
+    assert_eq!(stop, Stop::Fails { unit: Resource(40), kind: hpo_core::sweep::event::FailureKind::NotFinite });
+    assert!(curve(4).at(Resource(39)).is_ok());
 }
 
 #[test]
@@ -178,6 +199,8 @@ fn encoder(folder: &Scratch) -> Encoder {
         metric: String::new(),
         test: None,
         cost: None,
+        noise: 0.0,
+        failure_rate: 0.0,
     };
     Encoder::open(&job).unwrap()
 }

@@ -14,14 +14,13 @@ mod function;
 #[cfg(test)]
 mod tests;
 
-use std::f64::consts::TAU;
-
 use hpo_core::job::SyntheticJob;
 use hpo_core::sweep::event::FailureKind;
 use hpo_core::{Goal, Loss, Metrics, Params, Resource, Seed};
 
 pub use function::{Landscape, Misfit};
 
+use crate::chance::{Chance, normal};
 use crate::curve::Inner;
 use crate::{Curve, CurveFault, Curves, Stop};
 
@@ -51,19 +50,17 @@ impl Curves for Synthetic {
         let end = function.loss(params).map_err(|misfit| CurveFault::Function { function, misfit })?;
         let sign = self.goal.metric(Loss::new(1.0));
         let units = self.longest.0.max(1);
-        let unit_drawn = 1 + (uniform(seed, "failure", 1) * f64::from(units)) as u32;
-        let fails = uniform(seed, "failure", 0) < failure_rate;
+        let chance = Chance::new(seed, noise, failure_rate, units);
         let formula = Formula {
             end,
             start: function.start() + crossing * function.spread() * normal(seed, "start", 0),
             rate,
             units,
-            noise,
+            chance,
             sign,
             unit_seconds: seconds * (cost_spread * normal(seed, "cost", 0)).exp(),
             // A loss too large for a number has diverged before the first report.
-            fails_in: if end.is_finite() { fails.then_some(Resource(unit_drawn)) } else { Some(Resource(1)) },
-            seed,
+            fails_in: if end.is_finite() { chance.fails_in() } else { Some(Resource(1)) },
         };
         Ok(Curve(Inner::Formula(formula)))
     }
@@ -89,11 +86,10 @@ pub(crate) struct Formula {
     start: f64,
     rate: f64,
     units: u32,
-    noise: f64,
+    chance: Chance,
     sign: f64,
     unit_seconds: f64,
     fails_in: Option<Resource>,
-    seed: Seed,
 }
 
 impl Formula {
@@ -108,8 +104,7 @@ impl Formula {
         let left = (-self.rate).exp_m1();
         let decay = ((-self.rate).exp() - (-self.rate * f64::from(resource.0) / f64::from(self.units)).exp()) / left;
         let exact = (1.0 - decay) * self.end + decay * self.start;
-        let noise = if self.noise > 0.0 { self.noise * normal(self.seed, "noise", resource.0.into()) } else { 0.0 };
-        Ok((self.sign * (exact + noise), self.sign * exact))
+        Ok((self.sign * (exact + self.chance.noise(resource)), self.sign * exact))
     }
 
     pub(crate) fn unit_seconds(&self) -> f64 {
@@ -119,15 +114,4 @@ impl Formula {
     pub(crate) fn fails_in(&self) -> Option<Resource> {
         self.fails_in
     }
-}
-
-/// In [0, 1), in steps of 2^-53.
-fn uniform(seed: Seed, purpose: &str, index: u64) -> f64 {
-    (seed.derive(purpose, index).0 >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// Standard normal, by Box and Muller (Ann. Math. Stat. 29, 1958).
-fn normal(seed: Seed, purpose: &str, index: u64) -> f64 {
-    let radius = (-2.0 * (1.0 - uniform(seed, purpose, 2 * index)).ln()).sqrt();
-    radius * (TAU * uniform(seed, purpose, 2 * index + 1)).cos()
 }

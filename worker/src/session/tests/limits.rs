@@ -159,3 +159,17 @@ fn a_worker_with_nothing_to_tell_leaves_when_no_driver_runs() {
         }
     }
 }
+
+#[test]
+fn a_worker_that_comes_after_the_end_leaves_at_once() {
+    let why = || "max_trials".to_owned();
+    let over = || Output::Exit(SessionEnd::Finished { why: why(), resumable: false });
+    let mut early = Bench::new(1);
+    assert_eq!(early.on(Input::SweepEnded { why: why() }), [over()]);
+    // What one still has to say nobody will hear.
+    let mut busy = Bench::burn(1);
+    busy.training(0);
+    busy.on(Input::Disconnected);
+    busy.on(Input::SweepEnded { why: why() });
+    assert!(busy.exited(0, killed()).contains(&over()));
+}
