@@ -54,7 +54,7 @@ fn an_array_on_four_nodes_trains_everything_and_the_ledger_agrees_with_slurm() {
     );
     assert_eq!(sweep.json(&["verify", "run", "--json"])["ok"], true);
     if models {
-        let model = sweep.path("run").join(report["model"]["path"].as_str().unwrap());
+        let model = sweep.path(report["model"]["path"].as_str().unwrap());
         assert!(model.exists() && report["model"]["argmax_agreement"] == 1.0, "{report}");
     } else {
         eprintln!("this hpo has no built-in models: no ONNX was looked for");
@@ -62,7 +62,7 @@ fn an_array_on_four_nodes_trains_everything_and_the_ledger_agrees_with_slurm() {
     let jobs: Vec<u64> = slurm.ended().iter().map(hpo_slurm::Ended::seconds).collect();
     let (paid, booked) = (jobs.iter().sum::<u64>() as f64, report["hours"]["reserved"].as_f64().unwrap() * 3600.0);
     // Slurm counts whole seconds, and the moment in which a process ends.
-    assert!(jobs.len() == 8 && (paid - booked).abs() <= 1.5 * jobs.len() as f64, "Slurm counted {jobs:?}, the ledger {booked} s");
+    assert!(jobs.len() >= 8 && (paid - booked).abs() <= 1.5 * jobs.len() as f64, "Slurm counted {jobs:?}, the ledger {booked} s");
 }
 
 #[test]
