@@ -193,7 +193,7 @@ async fn a_slot_gets_what_a_slow_searcher_has_ready() {
     let (outcome, ()) = tokio::join!(engine.run(), train(handle, outbox));
     assert!(matches!(outcome.unwrap().ended, Ended::Finished(_)));
     let mut replay = Replay::open(&folder.path().join("journal.jsonl")).unwrap();
-    let (mut asked, mut waits) = (BTreeMap::new(), vec![]);
+    let (mut asked, mut waits): (BTreeMap<TrialId, hpo_core::Stamp>, Vec<u64>) = (BTreeMap::new(), vec![]);
     while let Some(step) = replay.step().unwrap() {
         let at = step.entry.record.at;
         if let Event::Suggested { trial, cost_us, .. } = step.entry.record.event {
