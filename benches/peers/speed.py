@@ -1,34 +1,37 @@
-"""What a suggestion takes: ours by `hpo bench suggest`, Optuna's samplers in the same minutes, on the same observations' kind."""
-import json, os, pathlib, subprocess, tempfile
+"""What a suggestion takes: ours by `hpo bench suggest`, Optuna's samplers in the same minutes, after trials of the same task."""
+import json, os, pathlib, subprocess, sys, tempfile
 
-from methods import FIFO
+from methods import ASHA, FIFO
 from world import Hpo, markdown
 
 SIZES = [100, 1000, 5000, 10000]
-KINDS = ["random", "sobol", "tpe", "bohb", "gp", "gp-mf", "evolution"]
-SAMPLERS = ["tpe", "gp"]
+OURS = [("random", FIFO), ("sobol", FIFO), ("tpe", FIFO), ("bohb", FIFO), ("gp", FIFO), ("gp-mf", ASHA), ("evolution", FIFO)]
+SAMPLERS = {"tpe": 20, "gp": 3}
 
 
-def lines(command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+def costs(command):
+    """What it says, as it says it: a line each."""
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout:
+            print(line, end="", file=sys.stderr, flush=True)
+            yield json.loads(line)
 
 
 def main(args):
     here, python = pathlib.Path(__file__).parent, pathlib.Path(os.environ["HPO_BENCH_VENV"]) / "optuna" / "bin" / "python"
     found = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        hpo = Hpo(os.path.abspath(args.hpo), scratch)
-        for kind in KINDS:
-            file = hpo.variant("configs/lcbench.toml", kind, FIFO, None, f'kind = "{kind}"')
-            for size in SIZES if file else []:
-                (cost,) = lines([hpo.program, "--json", "bench", "suggest", file, "--observations", size, "--suggestions", 20])
-                found[f"hpo {kind}", size] = cost["median_ms"], cost["first_ms"]
-    for sampler in SAMPLERS if python.exists() else []:
+    for sampler, count in SAMPLERS.items() if python.exists() else []:
         for size in SIZES:
             if sampler == "tpe" or size <= args.most:
-                (cost,) = lines([python, here / "tools" / "optuna_speed.py", sampler, size, 20 if sampler == "tpe" else 3])
-                found[f"Optuna {sampler}", size] = cost["median_ms"], cost["first_ms"]
+                for cost in costs([python, here / "tools" / "optuna_speed.py", sampler, size, count]):
+                    found[f"Optuna {sampler}", size] = cost["median_ms"], cost["first_ms"]
+    with tempfile.TemporaryDirectory() as scratch:
+        hpo = Hpo(os.path.abspath(args.hpo), scratch)
+        # All at once: they are told of the same trials, whose curves are predicted once.
+        files = [hpo.variant("configs/lcbench.toml", kind, scheduler, 1000, f'kind = "{kind}"') for kind, scheduler in OURS]
+        sizes = ",".join(map(str, SIZES))
+        for cost in costs([hpo.program, "--json", "bench", "suggest", *filter(None, files), "--observations", sizes]):
+            found[f"hpo {cost['searcher']}", cost["observations"]] = cost["median_ms"], cost["first_ms"]
     rows = []
     for name in dict.fromkeys(name for name, _ in found):
         cells = [found.get((name, size)) for size in SIZES]
