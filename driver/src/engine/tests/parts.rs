@@ -165,7 +165,7 @@ impl Searcher for Slow {
     }
 }
 
-/// Trains each lease for a second, to its end at once; until the sweep is over.
+/// Trains each lease to its end at once, and writes its state for a second; until the sweep is over.
 async fn train(handle: Handle, mut outbox: Outbox) {
     let worker = hello(1, 1).worker;
     while let Some(Outgoing::Say(word)) = outbox.recv().await {
@@ -175,10 +175,12 @@ async fn train(handle: Handle, mut outbox: Outbox) {
             }
             continue;
         };
-        tokio::time::sleep(Duration::from_secs(1)).await;
         let metrics = [("val_loss".to_owned(), figure(lease.trial.0, lease.until.0))].into_iter().collect();
         let abouts = [About::Reported { resource: lease.until, metrics }, About::Reached { resource: lease.until, checkpoint: None }];
         for (seq, about) in (1..).map(Seq).zip(abouts) {
+            if seq == Seq(2) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
             let word = Word { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, about };
             handle.send(Input::Said { worker, session: 1, word }).await.unwrap();
         }
