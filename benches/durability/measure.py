@@ -111,18 +111,21 @@ does nothing else; the rest of the start is what the driver needs beyond them un
             rows.append([
                 kind, spread([run["reports_per_second"] for run in of]),
                 *(cell(part_of(of, name, part)) for name in ("report_ms", "lease_ms") for part in ("p50", "p99")),
-                spread(cores, 2), spread(each, 1), spread([run["events_per_sync"] for run in of]), spread([run["driver_peak_mib"] for run in of]),
+                cell(part_of(of, "late_ms", "p99")), spread(cores, 2), spread(each, 1),
+                spread([1e6 * run["workers_cpu_seconds"] / run["reports"] for run in of], 1),
+                spread([run["events_per_sync"] for run in of]), spread([run["driver_peak_mib"] for run in of]),
             ])
-        header = ["load", "reports/s", "report p50, ms", "p99", "lease p50, ms", "p99", "driver cores", "driver us a report", "events a sync", "driver peak MiB"]
+        header = ["load", "reports/s", "report p50, ms", "p99", "lease p50, ms", "p99", "late p99, ms", "driver cores", "driver us a report", "workers us a report", "events a sync", "driver peak MiB"]
         text = f"""## Reports and leases under load
 
 `hpo bench grpc`, {self.repeats} rounds: the driver is a process of its own, the workers are connections of another process, each its own, by
 TLS as users get it.
 A report counts when the driver has acknowledged it, which it does when it is synced; afterwards all of them are found in the
 journal. Latencies run from the word to the acknowledgement, and from the end of a lease to the next lease. Flood: all reports on their way at
-once, so its latency is that of a queue. 20,000 a second: {paced:,} reports, evenly spread. Closed loop: each worker waits for the
+once, so its latency is that of a queue. 20,000 a second: {paced:,} reports, each due at its time whatever the driver does; one that is due
+while its worker waits for a lease is made when that comes, and "late" is by how much. Closed loop: each worker waits for the
 acknowledgement, and never thinks. The last two run `asha-promote`, rungs 3 to 81. Workers and driver share the machine's
-{os.cpu_count()} cores. Medians [least, most].
+{os.cpu_count()} cores; "us a report" is the processor time of all driver threads, or all workers, for a report and what goes with it. Medians [least, most].
 
 {table(header, rows)}"""
         return text, runs

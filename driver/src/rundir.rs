@@ -41,6 +41,11 @@ impl RunDir {
     pub fn sweep_toml(&self) -> PathBuf {
         self.0.join("sweep.toml")
     }
+    /// What was taken from earlier runs when the sweep was created, if its file names some.
+    #[must_use]
+    pub fn warm_start(&self) -> PathBuf {
+        self.0.join("warm-start.json")
+    }
     /// Every event, in order: `journal.jsonl`, or what has taken its place. See `journal/FORMAT.md`.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

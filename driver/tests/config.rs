@@ -6,7 +6,10 @@ use hpo_core::Params;
 use hpo_core::space::{Domain, Fold};
 use hpo_driver::config::{self, Checked, Faults};
 use hpo_driver::config::{draws::Draws, plan::Plan, schema};
-use hpo_searchers::{Acquisition, BohbOptions, GpOptions, GridOptions, Relation, SearcherSpec, TpeOptions, Warp};
+use hpo_searchers::{
+    Acquisition, BohbOptions, Confidence, EnsembleOptions, EvolutionOptions, GpOptions, GridOptions, Relation, SearcherSpec, TpeOptions,
+    Warp,
+};
 use serde_json::Value as Json;
 
 /// An environment with nothing of this machine in it.
@@ -187,11 +190,31 @@ fn searchers_are_read_with_their_options() {
     assert_eq!(searcher("searcher-gp-mf"), SearcherSpec::GpMf(gp, Relation::Decay));
     let points = [("lr".to_owned(), 3), ("momentum".to_owned(), 2)].into();
     assert_eq!(searcher("searcher-grid"), SearcherSpec::Grid(GridOptions { points }));
+    assert_eq!(searcher("searcher-evolution"), SearcherSpec::Evolution(EvolutionOptions { population: 30, sample: 10 }));
+    let members = vec![SearcherSpec::Sobol, SearcherSpec::Bohb(BohbOptions::default())];
+    assert_eq!(searcher("searcher-ensemble"), SearcherSpec::Ensemble(EnsembleOptions { members }));
     let defaults = |kind: &str| quickstart_with(&[("kind = \"random\"", kind)]).searcher;
     assert_eq!(defaults("kind = \"tpe\""), SearcherSpec::Tpe(TpeOptions::default()));
     assert_eq!(defaults("kind = \"bohb\""), SearcherSpec::Bohb(BohbOptions::default()));
     assert_eq!(defaults("kind = \"gp\""), SearcherSpec::Gp(GpOptions::default()));
     assert_eq!(defaults("kind = \"gp-mf\""), SearcherSpec::GpMf(GpOptions::default(), Relation::default()));
+    assert_eq!(defaults("kind = \"evolution\""), SearcherSpec::Evolution(EvolutionOptions::default()));
+    let SearcherSpec::Ensemble(ensemble) = defaults("kind = \"ensemble\"") else { panic!("no ensemble") };
+    assert_eq!(ensemble.members.iter().map(SearcherSpec::name).collect::<Vec<_>>(), ["random", "tpe", "evolution"]);
+}
+
+/// Known points and beliefs go with any searcher; runs are named and not looked for before a sweep begins.
+#[test]
+fn what_is_known_beforehand_is_read() {
+    let checked = check(&root("tests/config/good/searcher-hints.toml")).unwrap();
+    assert_eq!((checked.searcher.name(), checked.searcher.method()), ("tpe", &SearcherSpec::Tpe(TpeOptions::default())));
+    let SearcherSpec::Hinted { hints, .. } = &checked.searcher else { panic!("nothing is known") };
+    let known: Vec<Vec<&str>> = hints.seed_trials.iter().map(|point| point.keys().map(String::as_str).collect()).collect();
+    assert_eq!(known, [vec!["lr", "momentum"], vec!["optimizer"]]);
+    let beliefs: Vec<_> = hints.prior.iter().map(|(name, belief)| (name.as_str(), belief.value.to_string(), belief.confidence)).collect();
+    assert_eq!(beliefs, [("lr", "0.01".to_owned(), Confidence::Medium), ("optimizer", "sgd".to_owned(), Confidence::High)]);
+    assert_eq!(checked.warm_start, [root("tests/config/good/runs/old"), PathBuf::from("/elsewhere")]);
+    assert!(hints.past.is_empty() && checked.past.is_none());
 }
 
 /// Three learning rates, each with adam, and with sgd and two momenta.

@@ -1,28 +1,42 @@
 //! Where to look next: pure functions of (space, history, seed). One searcher, one paper, one file; to add one, write
 //! it beside [`random`], and add a kind to [`SearcherSpec`], to [`build`] and to the contract that all of them keep.
+mod around;
 mod bohb;
 mod candidates;
 mod chance;
 #[cfg(test)]
 mod contract;
+mod ensemble;
+mod evolution;
 mod gp;
 mod grid;
+mod hints;
+mod partial;
+mod prior;
 mod random;
+mod seeded;
 mod sobol;
 mod spec;
 mod taken;
 mod tpe;
+mod warm;
 
 pub use bohb::{Bohb, BohbOptions};
+pub use ensemble::{Ensemble, EnsembleOptions};
+pub use evolution::{Evolution, EvolutionOptions};
 pub use gp::{Acquisition, Gp, GpOptions, Relation, Warp};
 pub use grid::{Grid, GridFault, GridOptions};
+pub use hints::Hints;
 pub use hpo_core::sweep::{Observation, Outcome};
 use hpo_core::{Params, TrialId};
+pub use partial::{PartialFault, complete};
+pub use prior::{Belief, Confidence, Prior};
 pub use random::Random;
 pub use sobol::Sobol;
 pub use spec::{BuildFault, SearcherSpec, build};
 pub use taken::COUNTABLE;
 pub use tpe::{Tpe, TpeOptions};
+pub use warm::{Best, MOST as MOST_PAST, PastTrial, scores, thinned};
 
 /// Proposes configurations.
 ///

@@ -1,8 +1,10 @@
 //! Which searcher, with its options: what a sweep file says about it, and what the journal keeps.
 use hpo_core::{Seed, Space};
 
+use crate::hints::{Hints, hinted};
 use crate::{
-    Bohb, BohbOptions, COUNTABLE, Gp, GpOptions, Grid, GridFault, GridOptions, Random, Relation, Searcher, Sobol, Tpe, TpeOptions,
+    Bohb, BohbOptions, COUNTABLE, Ensemble, EnsembleOptions, Evolution, EvolutionOptions, Gp, GpOptions, Grid, GridFault, GridOptions,
+    PartialFault, Random, Relation, Searcher, Sobol, Tpe, TpeOptions,
 };
 
 /// The searchers there are, under the names that sweep files give them.
@@ -22,6 +24,17 @@ pub enum SearcherSpec {
     Gp(GpOptions),
     /// A Gaussian process over all rungs.
     GpMf(GpOptions, Relation),
+    /// Regularised evolution.
+    Evolution(EvolutionOptions),
+    /// A portfolio of others.
+    Ensemble(EnsembleOptions),
+    /// Another, with what is known before the sweep begins.
+    Hinted {
+        /// Who proposes.
+        method: Box<SearcherSpec>,
+        /// What is known.
+        hints: Hints,
+    },
 }
 
 impl SearcherSpec {
@@ -36,7 +49,25 @@ impl SearcherSpec {
             Self::Bohb(_) => "bohb",
             Self::Gp(_) => "gp",
             Self::GpMf(..) => "gp-mf",
+            Self::Evolution(_) => "evolution",
+            Self::Ensemble(_) => "ensemble",
+            Self::Hinted { method, .. } => method.name(),
         }
+    }
+
+    /// Who proposes, without what is known before.
+    #[must_use]
+    pub fn method(&self) -> &Self {
+        match self {
+            Self::Hinted { method, .. } => method.method(),
+            method => method,
+        }
+    }
+
+    /// The same searcher with what is known before; without that it is itself.
+    #[must_use]
+    pub fn with_hints(self, hints: Hints) -> Self {
+        if hints.is_empty() { self } else { Self::Hinted { method: Box::new(self), hints } }
     }
 
     /// How many points it has for a space at most; `None` if there is no end to them.
@@ -44,6 +75,8 @@ impl SearcherSpec {
     pub fn points(&self, space: &Space) -> Option<usize> {
         match self {
             Self::Grid(options) => Grid::new(space, options).ok().map(|grid| grid.size()),
+            // Known points need not be on a grid.
+            Self::Hinted { method, hints } => method.points(space).map(|points| points + hints.seed_trials.len()),
             _ => space.size().and_then(|size| usize::try_from(size).ok()).filter(|&size| size <= COUNTABLE),
         }
     }
@@ -55,6 +88,12 @@ pub enum BuildFault {
     /// See there.
     #[error(transparent)]
     Grid(#[from] GridFault),
+    /// A known point or a belief is none of the space.
+    #[error(transparent)]
+    Partial(#[from] PartialFault),
+    /// An ensemble of nobody.
+    #[error("an ensemble needs members")]
+    NoMembers,
 }
 
 /// A searcher with an empty history.
@@ -70,5 +109,8 @@ pub fn build(spec: &SearcherSpec, space: &Space, seed: Seed) -> Result<Box<dyn S
         SearcherSpec::Bohb(options) => Box::new(Bohb::new(space.clone(), seed, *options)),
         SearcherSpec::Gp(options) => Box::new(Gp::new(space.clone(), seed, *options)),
         SearcherSpec::GpMf(options, relation) => Box::new(Gp::of_rungs(space.clone(), seed, *options, *relation)),
+        SearcherSpec::Evolution(options) => Box::new(Evolution::new(space.clone(), seed, *options)),
+        SearcherSpec::Ensemble(options) => Box::new(Ensemble::new(space, seed, options)?),
+        SearcherSpec::Hinted { method, hints } => hinted(method, hints, space, seed)?,
     })
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::hold;
 
 /// Each package, which of the others it depends on, and what else it may depend on outside tests; `*` is anything.
-const ARROWS: [(&str, &[&str], &[&str]); 9] = [
+const ARROWS: [(&str, &[&str], &[&str]); 10] = [
     ("hpo-core", &[], &["rand", "serde", "thiserror"]),
     ("hpo-wire", &["hpo-core"], &["hyper-util", "prost", "thiserror", "tokio", "tokio-rustls", "tonic", "tonic-prost"]),
     ("hpo-searchers", &["hpo-core"], &["faer", "rand", "sobol_burley", "statrs", "thiserror"]),
@@ -17,7 +17,8 @@ const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("hpo-driver", &["hpo-core", "hpo-curves", "hpo-searchers", "hpo-wire", "hpo-worker"], &["*"]),
     ("hpo-tests", &[], &["serde_json", "tempfile"]),
     ("hpo-fuzz", &["hpo-core", "hpo-curves", "hpo-driver", "hpo-wire", "hpo-worker"], &["*"]),
-    ("hpo-sim", &["hpo-core", "hpo-driver", "hpo-searchers", "hpo-wire", "hpo-worker"], &["rand", "serde_json", "thiserror"]),
+    ("hpo-slurm", &["hpo-tests"], &["serde_json"]),
+    ("hpo-sim", &["hpo-core", "hpo-driver", "hpo-searchers", "hpo-wire", "hpo-worker"], &["rand", "serde_json", "tempfile", "thiserror"]),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

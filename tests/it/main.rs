@@ -9,6 +9,8 @@ mod crash;
 mod curves;
 mod ends;
 mod failover;
+mod known;
 mod programs;
 mod security;
+mod signals;
 mod world;

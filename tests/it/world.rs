@@ -144,8 +144,13 @@ impl World {
 
     /// Waits until `ready` holds for the journal.
     pub(crate) fn wait_for(&self, what: &str, ready: impl Fn(&[Value]) -> bool) {
+        self.wait_until(what, || ready(&self.journal()));
+    }
+
+    /// Waits until `ready` holds.
+    pub(crate) fn wait_until(&self, what: &str, ready: impl Fn() -> bool) {
         let begun = Instant::now();
-        while !ready(&self.journal()) {
+        while !ready() {
             assert!(begun.elapsed() < PATIENCE, "{what} did not come in time; hpo said:\n{}", self.said());
             std::thread::sleep(Duration::from_millis(30));
         }

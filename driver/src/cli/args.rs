@@ -1,6 +1,9 @@
 //! The words of the command line.
+mod bench;
+
 use std::path::PathBuf;
 
+pub(super) use bench::*;
 use clap::{Args, Parser, Subcommand};
 
 /// Distributed hyperparameter optimization for GPU clusters.
@@ -122,7 +125,10 @@ const DRIVER_HELP: &str = "\
 Ctrl-C stops the sweep for now: trials save their states, workers leave, standbys end. SIGTERM, the word of a batch system,
 ends this driver alone: workers train on and wait for a standby, or for `hpo driver RUN` (exit code 4 in both cases).
 
-A standby ends with the exit code of the sweep when that is over, and with 4 when it was stopped by Ctrl-C.
+A signal that comes while a long journal is still read is heeded when that is done; a second one ends the driver at once.
+
+A standby ends with the exit code of the sweep when that is over, and with 4 when it or the sweep was stopped by a signal. A
+driver that another one has replaced meanwhile (it hung) touches nothing and ends with 3.
 
 Example:
   hpo driver sweep.toml --listen 0.0.0.0:0
@@ -130,8 +136,10 @@ Example:
   hpo driver runs/sweep --standby      # on another node";
 
 const WORKER_HELP: &str = "\
-SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C mean that this machine is taken away: trials save their states, the worker leaves. In a job of
-Slurm it leaves by itself before the job's time limit, too; start it there with `exec`, so that it gets Slurm's signals.
+SIGTERM, SIGUSR1, SIGUSR2 and Ctrl-C mean that this machine is taken away: trials save their states and are given to other
+workers, and this one leaves (exit code 4; 0 in a job of Slurm, which has done its part). It leaves with 0 when the sweep is
+over, and with 4 when no driver came back for ten minutes. In a job of Slurm it leaves by itself before the job's time limit,
+too; start it there with `exec`, so that it gets Slurm's signals.
 
 Example:
   hpo worker --run-dir runs/sweep --slots 2";
@@ -312,96 +320,4 @@ pub(super) struct Trainer {
     /// The command
     #[arg(last = true)]
     pub(super) command: Vec<std::ffi::OsString>,
-}
-
-#[derive(Subcommand, Debug)]
-pub(super) enum Bench {
-    /// Events applied a second by the sweep, for growing numbers of trials
-    Apply {
-        /// Numbers of trials
-        #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
-        trials: Vec<u32>,
-    },
-    /// Reports a second through gRPC on loopback to a driver of its own process, with the journal on disk and synced, and
-    /// how long the driver makes workers wait
-    Grpc(BenchGrpc),
-    /// Seconds from the start of a driver to the first lease, after a crash with so many events in the journal
-    Recover(BenchRecover),
-    /// Milliseconds of CPU that a suggestion takes the searcher of a sweep file, by how many results it has seen
-    Suggest(BenchSuggest),
-    /// Training steps a second of a sweep file's model, with the trainer that sweeps use
-    #[cfg(feature = "burn")]
-    Train(BenchTrain),
-}
-
-#[derive(Args, Debug)]
-pub(super) struct BenchGrpc {
-    /// Reports to make in all
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) reports: u32,
-    /// Workers that make them; several numbers are measured one after the other
-    #[arg(long, value_delimiter = ',', default_value = "4", value_parser = clap::value_parser!(u32).range(1..=8192))]
-    pub(super) workers: Vec<u32>,
-    /// Each report waits for the acknowledgement of the one before [default: all of a lease are on their way at once]
-    #[arg(long, conflicts_with = "rate")]
-    pub(super) closed: bool,
-    /// So many reports a second in all, evenly, whether they are acknowledged or not
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) rate: Option<u32>,
-    /// Without TLS, to see what that costs
-    #[arg(long)]
-    pub(super) plaintext: bool,
-    /// The first rung of `asha-promote`
-    #[arg(long, default_value_t = 3)]
-    pub(super) min_resource: u32,
-    /// Its last rung
-    #[arg(long, default_value_t = 81)]
-    pub(super) max_resource: u32,
-    /// Where the run folder is made, so that the disk that is measured can be chosen
-    #[arg(long, default_value = ".")]
-    pub(super) dir: PathBuf,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct BenchRecover {
-    /// Numbers of events
-    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000", value_parser = clap::value_parser!(u64).range(1000..))]
-    pub(super) events: Vec<u64>,
-    /// Crashes and recoveries of each journal
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) repeats: u32,
-    /// Where the run folder is made, so that the disk that is measured can be chosen
-    #[arg(long, default_value = ".")]
-    pub(super) dir: PathBuf,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct BenchSuggest {
-    /// Sweep files of a kind that can be simulated
-    #[arg(required = true)]
-    pub(super) files: Vec<PathBuf>,
-    /// Numbers of results, of trials that were drawn at random
-    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000,10000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) observations: Vec<u32>,
-    /// Suggestions that are timed after each
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) suggestions: u32,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct BenchTrain {
-    #[command(flatten)]
-    pub(super) sweep: SweepFile,
-    /// Network [default: the file's]
-    #[arg(long)]
-    pub(super) model: Option<String>,
-    /// Device [default: the file's]
-    #[arg(long)]
-    pub(super) device: Option<String>,
-    /// Epochs to train
-    #[arg(long, default_value_t = 3)]
-    pub(super) epochs: u32,
-    /// Hyperparameters, as NAME=VALUE
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub(super) set: Vec<String>,
 }

@@ -2,10 +2,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "worker")]
 use anyhow::Context;
 use hpo_core::SweepSpec;
-use hpo_driver::config::{self, Checked, plan};
+use hpo_driver::config::{self, Checked, plan, warm};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
 use hpo_driver::launch::LocalOptions;
 use hpo_driver::mount;
@@ -16,6 +15,7 @@ use tokio::runtime::Runtime;
 use super::args::{Driver, Manners, Resume, Run};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::progress::Progress;
+use super::signals::{Heard, Signals};
 use super::standby::standby;
 use super::{files, model, runs};
 
@@ -30,16 +30,18 @@ pub(super) struct Listen {
 const LOOPBACK: Listen = Listen { address: SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0), plaintext: false };
 
 pub(super) fn run(args: &Run, manners: Manners) -> Outcome {
+    let hearing = hearing()?;
     let checked = files::load(&args.sweep).or_exit(Exit::BadInput)?;
     warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
-    drive(&run, Begin::Create, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
+    drive(hearing, &run, Begin::Create, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
 }
 
 pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
+    let hearing = hearing()?;
     let run = RunDir::new(&args.run);
     let checked = frozen(&run)?;
-    drive(&run, Begin::Resume, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
+    drive(hearing, &run, Begin::Resume, &checked, LOOPBACK, Some(local(args.workers, &checked)?), manners)
 }
 
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
@@ -51,6 +53,7 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     if args.standby {
         return standby(args, listen, manners);
     }
+    let hearing = hearing()?;
     if args.sweep.is_dir() {
         if args.seed.is_some() {
             return Err(anyhow::anyhow!("--seed is for new sweeps: this one was created with a seed, and goes on with it"))
@@ -58,19 +61,20 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
         }
         let run = RunDir::new(&args.sweep);
         let checked = frozen(&run)?;
-        return drive(&run, Begin::Resume, &checked, listen, None, manners);
+        return drive(hearing, &run, Begin::Resume, &checked, listen, None, manners);
     }
     let file = super::args::SweepFile { file: args.sweep.clone(), seed: args.seed };
     let checked = files::load(&file).or_exit(Exit::BadInput)?;
     warn(&checked, manners);
     let run = new_run(args.run_dir.as_deref(), &checked);
-    drive(&run, Begin::Create, &checked, listen, None, manners)
+    drive(hearing, &run, Begin::Create, &checked, listen, None, manners)
 }
 
 /// What the user most likely did not mean, before anything starts.
 fn warn(checked: &Checked, manners: Manners) {
     if !manners.quiet {
         plan::warnings(checked).iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warm::said(checked).iter().for_each(|line| eprintln!("{line}"));
     }
 }
 
@@ -90,7 +94,9 @@ pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
     if !run.journal().is_file() {
         return Err(DriveFault::NotARun { run: run.path().to_owned() }).or_exit(Exit::RunFolder);
     }
-    config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)
+    let checked = config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)?;
+    let thawed = warm::thaw(checked, run).with_context(|| format!("cannot read `{}`", run.warm_start().display()));
+    thawed.or_exit(Exit::RunFolder)
 }
 
 #[cfg(feature = "worker")]
@@ -113,13 +119,40 @@ pub(super) fn local(_asked: Option<u16>, _checked: &Checked) -> Result<LocalOpti
     Err(super::work::no_worker()).or_exit(Exit::BadInput)
 }
 
-fn drive(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>, manners: Manners) -> Outcome {
+fn drive(
+    (runtime, mut signals): (Runtime, Signals),
+    run: &RunDir,
+    begin: Begin,
+    checked: &Checked,
+    listen: Listen,
+    local: Option<LocalOptions>,
+    manners: Manners,
+) -> Outcome {
     warn_of_mount(run, manners);
-    let runtime = runtime()?;
-    match runtime.block_on(Drive::start(options(run, begin, checked, listen, local))) {
-        Ok(drive) => go_on(runtime, drive, run, checked, manners),
-        Err(fault) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+    let start = Drive::start(options(run, begin, checked, listen, local));
+    let started = runtime.block_on(signals.during(start, || wait_for_the_start(manners)));
+    match started {
+        Some(Ok(drive)) => go_on(runtime, drive, signals, run, checked, manners),
+        Some(Err(fault)) => Err(Failure { exit: exit_of(&fault), why: fault.into() }),
+        None => Ok(not_started(runtime, manners)),
     }
+}
+
+/// What is said to whoever stops a driver that does not listen yet.
+pub(super) fn wait_for_the_start(manners: Manners) {
+    if !manners.quiet {
+        eprintln!("stopping as soon as the journal is read; once more, and it ends at once");
+    }
+}
+
+/// The end of a driver that was told twice to stop before it listened. Its journal is as it was.
+pub(super) fn not_started(runtime: Runtime, manners: Manners) -> Exit {
+    if !manners.quiet {
+        eprintln!("stopped before the driver listened; nothing was lost");
+    }
+    // The journal is read by a thread that nobody waits for any more.
+    runtime.shutdown_background();
+    Exit::Resumable
 }
 
 pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Listen, local: Option<LocalOptions>) -> DriveOptions {
@@ -129,6 +162,13 @@ pub(super) fn options(run: &RunDir, begin: Begin, checked: &Checked, listen: Lis
 
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().or_exit(Exit::RunFolder)
+}
+
+/// What a driver needs first of all: files are read, and a long journal, while signals wait to be heeded.
+pub(super) fn hearing() -> Result<(Runtime, Signals), Failure> {
+    let runtime = runtime()?;
+    let signals = runtime.block_on(async { Signals::listen() });
+    Ok((runtime, signals))
 }
 
 pub(super) fn exit_of(fault: &DriveFault) -> Exit {
@@ -142,8 +182,8 @@ pub(super) fn exit_of(fault: &DriveFault) -> Exit {
 }
 
 /// Goes on with a sweep to its end, and past it.
-pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
-    let ended = runtime.block_on(watched(drive, run, &checked.spec, manners));
+pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
+    let ended = runtime.block_on(watched(drive, signals, run, &checked.spec, manners));
     let outcome = match ended {
         Ok(Ended::Suspended) => {
             if !manners.quiet {
@@ -167,13 +207,13 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, run: &RunDir, checked: &Chec
 }
 
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
-async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
+async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
     let by_hand = drive.has_other_workers();
     if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
         eprintln!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
     }
-    tokio::spawn(obey(drive.handle(), by_hand, run.clone(), manners));
+    tokio::spawn(obey(signals, drive.handle(), by_hand, run.clone(), manners));
     let mut seen = drive.progress();
     let mut display = Progress::new(spec, manners);
     let shown = async {
@@ -193,11 +233,14 @@ async fn watched(drive: Drive, run: &RunDir, spec: &SweepSpec, manners: Manners)
     Ok(outcome.ended)
 }
 
-/// Hears signals, also through export and report.
-async fn obey(engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
-    while let Some(heard) = signalled().await {
+/// Heeds signals, also through export and report.
+async fn obey(mut signals: Signals, engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
+    loop {
         // Workers of other machines need not stop because this one is taken away.
-        let asked = if by_hand && heard == Heard::Terminate { engine.leave().await } else { engine.drain().await };
+        let asked = match signals.next().await {
+            Heard::Terminate if by_hand => engine.leave().await,
+            Heard::Terminate | Heard::Interrupt => engine.drain().await,
+        };
         if asked.is_err() {
             // What is left can be done again at any time, and whoever asks now does not want to wait for it.
             if !manners.quiet {
@@ -205,28 +248,6 @@ async fn obey(engine: Handle, by_hand: bool, run: RunDir, manners: Manners) {
             }
             std::process::exit(Exit::Resumable as i32);
         }
-    }
-}
-
-/// A wish of someone outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// Ctrl-C.
-    Interrupt,
-    /// The SIGTERM of a batch system.
-    Terminate,
-}
-
-/// The next signal. None if signals cannot be heard.
-pub(super) async fn signalled() -> Option<Heard> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        tracing::warn!("signals cannot be heard: Ctrl-C will kill the driver, and `hpo resume` goes on from its journal");
-        return None;
-    };
-    tokio::select! {
-        heard = interrupt.recv() => heard.map(|()| Heard::Interrupt),
-        heard = terminate.recv() => heard.map(|()| Heard::Terminate),
     }
 }
 

@@ -5,12 +5,14 @@ use hpo_driver::config::{self, Checked, draws::Draws, init, plan::Plan, schema};
 use super::args::{Init, Manners, Space, SweepFile};
 use super::exit::{Exit, OrExit, Outcome};
 
-/// Reads a sweep file, and checks what only the trainer knows: whether it knows what to do with the hyperparameters.
+/// Reads a sweep file and the earlier runs that it names, and checks what only the trainer knows: whether it knows what to do
+/// with the hyperparameters.
 pub(super) fn load(file: &SweepFile) -> anyhow::Result<Checked> {
     let mut checked = config::load(&file.file)?;
     if let Some(seed) = file.seed {
         checked = checked.with_seed(Seed(seed));
     }
+    let checked = config::warm::take_up(checked)?;
     config::curves::probe(&checked)?;
     #[cfg(feature = "burn")]
     super::builtin::check_job(&checked)?;
@@ -27,6 +29,7 @@ pub(super) fn check(file: &SweepFile, manners: Manners) -> Outcome {
         say!("{}", plan.to_json());
     } else {
         say!("{}: no faults\n{plan}", file.file.display());
+        config::warm::said(&checked).iter().for_each(|line| say!("{line}"));
     }
     Ok(Exit::Done)
 }

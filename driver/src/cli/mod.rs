@@ -15,6 +15,7 @@ mod files;
 mod model;
 mod progress;
 mod runs;
+mod signals;
 mod simulate;
 mod slurm;
 mod standby;

@@ -19,7 +19,10 @@ const MOST_SEEDS: u64 = 1_000_000;
 
 pub(super) fn simulate(args: &Simulate, manners: Manners) -> Outcome {
     let overrides = Overrides { set: args.set.clone(), ends: args.until_resource.is_some() };
-    let load = |file: &PathBuf| config::load_with(file, &overrides).map(|checked| reseeded(checked, args.seed));
+    let load = |file: &PathBuf| {
+        let checked = config::load_with(file, &overrides).map(|checked| reseeded(checked, args.seed))?;
+        config::warm::take_up(checked)
+    };
     let files: Vec<Checked> = args.files.iter().map(load).collect::<Result<_, _>>().or_exit(Exit::BadInput)?;
     let name = |place: usize| args.files[place].display().to_string();
     let in_file = |(place, fault): (usize, Fault)| Failure { exit: code(&fault), why: anyhow::Error::from(fault).context(name(place)) };

@@ -7,7 +7,7 @@ use hpo_driver::journal::{Gone, JournalFault, Standing};
 use hpo_driver::rundir::RunDir;
 
 use super::args::{Driver, Manners};
-use super::drive::{Listen, frozen, go_on, new_run, options, runtime, signalled, warn_of_mount};
+use super::drive::{Listen, exit_of, frozen, go_on, hearing, new_run, not_started, options, wait_for_the_start, warn_of_mount};
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::{files, runs};
 
@@ -29,17 +29,17 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcome {
+    let (runtime, mut signals) = hearing()?;
     let run = run_of(args)?;
     warn_of_mount(&run, manners);
     let cannot_listen = |source| DriveFault::Listen { address: args.listen, source };
     // Now and not when it is needed: an address that is taken is noticed by whoever is still there.
     let listener = TcpListener::bind(listen.address).map_err(cannot_listen).or_exit(Exit::BadInput)?;
-    let runtime = runtime()?;
     loop {
         let waited = runtime.block_on(async {
             tokio::select! {
                 gone = stand_by(&run, args.takeover_after, |standing| say(standing, &run, args.takeover_after, manners)) => gone.map(Some),
-                Some(_) = signalled() => Ok(None),
+                _ = signals.next() => Ok(None),
             }
         });
         let Some((last, why)) = waited.or_exit(Exit::RunFolder)? else {
@@ -50,10 +50,12 @@ pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcom
         let checked = frozen(&run)?;
         let listener = listener.try_clone().map_err(cannot_listen).or_exit(Exit::BadInput)?;
         let options = options(&run, Begin::TakeOver { last }, &checked, listen, None);
-        match runtime.block_on(Drive::start_on(listener, options)) {
+        let started = runtime.block_on(signals.during(Drive::start_on(listener, options), || wait_for_the_start(manners)));
+        let Some(started) = started else { return Ok(not_started(runtime, manners)) };
+        match started {
             Ok(drive) => {
                 tell(manners, &took_over(&why, drive.epoch(), &run));
-                return go_on(runtime, drive, &run, &checked, manners);
+                return go_on(runtime, drive, signals, &run, &checked, manners);
             }
             // Another standby was quicker: it is waited for now.
             Err(DriveFault::Journal(JournalFault::Raced { .. } | JournalFault::TakenOver { .. })) => {
@@ -63,7 +65,7 @@ pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcom
                 tell(manners, &format!("{fault}: nothing is left to take over"));
                 return settled(&run, how);
             }
-            Err(fault) => return Err(Failure { exit: super::drive::exit_of(&fault), why: fault.into() }),
+            Err(fault) => return Err(Failure { exit: exit_of(&fault), why: fault.into() }),
         }
     }
 }

@@ -59,7 +59,9 @@ mod with {
         }
         // Trainers die with the thread that started them: this one, which lives as long as the process.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::RunFolder)?;
-        let ended = runtime.block_on(work(args, &run));
+        let allocation = if args.id.is_some() { None } else { Allocation::here() };
+        let in_a_job = allocation.is_some();
+        let ended = runtime.block_on(work(args, &run, allocation));
         // A call of a broken disk that never returns must not keep the process.
         runtime.shutdown_background();
         match ended {
@@ -71,7 +73,9 @@ mod with {
                 eprintln!("there was nothing to train for {} s (`--idle-limit`)", time.as_secs());
                 Ok(Exit::Done)
             }
-            Ok(AgentEnd::Finished { .. } | AgentEnd::Preempted) => Ok(Exit::Done),
+            Ok(AgentEnd::Finished { .. }) => Ok(Exit::Done),
+            // Told to leave before the sweep was over. A job of Slurm that left in time has done its part: it has not failed.
+            Ok(AgentEnd::Preempted) => Ok(if in_a_job { Exit::Done } else { Exit::Resumable }),
             Err(fault) => {
                 let exit = if fault.exit_code() == Exit::RunFolder as u8 { Exit::RunFolder } else { Exit::BadInput };
                 Err(fault).or_exit(exit)
@@ -79,11 +83,10 @@ mod with {
         }
     }
 
-    async fn work(args: Worker, run: &RunDir) -> Result<AgentEnd, AgentFault> {
+    /// `allocation`: what a batch system gave. Workers of `hpo run` have none: they keep to their driver's time, which ends with its job.
+    async fn work(args: Worker, run: &RunDir, allocation: Option<Allocation>) -> Result<AgentEnd, AgentFault> {
         let this = |source| AgentFault::Io { doing: "find the program", path: "hpo".into(), source };
         let shutdown = notice().map_err(|source| AgentFault::Io { doing: "listen for signals of", path: "hpo".into(), source })?;
-        // Workers of `hpo run` keep to their driver's time, which ends with its job.
-        let allocation = if args.id.is_some() { None } else { Allocation::here() };
         let cores = allocation.as_ref().and_then(|allocation| allocation.cpus);
         let name = || match &allocation {
             Some(Allocation { job, node, .. }) => format!("{node}:{job}"),

@@ -22,6 +22,7 @@ use super::slurm;
 use super::space;
 use super::text::write_duration;
 use super::trial::{self, Trial};
+use super::warm::Past;
 
 /// So many trials that fail before any has reported end a sweep: what is wrong with all of them is not the hyperparameters.
 const SETUP_FAILURES: u32 = 5;
@@ -35,8 +36,12 @@ pub struct Checked {
     pub spec: SweepSpec,
     /// What workers do, with absolute paths.
     pub job: Job,
-    /// Who proposes.
+    /// Who proposes, with what the file knows beforehand.
     pub searcher: SearcherSpec,
+    /// Run folders of earlier sweeps (`[searcher] warm_start`), which [`super::warm`] reads once.
+    pub warm_start: Vec<PathBuf>,
+    /// What was read there, once it was.
+    pub past: Option<Past>,
     /// Where trials run.
     pub workers: Workers,
     /// What a slot-hour costs.
@@ -127,12 +132,14 @@ pub(super) fn read(file: &Section<'_>, text: &str, source: &Path, reader: &mut R
             note_reserved(file, space.as_ref(), reader);
         }
     }
-    let (head, Trial { trainable, patience, stall, grace }) = (sweep?, trial?);
+    let (head, Trial { trainable, patience, stall, grace }, said) = (sweep?, trial?, searcher?);
     let (seed, metric, goal) = (head.seed?, head.metric?.into_inner(), head.goal?.into_inner());
     Some(Checked {
         job: Job { trainable, metric: metric.clone(), goal, stall_ms: stall, grace_ms: grace, seed },
         spec: SweepSpec { name: head.name?, seed, metric, goal, space: space?, scheduler: scheduler?, budget: head.budget, patience },
-        searcher: searcher?,
+        searcher: said.spec,
+        warm_start: said.warm_start,
+        past: None,
         workers: workers?,
         report: report?,
         simulate: simulate?,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use hpo_core::schedule::{BracketsFault, LadderFault};
 use hpo_core::space::{PoolFault, ROW, SpaceFaultKind};
-use hpo_searchers::GridFault;
+use hpo_searchers::{GridFault, PartialFault};
 use thiserror::Error;
 
 use super::text::{list, nearest};
@@ -108,6 +108,10 @@ pub(super) enum Message {
     // --- [searcher]
     #[error("{0}")]
     Grid(GridFault),
+    #[error("{fault}")]
+    Point { fault: PartialFault, known: Vec<String> },
+    #[error("an ensemble needs members")]
+    NoMembers,
 
     // --- [trial]
     #[error("there is no {what} `{}`", path.display())]
@@ -194,14 +198,10 @@ impl Message {
             Self::EmptyCell { .. } => "give every row a value there, or remove the row or the column".to_owned(),
             Self::Pool(fault) => return help_pool(fault),
             Self::Ladder(fault) => return Some(help_ladder(fault).to_owned()),
-            Self::Bracket { least, .. } => format!("set bracket = {least} or more, raise `min_resource`, or remove `bracket`"),
-            Self::Brackets(BracketsFault::TooMany { most }) => format!("ask for at most {most}, or lower `min_resource` or `eta`"),
-            Self::Brackets(_) => "for example weights = [4, 2, 1]".to_owned(),
-            Self::BesideWeights { .. } => {
-                "there are as many brackets as weights, and each gets its share; remove one of the two".to_owned()
-            }
-            Self::Grid(GridFault::NoParameter { .. }) => "`points` takes names of [space]".to_owned(),
-            Self::Grid(_) => "for example points = { lr = 5, dropout = 3 }".to_owned(),
+            Self::Bracket { .. } | Self::Brackets(_) | Self::BesideWeights { .. } => return self.help_brackets(),
+            Self::Grid(fault) => help_grid(fault).to_owned(),
+            Self::Point { fault, known } => help_point(fault, known),
+            Self::NoMembers => "for example members = [\"random\", \"tpe\", \"evolution\"]".to_owned(),
             Self::SplitSum { .. } => "for example split = { train = 0.8, validation = 0.1, test = 0.1 }".to_owned(),
             Self::EmptyShare { .. } => "raise `count` or the share".to_owned(),
             Self::EmptyCommand => "for example command = [\"python3\", \"train.py\", \"--lr\", \"{lr}\"]".to_owned(),
@@ -220,6 +220,18 @@ impl Message {
         Some(help)
     }
 
+    fn help_brackets(&self) -> Option<String> {
+        Some(match self {
+            Self::Bracket { least, .. } => format!("set bracket = {least} or more, raise `min_resource`, or remove `bracket`"),
+            Self::Brackets(BracketsFault::TooMany { most }) => format!("ask for at most {most}, or lower `min_resource` or `eta`"),
+            Self::Brackets(_) => "for example weights = [4, 2, 1]".to_owned(),
+            Self::BesideWeights { .. } => {
+                "there are as many brackets as weights, and each gets its share; remove one of the two".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
     fn help_to_find(&self) -> Option<String> {
         let help = match self {
             Self::Syntax { what } if what.contains("duplicate key") => "each table stands once in the file, each key once in its table",
@@ -228,6 +240,22 @@ impl Message {
             _ => return None,
         };
         Some(help.to_owned())
+    }
+}
+
+fn help_grid(fault: &GridFault) -> &'static str {
+    match fault {
+        GridFault::NoParameter { .. } => "`points` takes names of [space]",
+        _ => "for example points = { lr = 5, dropout = 3 }",
+    }
+}
+
+fn help_point(fault: &PartialFault, known: &[String]) -> String {
+    match fault {
+        PartialFault::NoParameter { name } => suggest(name, known),
+        PartialFault::Outside { .. } => "`hpo space FILE` shows the values of each parameter".to_owned(),
+        PartialFault::Inactive { .. } => "leave it out, or give its parents the values it asks for".to_owned(),
+        PartialFault::NoRow => "give fewer values, or the number of a row: { row = 17 }".to_owned(),
     }
 }
 

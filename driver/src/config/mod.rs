@@ -8,6 +8,7 @@
 //! `shared/data` beside or above the sweep file, else beside or above the current folder.
 mod checked;
 pub mod curves;
+mod dashes;
 mod dimension;
 pub mod draws;
 mod fault;
@@ -30,6 +31,7 @@ mod slurm;
 mod space;
 mod text;
 mod trial;
+pub mod warm;
 
 use std::fs::File;
 use std::io::{self, Read};

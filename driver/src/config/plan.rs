@@ -7,7 +7,7 @@ use hpo_searchers::SearcherSpec;
 use rand::RngExt;
 use serde_json::json;
 
-use super::{Checked, dimension};
+use super::{Checked, dashes, dimension};
 
 /// Random orders that the expected figures are means over; fewer if they are longer than [`LEAST_SIMULATED`].
 const ORDERS: u32 = 32;
@@ -172,15 +172,15 @@ pub(crate) fn most_trials(checked: &Checked) -> Option<u32> {
     points.into_iter().chain(spec.budget.max_trials).min()
 }
 
-/// What a user most likely did not mean: a sweep that is sound, and hardly finds anything. Cheap unless there is something
-/// to say.
+/// What a user most likely did not mean: a sweep that is sound, and hardly finds anything, or a value that passes for an option.
+/// Cheap unless there is something to say.
 #[must_use]
 pub fn warnings(checked: &Checked) -> Vec<String> {
     let Checked { spec, searcher, .. } = checked;
-    let mut warnings = vec![];
+    let mut warnings = dashes::warnings(checked);
     let Some(max_trials) = spec.budget.max_trials else { return warnings };
     let trials = most_trials(checked).unwrap_or(max_trials);
-    if let (SearcherSpec::Grid(_), Some(points)) = (searcher, searcher.points(&spec.space))
+    if let (SearcherSpec::Grid(_), Some(points)) = (searcher.method(), searcher.method().points(&spec.space))
         && points > max_trials as usize
     {
         warnings.push(format!(
@@ -189,7 +189,7 @@ pub fn warnings(checked: &Checked) -> Vec<String> {
         ));
     }
     if trials < max_trials {
-        let what = if matches!(searcher, SearcherSpec::Grid(_)) { "grid" } else { "space" };
+        let what = if matches!(searcher.method(), SearcherSpec::Grid(_)) { "grid" } else { "space" };
         warnings.push(format!("the {what} has {trials} points at most, so that fewer than max_trials = {max_trials} trials will start"));
     }
     let ladder = spec.scheduler.ladder();

@@ -141,7 +141,7 @@ fn check_command(command: Spanned<Vec<String>>, space: Option<&Space>, reader: &
 
 /// The names in `{name}`. `{{name}}` stands for `{name}` itself, and every other brace for itself, so that a line of awk
 /// or JSON can be written as it is.
-fn placeholders(argument: &str) -> Vec<&str> {
+pub(super) fn placeholders(argument: &str) -> Vec<&str> {
     let mut names = vec![];
     let mut rest = argument;
     while let Some((_, after)) = rest.split_once('{') {

@@ -18,6 +18,7 @@ use super::prepare::{Prepared, prepare};
 use super::pulse::Pulse;
 use super::run::{Ended, Options, Outcome, Progress};
 use crate::config::Checked;
+use crate::config::warm::Past;
 use crate::journal::Fence;
 use crate::launch::slurm::{Slurm, SlurmOptions};
 use crate::launch::{Away, LaunchFault, Local, LocalOptions};
@@ -36,13 +37,21 @@ pub struct SweepFile {
     pub job: Job,
     /// Who proposes.
     pub searcher: SearcherSpec,
+    /// What was taken from earlier runs: frozen beside the text.
+    pub past: Option<Past>,
     /// The text that is frozen in the run folder.
     pub text: String,
 }
 
 impl From<&Checked> for SweepFile {
     fn from(checked: &Checked) -> Self {
-        Self { spec: checked.spec.clone(), job: checked.job.clone(), searcher: checked.searcher.clone(), text: checked.frozen() }
+        Self {
+            spec: checked.spec.clone(),
+            job: checked.job.clone(),
+            searcher: checked.searcher.clone(),
+            past: checked.past.clone(),
+            text: checked.frozen(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::detector::Detector;
 use super::fault::EngineFault;
 use super::fleet::Fleet;
 use super::kept::{Kept, Store};
+use super::nodes::Nodes;
 use super::proposer::{Proposer, Tasks};
 use super::run::{Counters, Ended, Options, Outcome, Phase, Progress};
 use crate::journal::{Journal, Record, decisions};
@@ -49,6 +50,9 @@ pub struct Heart {
     pub(super) counters: Counters,
     /// The tasks of a batch system that workers who came to this driver run in.
     pub(super) tasks: Arc<BTreeMap<WorkerId, String>>,
+    pub(super) nodes: Nodes,
+    /// Machines of a batch system that are not to be used any more.
+    pub(super) bad_nodes: Arc<BTreeSet<String>>,
     closing: Box<dyn FnMut() + Send>,
     /// Of the batch at hand: what is to be written, then said, then done.
     records: Vec<Record>,
@@ -83,6 +87,8 @@ impl Heart {
             phase: Phase::Open,
             counters: Counters::default(),
             tasks: Arc::default(),
+            nodes: Nodes::default(),
+            bad_nodes: Arc::default(),
             closing,
             records: vec![],
             answers: Answers::default(),
@@ -235,6 +241,7 @@ impl Heart {
             connected: self.fleet.connected(),
             appetite: self.sweep.appetite(),
             tasks: self.tasks.clone(),
+            bad_nodes: self.bad_nodes.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ use hpo_wire::{Hello, Word};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::fleet::Link;
+use super::proposer::Ready;
 
 /// What can wait in the inbox.
 const CAPACITY: usize = 4096;
@@ -69,6 +70,8 @@ pub enum Input {
         /// Microseconds that it took.
         cost_us: u64,
     },
+    /// What the searcher has made ahead of need; `None` if it has nothing more to propose.
+    Ready(Option<Ready>),
     /// The searcher is gone: it panicked.
     SearcherDied,
     /// Stop for now. Said twice: at once.
@@ -170,6 +173,11 @@ impl Inbox {
     pub(crate) fn new() -> (Handle, Self) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         (Handle(sender), Self { waiting: receiver, taken: vec![] })
+    }
+
+    /// How many things are there.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// What is there, at most `max` things; waits up to `patience` for the first. Empty if nothing came.

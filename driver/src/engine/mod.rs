@@ -13,6 +13,7 @@ mod fleet;
 mod heart;
 mod inbox;
 mod kept;
+mod nodes;
 mod prepare;
 mod proposer;
 mod pulse;
@@ -22,6 +23,7 @@ mod take;
 
 pub use drive::{Begin, Drive, DriveOptions, SweepFile};
 pub use fault::{DriveFault, EngineFault, Settled};
+pub(crate) use inbox::Credit;
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub use inbox::{EngineGone, Handle};
@@ -36,7 +38,7 @@ pub mod parts {
     pub use super::heart::{Heart, Parts};
     pub use super::inbox::Input;
     pub use super::kept::{Kept, Store};
-    pub use super::proposer::{Tasks, Thinker};
+    pub use super::proposer::{Ready, Tasks, Thinker};
 }
 pub(crate) use parts::{Input, Link, Outgoing};
 

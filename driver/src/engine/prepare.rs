@@ -56,11 +56,11 @@ pub fn found(run: &RunDir, file: &SweepFile) -> Result<(), DriveFault> {
 fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     make_folder(run)?;
     make_subfolders(run)?;
-    let frozen = run.sweep_toml();
     // `[trial] env` may hold secrets.
-    let text = File::options().write(true).create_new(true).mode(PRIVATE_FILE).open(&frozen);
-    let text = text.and_then(|mut open| open.write_all(file.text.as_bytes()).and_then(|()| open.sync_all()));
-    text.map_err(fault(&frozen, "write"))?;
+    freeze(&run.sweep_toml(), file.text.as_bytes())?;
+    if let Some(past) = &file.past {
+        freeze(&run.warm_start(), &past.to_json())?;
+    }
     let token = create_token(run)?;
     let authority = Authority::open(run)?;
     let id = random::<16>().map_err(|source| RendezvousFault { path: run.journal(), doing: "draw an id for", source })?;
@@ -82,6 +82,12 @@ fn create(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     let sweep = Sweep::new(header.spec.clone());
     let clock = Clock::of(header.created_unix_ms, sweep.now());
     Ok(Prepared { header, sweep, journal, records: 0, kept: Kept::default(), clock, token, authority, place, pulse })
+}
+
+/// Writes a file that never changes again.
+fn freeze(path: &Path, bytes: &[u8]) -> Result<(), DriveFault> {
+    let file = File::options().write(true).create_new(true).mode(PRIVATE_FILE).open(path);
+    file.and_then(|mut open| open.write_all(bytes).and_then(|()| open.sync_all())).map_err(fault(path, "write"))
 }
 
 fn make_subfolders(run: &RunDir) -> Result<(), DriveFault> {

@@ -187,8 +187,14 @@ mod tests {
     fn an_engine_is_vouched_for_only_while_it_goes_round() {
         let case = Case::new(SEVERAL);
         assert!(case.beats(), "before there is an engine: a long journal is read");
-        let shown =
-            Progress { view: Sweep::new(spec(1)).view(), counters: Counters::default(), connected: 0, appetite: 0, tasks: Arc::default() };
+        let shown = Progress {
+            view: Sweep::new(spec(1)).view(),
+            counters: Counters::default(),
+            connected: 0,
+            appetite: 0,
+            tasks: Arc::default(),
+            bad_nodes: Arc::default(),
+        };
         let (engine, seen) = watch::channel(shown.clone());
         case.pulse.vouch(seen, Place::first(case.folder.path()));
         engine.send_replace(shown.clone());

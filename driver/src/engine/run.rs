@@ -89,6 +89,8 @@ pub struct Progress {
     pub appetite: u32,
     /// The tasks of a batch system, as that names them, that workers who came to this driver run in.
     pub tasks: Arc<BTreeMap<WorkerId, String>>,
+    /// Machines on which trials fail whatever they are: no more workers there.
+    pub bad_nodes: Arc<BTreeSet<String>>,
 }
 
 /// Where the engine stands.

@@ -12,6 +12,7 @@ use super::fault::EngineFault;
 use super::fleet::{Link, Outgoing};
 use super::heart::{Heart, finish};
 use super::inbox::Input;
+use super::proposer::Ready;
 use super::run::Phase;
 
 impl Heart {
@@ -41,7 +42,11 @@ impl Heart {
             // Of a connection that was replaced: what it said unacknowledged is said again on the new one.
             Input::Heard { .. } | Input::Said { .. } | Input::Left { .. } | Input::Broke { .. } => {}
             Input::Dead { worker } => self.lose(now, worker),
-            Input::Suggested { trial, answer, cost_us } => self.suggested(now, trial, answer, cost_us)?,
+            Input::Suggested { trial, answer, cost_us } => {
+                self.proposer.answered(cost_us);
+                self.suggested(now, trial, answer, cost_us)?;
+            }
+            Input::Ready(ready) => self.proposer.made(ready),
             Input::SearcherDied => return Err(EngineFault::SearcherDied),
             Input::Drain => self.drain(now),
             Input::Spare { workers, own } => self.spare(now, workers, own.as_ref()),
@@ -57,6 +62,7 @@ impl Heart {
         let Hello { worker, name, slots, holds, allocation, .. } = hello;
         if let Some(allocation) = &allocation {
             Arc::make_mut(&mut self.tasks).insert(worker, allocation.job.clone());
+            self.nodes.joined(worker, allocation);
         }
         info!("worker {name} joined with {} slots, holding {} attempts", slots.len(), holds.len());
         if let Phase::Closing { ended, .. } = self.phase {
@@ -89,6 +95,7 @@ impl Heart {
             return self.answers.acknowledge(worker, Acknowledged { trial, attempt, seq });
         }
         let slot = slot.map(|slot| slot.index);
+        let bad_node = slot.and_then(|_| self.nodes.said(worker, &word.about));
         if let Err(message) = self.judge(now, word)
             && let Some(slot) = slot
         {
@@ -100,6 +107,11 @@ impl Heart {
             self.answers.say(worker, FromDriver::Stop(Held { trial, attempt, slot }));
         }
         self.answers.acknowledge(worker, Acknowledged { trial, attempt, seq });
+        if let Some(node) = bad_node {
+            warn!("trials fail on node {node} whatever they are, and train elsewhere: its workers go, and no others are started there");
+            self.nodes.workers(&node).into_iter().for_each(|worker| self.dismiss(now, worker, "trials fail on this machine"));
+            Arc::make_mut(&mut self.bad_nodes).insert(node);
+        }
     }
 
     /// Offers the word to the sweep. Err if it makes no sense even for a live attempt.
@@ -121,7 +133,6 @@ impl Heart {
     }
 
     fn suggested(&mut self, now: Stamp, trial: TrialId, answer: Result<Params, SuggestFault>, cost_us: u64) -> Result<(), EngineFault> {
-        self.proposer.answered();
         let event = match answer {
             Ok(params) => Event::Suggested { trial, params, cost_us },
             Err(SuggestFault::Exhausted) => Event::Exhausted { trial },
@@ -131,6 +142,20 @@ impl Heart {
             // Not asked for any more: the sweep ended meanwhile.
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Takes values that were ready when they were asked for, as if the searcher had just answered. Says whether there were any:
+    /// then there is something to write, and nothing to wait for.
+    ///
+    /// # Errors
+    /// If the searcher is broken.
+    pub(super) fn take_ready(&mut self, now: Stamp) -> Result<bool, EngineFault> {
+        let used = self.proposer.take_used();
+        let any = !used.is_empty();
+        for Ready { trial, params, cost_us, .. } in used {
+            self.suggested(now, trial, Ok(params), cost_us)?;
+        }
+        Ok(any)
     }
 
     /// The worker is believed dead. If it is not, it will dial again.
@@ -143,18 +168,22 @@ impl Heart {
         self.phase.gone(worker);
     }
 
-    /// Sends workers home whose allocations cost more than the sweep can make of them. They have left the sweep before they are told.
+    /// Sends workers home whose allocations cost more than the sweep can make of them.
     fn spare(&mut self, now: Stamp, workers: u32, own: Option<&String>) {
         let stays = |worker: &WorkerId| own.is_some() && self.tasks.get(worker) == own;
         let mut resting = self.sweep.resting_tasks();
         resting.retain(|worker| !stays(worker));
         for worker in resting.into_iter().take(workers as usize) {
-            if self.offer(now, Event::WorkerLeft { worker }).is_ok() {
-                info!("worker {worker} is not needed any more");
-                self.detector.forget(worker);
-                let why = "the sweep has nothing for it any more".to_owned();
-                self.answers.say(worker, FromDriver::Finish { why, resumable: false });
-            }
+            self.dismiss(now, worker, "the sweep has nothing for it any more");
+        }
+    }
+
+    /// A worker has left the sweep before it is told to. What it still held goes on elsewhere, at no trial's cost.
+    fn dismiss(&mut self, now: Stamp, worker: WorkerId, why: &str) {
+        if self.offer(now, Event::WorkerLeft { worker }).is_ok() {
+            info!("worker {worker} goes: {why}");
+            self.detector.forget(worker);
+            self.answers.say(worker, FromDriver::Finish { why: why.to_owned(), resumable: false });
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) const BEAT: Duration = Duration::from_secs(2);
 pub struct Fence {
     folder: PathBuf,
     claim: Claim,
+    /// The claim as it was written: it is looked at before and after each batch of the journal.
+    written: Vec<u8>,
     /// The last earlier epoch whose driver may still be in the middle of a write, or may have left lines that are not on the
     /// disk; 0 if there is none.
     doubtful: u32,
@@ -49,7 +51,8 @@ impl Fence {
         let claim = Claim::mine(epoch, u64::from_be_bytes(nonce));
         let raced = || JournalFault::Raced { folder: folder.to_owned() };
         // It appears whole or not at all: nobody reads half a claim.
-        match put(folder, &text(&claim))?.persist_noclobber(&path) {
+        let written = text(&claim);
+        match put(folder, &written)?.persist_noclobber(&path) {
             Ok(_) => {}
             // A network file system may ask its server twice, and hear of its own first try.
             Err(there) if there.error.kind() == io::ErrorKind::AlreadyExists && read(folder, epoch)? == Some(claim.clone()) => {}
@@ -57,7 +60,7 @@ impl Fence {
             Err(other) => return Err(JournalFault::io(&path, "create")(other.error)),
         }
         sync_folder(folder)?;
-        let mut fence = Self { folder: folder.to_owned(), claim, doubtful: 0, broken: AtomicBool::new(false) };
+        let mut fence = Self { folder: folder.to_owned(), claim, written, doubtful: 0, broken: AtomicBool::new(false) };
         // Of two that do not know of each other, at least the one that came later sees the other now.
         if last_epoch(folder)? != Some(epoch) {
             return Err(raced());
@@ -148,7 +151,7 @@ impl Fence {
         let ended = Claim { ended: true, ..self.claim.clone() };
         let mut bytes = text(&ended);
         // As long as what it replaces, in one write: a reader sees the one or the other.
-        bytes.resize(text(&self.claim).len(), b' ');
+        bytes.resize(self.written.len(), b' ');
         if let Ok(Some(mut open)) = self.open_mine() {
             let _ = open.seek(SeekFrom::Start(0)).and_then(|_| open.write_all(&bytes));
         }
@@ -160,8 +163,8 @@ impl Fence {
         let mut open = File::options().read(true).write(true).open(file(&self.folder, self.claim.epoch))?;
         let mut found = vec![];
         Read::by_ref(&mut open).take(LENGTH_MAX).read_to_end(&mut found)?;
-        let claim: Option<Claim> = serde_json::from_slice(&found).ok();
-        let mine = claim.is_some_and(|claim| claim.nonce == self.claim.nonce && claim.successor.is_none());
+        let same = |claim: Claim| claim.nonce == self.claim.nonce && claim.successor.is_none();
+        let mine = found == self.written || serde_json::from_slice(&found).is_ok_and(same);
         // A file that its server has removed, but keeps for whoever has it open.
         let there = open.metadata()?.nlink() > 0;
         Ok((mine && there).then_some(open))

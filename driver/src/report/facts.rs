@@ -23,7 +23,7 @@ impl Report {
     /// Everything known, the most important first. What is not known is left out.
     pub(super) fn facts(&self) -> Vec<Fact> {
         let first = [self.best_fact(), Some(self.reserved_fact()), Some(self.trials_fact())];
-        first.into_iter().flatten().chain(self.further_facts()).chain(self.first_step_fact()).collect()
+        first.into_iter().flatten().chain(self.further_facts()).chain(self.first_step_fact()).chain(self.suggestions_fact()).collect()
     }
 
     /// Those that are not told by the tables of the best trials and of the ledger.
@@ -152,6 +152,16 @@ impl Report {
         Some(Fact::new("First training step", words::span(at.0), "after the sweep was created"))
     }
 
+    fn suggestions_fact(&self) -> Option<Fact> {
+        let figures = self.history.thinking.figures();
+        let (half, most) = (words::micros(figures.p50_us?), words::micros(figures.p99_us?));
+        let share = figures.share_of_idle.map_or(String::new(), |share| format!(", {:.1} % of their idle time", 100.0 * share));
+        let seconds = words::micros((figures.seconds * 1e6) as u64);
+        let waited = words::span((figures.slots_waited_seconds * 1e3) as u64);
+        let note = format!("p50 and p99 of {} suggestions, {seconds} in all; slots waited {waited} for them{share}", figures.count);
+        Some(Fact::new("A suggestion took", format!("{half}, {most}"), note))
+    }
+
     fn cost_fact(&self) -> Option<Fact> {
         let price = self.figures.price?;
         let note = format!("at {} per {}", words::short(price, 4), self.unit().one());
@@ -179,6 +189,10 @@ impl Report {
             ("scheduler", format!("{scheduler}, rungs {}", rungs.join(", "))),
             ("seed", spec.seed.0.to_string()),
         ];
+        if !self.past.is_empty() {
+            let runs = self.past.iter().map(|source| format!("{} of {} trials of {}", source.used, source.trials, source.run));
+            settings.push(("warm start", runs.collect::<Vec<_>>().join(", ")));
+        }
         if !limits.is_empty() {
             settings.push(("ends at", limits.join(" or ")));
         }

@@ -6,6 +6,7 @@ use hpo_core::job::TEST;
 use hpo_core::sweep::State;
 use hpo_core::{Event, Loss, Stamp, Sweep, TrialId};
 
+use super::thinking::Thinking;
 use crate::journal::{JournalFault, Replay, Replayed};
 
 /// One improvement of the best metric.
@@ -40,6 +41,8 @@ pub struct History {
     pub finished: Option<Stamp>,
     /// Events so far.
     pub events: u64,
+    /// What proposals took.
+    pub thinking: Thinking,
     best: Option<Loss>,
 }
 
@@ -60,6 +63,7 @@ impl History {
     /// Notes `event`, which `sweep` has just applied. O(log trials); an improvement of the best costs O(slots).
     pub fn saw(&mut self, at: Stamp, event: &Event, sweep: &Sweep) {
         self.events += 1;
+        self.thinking.saw(at, event, sweep);
         if self.finished.is_none() && sweep.finished().is_some() {
             self.finished = Some(at);
         }

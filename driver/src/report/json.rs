@@ -7,7 +7,8 @@ use hpo_core::sweep::view::{AttemptCounts, SweepState, TrialCounts};
 use hpo_core::{Params, Resource, TrialId};
 use serde::Serialize;
 
-use super::{Report, Standing};
+use super::{Report, Standing, Suggestions};
+use crate::config::warm::Source;
 
 /// What `hpo report RUN --json` prints. What is not known is `null`.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +47,10 @@ pub struct Line {
     pub best_after: Vec<AfterLine>,
     /// Every improvement.
     pub curve: Vec<CurveLine>,
+    /// What the searcher cost.
+    pub suggestions: Suggestions,
+    /// What was taken from earlier runs.
+    pub warm_start: Vec<Source>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -176,6 +181,8 @@ impl Report {
             cost: figures.price.map(|price| price * figures.hours),
             best_after: figures.best_after.iter().map(|&(hours, metric)| AfterLine { hours, metric }).collect(),
             curve: curve.collect(),
+            suggestions: self.history.thinking.figures(),
+            warm_start: self.past.clone(),
         }
     }
 

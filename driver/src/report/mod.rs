@@ -12,6 +12,7 @@ mod markdown;
 mod rows;
 mod status;
 mod table;
+mod thinking;
 mod why;
 pub(crate) mod words;
 
@@ -27,8 +28,10 @@ pub use figures::{Baseline, Figures};
 pub use history::{History, Point};
 pub use json::Line;
 pub use status::StatusLine;
+pub use thinking::{Suggestions, Thinking};
 pub use why::{MomentLine, Why, WhyFault, WhyLine};
 
+use crate::config::warm::{Past, Source};
 use crate::journal::{Header, JournalFault};
 use crate::rundir::{RunDir, make_private_folder};
 use rows::Row;
@@ -75,6 +78,8 @@ pub struct Report {
     rows: Vec<Row>,
     card: Option<ModelCard>,
     driver: Option<LiveDriver>,
+    /// What was taken from earlier runs.
+    past: Vec<Source>,
 }
 
 /// The files that were written.
@@ -113,7 +118,9 @@ impl Report {
     pub fn read(run: &RunDir, inputs: &Inputs) -> Result<Self, ReportFault> {
         let (history, replayed) = History::read(&run.journal())?;
         let cards = ModelCard::read_all(&run.models(), &replayed.header.sweep);
-        Ok(Self::new(replayed.header, replayed.sweep, history, cards, inputs))
+        // A report must not fail because of what it can do without.
+        let past = Past::of_run(run).map(|past| past.runs).unwrap_or_default();
+        Ok(Self { past, ..Self::new(replayed.header, replayed.sweep, history, cards, inputs) })
     }
 
     /// The report of a sweep in memory, whose events `history` has seen.
@@ -124,7 +131,7 @@ impl Report {
         let figures = Figures::of(&history, &sweep, &view, inputs.price);
         let rows = rows::of(&sweep);
         let card = view.best.as_ref().and_then(|best| ModelCard::choose(cards, best.trial));
-        Self { header, sweep, history, view, figures, rows, card, driver: inputs.driver.clone() }
+        Self { header, sweep, history, view, figures, rows, card, driver: inputs.driver.clone(), past: vec![] }
     }
 
     /// Where the sweep stands.

@@ -123,6 +123,15 @@ pub(super) fn span(ms: u64) -> String {
     humantime::format_duration(Duration::from_millis(ms)).to_string()
 }
 
+/// A short length of time, from microseconds.
+pub(super) fn micros(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} us"),
+        1_000..1_000_000 => format!("{} ms", short(us as f64 / 1e3, 3)),
+        _ => format!("{} s", short(us as f64 / 1e6, 3)),
+    }
+}
+
 /// A moment as a person writes it, UTC.
 pub(super) fn moment(unix_ms: u64) -> String {
     // Beyond the year 9999 there is no such text.

@@ -5,6 +5,7 @@ mod gate;
 mod joins;
 mod notices;
 mod session;
+mod silence;
 pub mod talker;
 pub(crate) mod token;
 mod visitor;
@@ -29,7 +30,7 @@ use crate::engine::Handle;
 use gate::Gate;
 use joins::Joins;
 use notices::Notices;
-use session::{Outbound, Session};
+use session::Speech;
 use token::Token;
 use visitor::Visitor;
 
@@ -133,7 +134,7 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, shutdown: impl Futu
 }
 
 impl Reception {
-    async fn admit(&self, request: Request<Streaming<pb::FromWorker>>, visitor: &Arc<Visitor>) -> Result<Outbound, Status> {
+    async fn admit(&self, request: Request<Streaming<pb::FromWorker>>, visitor: &Arc<Visitor>) -> Result<Speech, Status> {
         if !self.door.token.is_shown_by(request.metadata().get(TOKEN_HEADER).map(|value| value.as_bytes())) {
             return Err(Status::unauthenticated(
                 "it is not the token of this sweep, or not any more; give the worker the run folder's `token` file",
@@ -146,15 +147,15 @@ impl Reception {
             return Err(Status::resource_exhausted(why));
         }
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        Session::open(self.door.clone(), number, request.into_inner(), visitor.clone(), permit).await
+        session::open(self.door.clone(), number, request.into_inner(), visitor.clone(), permit).await
     }
 }
 
 #[tonic::async_trait]
 impl Fleet for Reception {
-    type SessionStream = Outbound;
+    type SessionStream = Speech;
 
-    async fn session(&self, request: Request<Streaming<pb::FromWorker>>) -> Result<Response<Outbound>, Status> {
+    async fn session(&self, request: Request<Streaming<pb::FromWorker>>) -> Result<Response<Speech>, Status> {
         let visitor = request.extensions().get::<Arc<Visitor>>().cloned();
         let visitor = visitor.ok_or_else(|| Status::internal("a connection that did not come in by the gate"))?;
         let admitted = self.admit(request, &visitor).await;

@@ -115,6 +115,27 @@ async fn a_session_is_heard_and_spoken_to() {
 }
 
 #[tokio::test]
+async fn a_worker_that_says_goodbye_and_hangs_up_is_heard_to_the_end() {
+    let mut served = served().await;
+    let worker = served.dial(TOKEN, hello(1, 1)).await.unwrap();
+    let _link = served.joined().await;
+    // More than its share of the inbox: the rest waits, also after it has hung up.
+    let words = 400;
+    for _ in 0..words {
+        worker.say(FromWorker::Heartbeat).await;
+    }
+    worker.say(FromWorker::Goodbye { why: "done".into() }).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(worker);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..words {
+        assert!(matches!(served.next().await, Input::Heard { .. }));
+    }
+    assert!(matches!(served.next().await, Input::Left { worker: WorkerId(1), .. }));
+    assert!(matches!(served.next().await, Input::Broke { worker: WorkerId(1), .. }));
+}
+
+#[tokio::test]
 async fn a_message_that_makes_no_sense_is_answered_with_the_reason() {
     let mut served = served().await;
     let worker = served.dial(TOKEN, hello(1, 1)).await.unwrap();

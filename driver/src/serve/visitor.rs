@@ -108,7 +108,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        match bytes {
+            // One record of TLS, as nearly always: the system has less to do for it.
+            [bytes] => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, bytes),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -95,6 +95,14 @@ impl Sweep {
         reasons
     }
 
+    /// Slots without a lease, and those of them that wait for values which the searcher owes. O(1).
+    #[must_use]
+    pub fn free_slots(&self) -> (usize, usize) {
+        let free = self.fleet.free().len();
+        let waiting = if self.phase == Phase::Open { self.asked.len().min(free) } else { 0 };
+        (free, waiting)
+    }
+
     /// Rungs that wait for the last of their members, of a rule that lets a rung go on together.
     #[must_use]
     pub fn barriers(&self) -> Vec<RungBarrier> {

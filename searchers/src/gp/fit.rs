@@ -7,9 +7,8 @@
 //! dL/dt = 1/2 tr((a a' - K^-1) dK/dt),  a = K^-1 z,      dL/d ln s_r = sum_(i on r) a_i z_i - n_r.
 //! ```
 //!
-//! Priors are normal on the logarithms. Those of the length scales and the noise are of Hvarfner, Hellsten and Nardi, "Vanilla
-//! Bayesian Optimization Performs Great in High Dimensions" (arXiv:2402.02229): length scales grow with the square root of the
-//! number of axes, as distances do.
+//! Priors are normal on the logarithms, in the form of Hvarfner, Hellsten and Nardi, "Vanilla Bayesian Optimization Performs Great in
+//! High Dimensions" (arXiv:2402.02229): length scales grow with the square root of the number of axes, as distances do.
 use faer::Mat;
 
 use super::cube::{Axis, Points};
@@ -22,8 +21,9 @@ use super::ladder::Ladder;
 /// on Hartmann-6 ends where all is noise, and finds less than chance does.
 const LENGTH: (f64, f64) = (0.0, 1.732_050_807_568_877_2);
 
-/// The same of the noise's variance.
-const NOISE: (f64, f64) = (-4.0, 1.0);
+/// The same of the noise's variance. The paper's, -4 and 1, keeps a model of nearly exact results from trusting them: with it `gp` has a
+/// regret of .133 after 2,600 epochs of LCBench, and .049 with this.
+const NOISE: (f64, f64) = (-8.0, 2.0);
 
 /// The deviation of an amplitude's logarithm from 0.
 const AMPLITUDE: f64 = 1.0;

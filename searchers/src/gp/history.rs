@@ -44,6 +44,14 @@ pub(crate) struct Dataset {
     pub(crate) losses: Vec<Loss>,
 }
 
+impl Dataset {
+    /// Each trial's point once.
+    pub(crate) fn distinct(&self) -> Vec<Point> {
+        let is_first = |at: &usize| *at == 0 || self.rows[*at].0 != self.rows[at - 1].0;
+        (0..self.rows.len()).filter(is_first).map(|at| self.points.point(at)).collect()
+    }
+}
+
 impl History {
     pub(crate) fn knows(&self, trial: TrialId) -> bool {
         self.trials.contains_key(&trial)
@@ -65,9 +73,9 @@ impl History {
     }
 
     /// Trials of which nothing was told.
-    pub(crate) fn pending(&self) -> impl Iterator<Item = (TrialId, &Point)> {
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Point> {
         let is_pending = |past: &Past| past.losses.is_empty() && !past.has_failed;
-        self.trials.iter().filter(move |(_, past)| is_pending(past)).map(|(&trial, past)| (trial, &past.point))
+        self.trials.values().filter(move |past| is_pending(past)).map(|past| &past.point)
     }
 
     /// How many finite results there are on each rung. A trial that failed in the end has none: its region is to be avoided.

@@ -2,7 +2,7 @@
 //!
 //! Whatever the way to a set, the same bits come out: parameters are fitted anew from their priors whenever the observations that
 //! they are fitted to change, and rows of the factor are computed in whole panels, of which the last may be incomplete.
-use hpo_core::{Seed, TrialId};
+use hpo_core::{Loss, Seed, TrialId};
 
 use super::cube::{Cube, Points};
 use super::fit::{Data, fit};
@@ -23,7 +23,8 @@ const GROWTH: f64 = 1.2;
 /// What was worked out.
 #[derive(Clone, Debug)]
 pub(crate) struct Mind {
-    fitted: Vec<Row>,
+    /// What the parameters were fitted to.
+    fitted: Vec<(Row, Loss)>,
     rows: Vec<Row>,
     ladder: Ladder,
     process: Process,
@@ -33,8 +34,8 @@ impl Mind {
     /// What is known from `data`, of which `before` may know a part. `how` says how the losses are warped, if they are.
     pub(crate) fn of(before: Option<Self>, cube: &Cube, data: &Dataset, how: Option<Warp>, seed: Seed) -> Self {
         let chosen = chosen(&data.rows, seed);
-        let fitted: Vec<Row> = chosen.iter().map(|&at| data.rows[at]).collect();
-        let values = |losses: &[hpo_core::Loss]| match how {
+        let fitted: Vec<(Row, Loss)> = chosen.iter().map(|&at| (data.rows[at], data.losses[at])).collect();
+        let values = |losses: &[Loss]| match how {
             Some(how) => warp(how, losses).unwrap_or_else(|| vec![0.0; losses.len()]),
             None => losses.iter().map(|loss| loss.get()).collect(),
         };

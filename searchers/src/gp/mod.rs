@@ -43,16 +43,23 @@ use std::cell::RefCell;
 
 use hpo_core::{Params, Seed, Space, TrialId};
 
+use crate::chance::unit;
 use crate::sobol::Sequence;
 use crate::taken::Taken;
 use crate::{Observation, Searcher, SuggestFault, candidates};
 pub use acquisition::Acquisition;
 use cube::{Cube, Point, Points};
-use history::History;
+use history::{Dataset, History};
 pub use ladder::Relation;
 use mind::Mind;
 use propose::Judge;
 pub use warp::Warp;
+
+/// Points are tried around so many of the best trials.
+const TOPS: usize = 5;
+
+/// Points by chance of which the best is taken, if all that were searched for are taken.
+const DRAWS: u32 = 64;
 
 /// What a sweep file says about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +78,7 @@ impl Default for GpOptions {
     }
 }
 
-/// The searcher.
+/// The searcher, by either name: with one rung `gp`, with all `gp-mf`.
 #[derive(Clone, Debug)]
 pub struct Gp {
     seed: Seed,
@@ -119,45 +126,42 @@ impl Gp {
         }
     }
 
-    /// Proposes by what is known of `data`.
-    fn propose(&self, trial: TrialId, data: &history::Dataset) -> Result<Params, SuggestFault> {
-        let mut known = self.known.borrow_mut();
-        let failures = self.history.failures(self.seed).map(|data| Mind::of(known.failures.take(), &self.cube, &data, None, self.seed));
-        let mut losses = Mind::of(known.losses.take(), &self.cube, data, Some(self.options.warp), self.seed);
+    /// What `data` say, and what the failures, of which `before` may know a part.
+    fn learn(&self, before: Known, data: &Dataset) -> (Mind, Option<Mind>) {
+        let mut losses = Mind::of(before.losses, &self.cube, data, Some(self.options.warp), self.seed);
         let mut pending = Points::new(self.cube.axes().len());
-        self.history.pending().for_each(|(_, point)| pending.push(point, data.target));
+        self.history.pending().for_each(|point| pending.push(point, data.target));
         losses.believe(&pending);
-        let mut seen: Vec<Point> = (0..data.points.len())
-            .filter(|&at| at == 0 || data.rows[at].0 != data.rows[at - 1].0)
-            .map(|at| data.points.point(at))
-            .collect();
-        let means = losses.process().means(&seen, data.target);
+        let failures = self.history.failures(self.seed);
+        (losses, failures.map(|data| Mind::of(before.failures, &self.cube, &data, None, self.seed)))
+    }
+
+    /// The most promising point that is left.
+    fn best(&self, trial: TrialId, data: &Dataset, losses: &Mind, failures: Option<&Mind>) -> Result<Params, SuggestFault> {
+        let mut rng = self.seed.derive("suggest", trial.0.into()).rng();
+        let (space, process) = (self.taken.space(), losses.process());
+        let seen = data.distinct();
+        let means = process.means(&seen, data.target);
         let mut order: Vec<usize> = (0..seen.len()).collect();
         order.sort_by(|&a, &b| means[a].total_cmp(&means[b]));
-        let best = order.first().map_or(0.0, |&at| means[at]);
-        let tops: Vec<Point> = order.iter().take(8).map(|&at| std::mem::take(&mut seen[at])).collect();
         let judge = Judge {
             cube: &self.cube,
-            process: losses.process(),
+            process,
             target: data.target,
             acquisition: self.options.acquisition,
-            best,
-            failures: failures.as_ref().map(Mind::process),
+            best: order.first().map_or(0.0, |&at| means[at]),
+            failures: failures.map(Mind::process),
         };
-        let mut rng = self.seed.derive("suggest", trial.0.into()).rng();
-        let space = self.taken.space();
-        let mut found = None;
         if !candidates::is_ranked_whole(space) {
+            let tops: Vec<Point> = order.iter().take(TOPS).map(|&at| seen[at].clone()).collect();
             let sequence = Sequence::new(space, self.seed.derive("candidates", trial.0.into()));
-            found = judge.search(&sequence, &tops, &mut rng).into_iter().find(|params| !self.taken.contains(params));
+            let found = judge.search(&sequence, &tops, &mut rng).into_iter().find(|params| !self.taken.contains(params));
+            if let Some(params) = found {
+                return Ok(params);
+            }
         }
-        let draw = |rng: &mut _| space.draw(|| crate::chance::unit(rng));
-        let answer = match found {
-            Some(params) => Ok(params),
-            None => candidates::best(&self.taken, 64, &mut rng, draw, |all| judge.rank(all)),
-        };
-        *known = Known { losses: Some(losses), failures };
-        answer
+        let draw = |rng: &mut _| space.draw(|| unit(rng));
+        candidates::best(&self.taken, DRAWS, &mut rng, draw, |all| judge.rank(all))
     }
 }
 
@@ -176,8 +180,13 @@ impl Searcher for Gp {
 
     fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
         match self.history.losses(self.options.startup as usize, self.relation, self.seed) {
-            Some(data) => self.propose(trial, &data),
             None => self.sequence.suggest(trial, &self.taken),
+            Some(data) => {
+                let (losses, failures) = self.learn(self.known.take(), &data);
+                let answer = self.best(trial, &data, &losses, failures.as_ref());
+                self.known.replace(Known { losses: Some(losses), failures });
+                answer
+            }
         }
     }
 }

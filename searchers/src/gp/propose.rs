@@ -12,8 +12,8 @@ use crate::sobol::Sequence;
 /// Points of a scrambled Sobol sequence, which begins anew for each proposal.
 const EVEN: u32 = 200;
 
-/// The best trials, and how many points around each of them.
-const AROUND: (usize, usize) = (5, 12);
+/// So many around each of the best trials.
+const AROUND: usize = 12;
 
 /// So many are moved uphill.
 const CLIMBERS: usize = 4;
@@ -79,8 +79,8 @@ impl Judge<'_> {
         let space = self.cube.space();
         let even = (0..EVEN).map(|number| space.from_unit(&sequence.unit(TrialId(number), space.parameters().len())));
         let mut all: Vec<Params> = even.collect();
-        for point in best.iter().take(AROUND.0) {
-            all.extend((0..AROUND.1).map(|number| self.cube.params(&self.near(point, number, rng))));
+        for point in best {
+            all.extend((0..AROUND).map(|number| self.cube.params(&self.near(point, number, rng))));
         }
         let mut ranked = self.ranked(all);
         let starts: Vec<Point> = ranked.iter().take(CLIMBERS).map(|(_, point, _)| point.clone()).collect();

@@ -161,7 +161,7 @@ fn table(middles: &[f64], edges: &[f64], width: f64) -> Form {
 }
 
 /// Of a normal density the share between two points.
-fn mass(from: f64, until: f64, middle: f64, width: f64) -> f64 {
+pub(crate) fn mass(from: f64, until: f64, middle: f64, width: f64) -> f64 {
     let tail = |x: f64| 0.5 * erfc(x / SQRT_2);
     let (from, until) = ((from - middle) / width, (until - middle) / width);
     // The difference of two small numbers is exact, that of two near 1 is not.
@@ -169,7 +169,7 @@ fn mass(from: f64, until: f64, middle: f64, width: f64) -> f64 {
 }
 
 /// A normal number between 0 and 1: drawn until it is. The middle is inside, so that one in three is at worst.
-fn truncated(middle: f64, width: f64, rng: &mut impl Rng) -> f64 {
+pub(crate) fn truncated(middle: f64, width: f64, rng: &mut impl Rng) -> f64 {
     for _ in 0..64 {
         let x = middle + width * normal(rng);
         if (0.0..=1.0).contains(&x) {

@@ -32,7 +32,8 @@ mod model;
 use hpo_core::{Params, Seed, Space, TrialId};
 
 use crate::{Observation, Searcher, SuggestFault};
-pub(crate) use history::Basis;
+pub(crate) use axis::{mass, truncated};
+pub(crate) use history::{Basis, History};
 pub(crate) use model::Model;
 
 /// What a sweep file says about it.

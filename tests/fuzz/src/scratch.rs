@@ -1,5 +1,7 @@
 //! Files for readers that want a path.
 use std::cell::OnceCell;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -23,6 +25,13 @@ pub(crate) fn folder() -> PathBuf {
 pub(crate) fn file(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = folder().join(name);
     std::fs::write(&path, content).unwrap_or_else(|fault| panic!("{}: {fault}", Path::new(name).display()));
+    path
+}
+
+/// The same, for its owner alone.
+pub(crate) fn private(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = file(name, content);
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("our own file");
     path
 }
 

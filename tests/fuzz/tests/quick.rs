@@ -50,3 +50,24 @@ fn sessions_of_workers() {
 fn tables_of_curves() {
     hold("curves", 2000);
 }
+
+#[test]
+fn states_on_a_curve() {
+    hold("pace", 3000);
+}
+
+#[test]
+fn what_a_worker_reads_before_it_dials() {
+    hold("dial", 2000);
+}
+
+#[test]
+fn answers_of_squeue() {
+    hold("queue", 5000);
+}
+
+#[cfg(feature = "surrogate")]
+#[test]
+fn encodings_of_a_surrogate() {
+    hold("encoding", 3000);
+}

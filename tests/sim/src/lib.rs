@@ -8,5 +8,6 @@ mod heap;
 pub mod play;
 pub mod setup;
 mod store;
+pub mod takeover;
 mod trace;
 pub mod world;

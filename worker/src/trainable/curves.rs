@@ -21,13 +21,13 @@ use super::Epoch;
 const NAP: Duration = Duration::from_millis(5);
 
 /// The curves of a job.
-pub(crate) struct Bench {
+pub struct Bench {
     curves: Box<dyn Curves>,
     pace: f64,
 }
 
 /// One trial on its curve.
-pub(crate) struct Trial {
+pub struct Trial {
     state: State,
     curve: Curve,
 }
@@ -43,36 +43,57 @@ struct State {
 
 /// Why a trial does not begin or go on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CurvesFault {
+#[allow(missing_docs)]
+pub enum CurvesFault {
+    /// There is no such curve.
     #[error(transparent)]
     Source(#[from] CurveFault),
+    /// A figure is none.
     #[error("the training has diverged in unit {unit}: its metric is not a finite number")]
     Diverged { unit: Resource },
+    /// The recorded training failed there, too.
     #[error("the training fails in unit {unit}")]
     Fails { unit: Resource, kind: FailureKind },
+    /// The curve is not so long.
     #[error("there are no figures after unit {longest}; set `max_resource` to that")]
     Ended { longest: Resource },
+    /// The disk refuses the state.
     #[error("cannot write the state {}: is the disk full or read-only?", path.display())]
     Write { path: PathBuf, source: io::Error },
+    /// The disk does not give it back.
     #[error("cannot read the state {}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// It is something else.
     #[error("{} is not the state of a trial on a curve", path.display())]
     NotState { path: PathBuf, source: serde_json::Error },
+    /// It is that of another configuration, seed or resource.
     #[error("the state {} belongs to another trial", path.display())]
     Foreign { path: PathBuf },
 }
 
 impl Bench {
-    pub(crate) fn open(job: &CurvesJob, metric: &str, goal: Goal) -> Result<Self, CurvesFault> {
+    /// The curves that a job asks for.
+    ///
+    /// # Errors
+    /// If a file cannot be used.
+    pub fn open(job: &CurvesJob, metric: &str, goal: Goal) -> Result<Self, CurvesFault> {
         Ok(Self { curves: hpo_curves::open(job, metric, goal)?, pace: job.pace })
     }
 
-    pub(crate) fn begin(&self, params: &Params, seed: Seed) -> Result<Trial, CurvesFault> {
+    /// A trial with nothing behind it.
+    ///
+    /// # Errors
+    /// If there is no such curve.
+    pub fn begin(&self, params: &Params, seed: Seed) -> Result<Trial, CurvesFault> {
         let state = State { params: params.clone(), seed, resource: Resource(0) };
         Ok(Trial { curve: self.curves.curve(params, seed)?, state })
     }
 
-    pub(crate) fn resume(&self, params: &Params, seed: Seed, from: Resource, path: &Path) -> Result<Trial, CurvesFault> {
+    /// A trial that goes on from a state.
+    ///
+    /// # Errors
+    /// If the state cannot be read, or is that of another trial.
+    pub fn resume(&self, params: &Params, seed: Seed, from: Resource, path: &Path) -> Result<Trial, CurvesFault> {
         let path = path.to_owned();
         let bytes = std::fs::read(&path).map_err(|source| CurvesFault::Read { path: path.clone(), source })?;
         let state: State = serde_json::from_slice(&bytes).map_err(|source| CurvesFault::NotState { path: path.clone(), source })?;
@@ -82,7 +103,10 @@ impl Bench {
     }
 
     /// One unit more, which takes its seconds times the pace. A unit that fails takes them, too.
-    pub(crate) fn unit(&self, trial: &mut Trial, interrupted: &mut dyn FnMut() -> bool) -> Result<Epoch, CurvesFault> {
+    ///
+    /// # Errors
+    /// If the training fails or has no more units.
+    pub fn unit(&self, trial: &mut Trial, interrupted: &mut dyn FnMut() -> bool) -> Result<Epoch, CurvesFault> {
         let unit = Resource(trial.state.resource.0 + 1);
         // A pace that no clock can count waits for orders only.
         let length = Duration::try_from_secs_f64(trial.curve.seconds(Resource(1)) * self.pace).unwrap_or(Duration::MAX);
@@ -110,12 +134,16 @@ impl Bench {
 }
 
 impl Trial {
-    pub(crate) fn done(&self) -> Resource {
+    /// Units behind it.
+    pub fn done(&self) -> Resource {
         self.state.resource
     }
 
     /// Writes the state under a temporary name, flushes it to the disk, and renames it to `path`.
-    pub(crate) fn save(&self, path: &Path) -> Result<(), CurvesFault> {
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn save(&self, path: &Path) -> Result<(), CurvesFault> {
         let write = || -> io::Result<()> {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let mut file = tempfile::Builder::new().prefix(".state-").tempfile_in(folder)?;
@@ -129,7 +157,7 @@ impl Trial {
 
 impl CurvesFault {
     /// What kind of failure it is; `None` if it is the disk's fault and not the trial's.
-    pub(crate) fn kind(&self) -> Option<FailureKind> {
+    pub fn kind(&self) -> Option<FailureKind> {
         match self {
             Self::Source(_) | Self::Ended { .. } => Some(FailureKind::Setup),
             Self::Diverged { .. } => Some(FailureKind::NotFinite),

@@ -32,6 +32,8 @@ pub(super) struct Rate {
     report_ms: Option<Quantiles>,
     /// From the end of a lease to the next lease.
     lease_ms: Option<Quantiles>,
+    /// By how much workers made reports later than they were due: what they were to offer is what they offered if it is little.
+    late_ms: Option<Quantiles>,
     /// Processor seconds of the driver meanwhile; as many as seconds is one whole core.
     driver_cpu_seconds: f64,
     /// Those of this process, which is all the workers.
@@ -101,6 +103,7 @@ pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
         reports_per_second: f64::from(args.reports) / seconds,
         report_ms: Quantiles::of(figures.to_acknowledgement),
         lease_ms: Quantiles::of(figures.to_lease),
+        late_ms: Quantiles::of(figures.late),
         driver_cpu_seconds,
         workers_cpu_seconds,
         driver_peak_mib,

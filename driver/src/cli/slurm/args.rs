@@ -25,6 +25,9 @@ pub(in crate::cli) enum Slurm {
     Drain(Folder),
     /// End the driver and all workers at once; training since the last checkpoints is lost
     Cancel(Folder),
+    /// Find out by a short job whether a sweep could run here: network, run folder, GPU, clock; and say what to change
+    #[command(after_help = "Exit code 0 if nothing stands in the way, else 1.\n\nExample:\n  hpo slurm doctor sweep.toml")]
+    Doctor(Doctor),
 }
 
 const SUBMIT_HELP: &str = "\
@@ -49,6 +52,24 @@ pub(in crate::cli) struct Submit {
     /// Check everything and show the scripts; start and submit nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Doctor {
+    /// The sweep file, or the run folder of a sweep
+    pub(super) sweep: PathBuf,
+    /// The run folder of a new sweep [default: runs/NAME]
+    #[arg(long)]
+    pub(super) run_dir: Option<PathBuf>,
+    /// How long the job may wait for its turn
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub(super) wait: std::time::Duration,
+    /// Within the job: what the login node is known by
+    #[arg(long, hide = true)]
+    pub(super) word: Option<String>,
+    /// Within the job: where the login node may be
+    #[arg(long, hide = true, value_delimiter = ',')]
+    pub(super) at: Vec<String>,
 }
 
 #[derive(Args, Debug)]

@@ -19,7 +19,7 @@ pub(super) struct Found {
 
 /// Holds the jobs against what the site allows.
 pub(super) async fn check(jobs: &Jobs, tasks: u32) -> anyhow::Result<Found> {
-    let config = ask("scontrol", &["show", "config"]).await?;
+    let array_max = array_max().await?;
     let partitions = site::partitions(&ask("sinfo", &["-h", "-o", site::FORMAT]).await?);
     let settings = &jobs.setup.settings;
     let gpus = if jobs.setup.gpus { jobs.setup.slots } else { 0 };
@@ -27,9 +27,8 @@ pub(super) async fn check(jobs: &Jobs, tasks: u32) -> anyhow::Result<Found> {
     if settings.extra.is_empty() {
         site::check(&Wish { partition: settings.partition.as_deref(), time: settings.time, gpus }, &partitions)?;
     }
-    let array_max = site::array_max(&config);
     let mut warnings = places(jobs);
-    let start = tried(&jobs.workers(tasks.min(array_max), &[], None)).await?;
+    let start = as_many_as_may_be(jobs, tasks.min(array_max), &mut warnings).await?;
     if jobs.setup.driver == DriverPlace::Job {
         tried(&jobs.driver()).await?;
     }
@@ -37,6 +36,11 @@ pub(super) async fn check(jobs: &Jobs, tasks: u32) -> anyhow::Result<Found> {
         warnings.push("[slurm] has no `time`: the partition's default applies, also to the driver".to_owned());
     }
     Ok(Found { array_max, start, warnings })
+}
+
+/// Most tasks of one array.
+pub(super) async fn array_max() -> Result<u32, CallFault> {
+    ask("scontrol", &["show", "config"]).await.map(|config| site::array_max(&config))
 }
 
 /// The output of one of Slurm's programs; empty where it fails, for sites close what they like.
@@ -47,6 +51,23 @@ async fn ask(program: &'static str, arguments: &[&str]) -> Result<String, CallFa
         tracing::warn!("{program}: {}", said.complaint());
     }
     Ok(said.out)
+}
+
+/// Lets Slurm judge the workers' script. A limit on their number is no reason to begin with none: half of them are tried then.
+async fn as_many_as_may_be(jobs: &Jobs, tasks: u32, warnings: &mut Vec<String>) -> anyhow::Result<String> {
+    let mut some = tasks;
+    loop {
+        match tried(&jobs.workers(some, &[], None)).await {
+            Ok(start) => return Ok(start),
+            Err(refused) if some == 1 => return Err(refused),
+            Err(refused) => {
+                if some == tasks {
+                    warnings.push(format!("Slurm does not take {tasks} workers at once, so that it may be fewer: {refused}"));
+                }
+                some /= 2;
+            }
+        }
+    }
 }
 
 /// Lets Slurm judge a script without submitting it.

@@ -14,8 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{absolute, jobs, names, tell};
 use crate::cli::args::{Driver, Manners};
-use crate::cli::drive::{Listen, exit_of, frozen, go_on, local, options, runtime};
+use crate::cli::drive::{Listen, exit_of, frozen, go_on, local, not_started, options, runtime, wait_for_the_start};
 use crate::cli::exit::{Exit, Failure, OrExit, Outcome};
+use crate::cli::signals::Signals;
 
 /// A driver on another machine that has given no sign for so long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -33,9 +34,15 @@ pub(in crate::cli) fn driver(args: &Driver, listen: Listen, manners: Manners) ->
     let slurm = SlurmOptions { jobs, own: task.as_deref().and_then(place) };
     let options = DriveOptions { slurm: Some(slurm), ..options(&run, Begin::Resume, &checked, listen, workers) };
     let runtime = runtime()?;
-    let drive = runtime.block_on(begin(&run, options, manners)).map_err(|fault| Failure { exit: exit_of(&fault), why: fault.into() })?;
+    let (started, signals) = runtime.block_on(async {
+        // Before the journal is read, which may take long.
+        let mut signals = Signals::listen();
+        (signals.during(begin(&run, options, manners), || wait_for_the_start(manners)).await, signals)
+    });
+    let Some(started) = started else { return Ok(not_started(runtime, manners)) };
+    let drive = started.map_err(|fault| Failure { exit: exit_of(&fault), why: fault.into() })?;
     let time_is_up = hear(&runtime, &drive).or_exit(Exit::RunFolder)?;
-    let outcome = go_on(runtime, drive, &run, &checked, manners);
+    let outcome = go_on(runtime, drive, signals, &run, &checked, manners);
     if time_is_up.load(Ordering::Acquire)
         && let Some(task) = task
     {

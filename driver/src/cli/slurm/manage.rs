@@ -2,18 +2,19 @@
 use std::time::{Duration, Instant};
 
 use hpo_driver::journal::{self, Claim};
-use hpo_driver::launch::slurm::Names;
 use hpo_driver::launch::slurm::keep::{Asked, Notes};
 use hpo_driver::launch::slurm::queue::{Queue, State};
 use hpo_driver::launch::slurm::submit::{scancel_named, squeue};
+use hpo_driver::launch::slurm::{Jobs, Names};
 use hpo_driver::rundir::RunDir;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::args::Scale;
-use super::{names, tell};
+use super::start::submit_all;
+use super::{checks, jobs, names, tell};
 use crate::cli::args::{Folder, Manners};
-use crate::cli::drive::runtime;
+use crate::cli::drive::{frozen, runtime};
 use crate::cli::exit::{Exit, OrExit, Outcome};
 use crate::cli::runs;
 
@@ -101,13 +102,27 @@ pub(super) fn status(folder: &Folder, manners: Manners) -> Outcome {
 
 pub(super) fn scale(args: &Scale, manners: Manners) -> Outcome {
     let run = RunDir::new(&args.run);
-    names(&run)?;
+    let jobs = jobs(&frozen(&run)?, &run, names(&run)?)?;
     let asked = Asked::read(&run).or_exit(Exit::RunFolder)?;
     Asked { max_workers: Some(args.workers), ..asked }.write(&run).or_exit(Exit::RunFolder)?;
     let lives = journal::living(run.path()).or_exit(Exit::RunFolder)?.is_some();
     let when = if lives { "the driver will see to it within seconds" } else { "no driver runs: the next one will see to it" };
     tell(manners, &format!("at most {} workers: {when}", args.workers));
+    if !jobs.setup.driver_submits() {
+        runtime()?.block_on(add(&jobs, args.workers, manners)).or_exit(Exit::Resumable)?;
+    }
     Ok(Exit::Done)
+}
+
+/// Submits the workers that are missing, for a driver that may not.
+async fn add(jobs: &Jobs, wanted: u32, manners: Manners) -> anyhow::Result<()> {
+    let queue = squeue(&[&jobs.names.workers]).await?;
+    let there = u32::try_from(Counts::of(&queue, &jobs.names.workers).alive()).unwrap_or(u32::MAX);
+    if wanted > there {
+        let array_max = checks::array_max().await?;
+        submit_all(jobs, wanted - there, array_max, manners, |tasks, _| jobs.workers(tasks, &[], None)).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn drain(folder: &Folder, manners: Manners) -> Outcome {

@@ -1,6 +1,7 @@
 //! `hpo slurm`: a sweep as jobs of Slurm.
 mod args;
 mod checks;
+mod doctor;
 mod driver;
 mod manage;
 mod start;
@@ -25,6 +26,7 @@ pub(super) fn slurm(command: &Slurm, manners: Manners) -> Outcome {
         Slurm::Scale(args) => manage::scale(args, manners),
         Slurm::Drain(folder) => manage::drain(folder, manners),
         Slurm::Cancel(folder) => manage::cancel(folder, manners),
+        Slurm::Doctor(args) => doctor::doctor(args, manners),
     }
 }
 

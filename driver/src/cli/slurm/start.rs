@@ -27,12 +27,14 @@ const SUBMITS: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn start(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> Outcome {
-    let submitted = match jobs.setup.driver {
-        DriverPlace::Login => on_this_machine(jobs, manners).await.or_exit(Exit::Resumable)?,
-        DriverPlace::Job => in_a_job(jobs, tasks, array_max, manners).await.or_exit(Exit::Resumable)?,
-        DriverPlace::Task0 => in_task_0(jobs, tasks, array_max, manners).await.or_exit(Exit::Resumable)?,
-    };
     let run = jobs.run.path().display();
+    let submitted = match jobs.setup.driver {
+        DriverPlace::Login => on_this_machine(jobs, manners).await,
+        DriverPlace::Job => in_a_job(jobs, tasks, array_max, manners).await,
+        DriverPlace::Task0 => in_task_0(jobs, tasks, array_max, manners).await,
+    };
+    let again = || format!("`{run}` is made, but its sweep does not run; once that is put right: `hpo slurm submit {run}`");
+    let submitted = submitted.with_context(again).or_exit(Exit::Resumable)?;
     if manners.json {
         let arrays: Vec<u32> = submitted.iter().map(|one| one.array).collect();
         let tasks: u32 = submitted.iter().map(|one| one.tasks).sum();
@@ -117,7 +119,7 @@ async fn in_task_0(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) ->
 
 /// Submits workers in as few arrays as the site takes. A limit that is met halves what is asked for; with some workers a sweep
 /// goes on.
-async fn submit_all(
+pub(super) async fn submit_all(
     jobs: &Jobs,
     tasks: u32,
     array_max: u32,

@@ -1,11 +1,14 @@
 //! `submit` and `script`.
+use anyhow::anyhow;
 use hpo_core::Sweep;
 use hpo_driver::config::{Checked, plan};
 use hpo_driver::engine::found;
 use hpo_driver::journal;
 use hpo_driver::launch::slurm::keep::{Asked, Notes};
+use hpo_driver::launch::slurm::submit::squeue;
 use hpo_driver::launch::slurm::{DriverPlace, Jobs, Names};
 use hpo_driver::rundir::RunDir;
+use tokio::runtime::Runtime;
 
 use super::args::{Script, Submit};
 use super::{absolute, checks, jobs, names, start, tell};
@@ -29,7 +32,7 @@ impl Wanted {
             let run = absolute(&RunDir::new(&args.sweep))?;
             let names = names(&run)?;
             if args.seed.is_some() || args.run_dir.is_some() {
-                return Err(anyhow::anyhow!("--seed and --run-dir are for new sweeps")).or_exit(Exit::BadInput);
+                return Err(anyhow!("--seed and --run-dir are for new sweeps")).or_exit(Exit::BadInput);
             }
             let begun = Some(journal::replay(&run.journal()).or_exit(Exit::RunFolder)?.sweep);
             return Ok(Self { checked: frozen(&run)?, run, begun, names });
@@ -44,6 +47,29 @@ impl Wanted {
         Ok(Self { checked, run, begun: None, names })
     }
 
+    /// Whether there is something to submit, and nobody has.
+    fn check(&self, runtime: &Runtime) -> Result<(), Failure> {
+        let run = self.run.path().display();
+        let Some(sweep) = &self.begun else {
+            let why = anyhow!("`{run}` holds a sweep already; go on with it by `hpo slurm submit {run}`, or choose another --run-dir");
+            return if self.run.journal().exists() { Err(why).or_exit(Exit::RunFolder) } else { Ok(()) };
+        };
+        if sweep.finished().is_some() {
+            return Err(anyhow!("the sweep in `{run}` has ended: there is nothing to submit")).or_exit(Exit::BadInput);
+        }
+        if let Some(claim) = journal::living(self.run.path()).or_exit(Exit::RunFolder)? {
+            let why = anyhow!("the sweep in `{run}` has a living driver ({claim}); `hpo slurm status {run}` tells");
+            return Err(why).or_exit(Exit::RunFolder);
+        }
+        let queue = runtime.block_on(squeue(&[&self.names.driver])).or_exit(Exit::BadInput)?;
+        match queue.tasks.iter().find(|task| task.state.is_alive()) {
+            Some(task) => {
+                Err(anyhow!("the driver of `{run}` is job {}; `hpo slurm cancel {run}` ends it", task.job)).or_exit(Exit::RunFolder)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// As many workers as the sweep can use now, and as there may be.
     fn tasks(&self, jobs: &Jobs) -> u32 {
         let appetite = self.begun.as_ref().map_or_else(|| Sweep::new(self.checked.spec.clone()).appetite(), Sweep::appetite);
@@ -56,17 +82,7 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
     let jobs = jobs(&wanted.checked, &wanted.run, wanted.names.clone())?;
     let tasks = wanted.tasks(&jobs);
     let runtime = runtime()?;
-    if wanted.begun.as_ref().is_some_and(|sweep| sweep.finished().is_some()) {
-        return Err(anyhow::anyhow!("the sweep in `{}` has ended: there is nothing to submit", wanted.run.path().display()))
-            .or_exit(Exit::BadInput);
-    }
-    if wanted.begun.is_none() && wanted.run.journal().exists() {
-        let run = wanted.run.path().display();
-        return Err(anyhow::anyhow!(
-            "`{run}` holds a sweep already; go on with it by `hpo slurm submit {run}`, or choose another --run-dir"
-        ))
-        .or_exit(Exit::RunFolder);
-    }
+    wanted.check(&runtime)?;
     let checks = runtime.block_on(checks::check(&jobs, tasks)).or_exit(Exit::BadInput)?;
     checks.warnings.iter().for_each(|warning| tell(manners, &format!("warning: {warning}")));
     if args.dry_run {
@@ -86,7 +102,7 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
     Asked::default().write(&jobs.run).or_exit(Exit::RunFolder)?;
     let notes = Notes::read(&jobs.run).or_exit(Exit::RunFolder)?;
     Notes { bad_nodes: vec![], gave_up: None, ..notes }.write(&jobs.run).or_exit(Exit::RunFolder)?;
-    if !manners.quiet {
+    if !manners.quiet && !manners.json {
         show(&jobs, tasks);
     }
     runtime.block_on(start::start(&jobs, tasks, checks.array_max, manners))

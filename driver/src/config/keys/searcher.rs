@@ -1,14 +1,18 @@
-//! `[searcher]`: who proposes trials.
+//! `[searcher]`: who proposes trials, and what is known beforehand.
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use hpo_searchers::{Acquisition, Relation, Warp};
+use hpo_core::Value;
+use hpo_searchers::{Acquisition, Confidence, Relation, Warp};
+use toml::Spanned;
 
-use crate::config::key::{Key, Kinds, Later, Table, kind, later};
+use crate::config::key::{Key, Kinds, Table, kind};
+use crate::config::searcher::{BeliefEntry, Member, Point};
 use crate::config::shape::{InnerShare, Share, Within, Words};
 
 pub(crate) static TABLE: Table = Table {
     path: "searcher",
-    keys: &[&Later("seed_trials"), &Later("prior"), &Later("warm_start")],
+    keys: &[&SEED_TRIALS, &PRIOR, &WARM_START],
     kinds: Some(Kinds {
         what: "searcher",
         kinds: &[
@@ -35,11 +39,38 @@ pub(crate) static TABLE: Table = Table {
                 "a Gaussian process over all rungs at once, for proposals for the highest (arXiv:2003.10865)",
                 &[&GP_STARTUP, &ACQUISITION, &TRANSFORM, &RELATION],
             ),
-            later("evolution"),
-            later("ensemble"),
+            kind(
+                "evolution",
+                "regularised evolution (arXiv:1802.01548): a changed copy of the best of some young trials",
+                &[&POPULATION, &SAMPLE],
+            ),
+            kind("ensemble", "several searchers, of which the one that earns most gets most of the trials", &[&MEMBERS]),
         ],
     }),
 };
+
+/// The second pass limits how many there are.
+pub(crate) static SEED_TRIALS: Key<Vec<Spanned<Point>>> =
+    Key::optional("seed_trials", "points to try first, in order; what a point leaves out is filled in from `prior`, or by chance");
+pub(crate) static PRIOR: Key<BTreeMap<String, Spanned<BeliefEntry>>> = Key::optional(
+    "prior",
+    "values believed to be good, by parameter (PriorBand, arXiv:2306.12370): lr = { value = 1e-3, confidence = \"medium\" }",
+);
+pub(crate) static WARM_START: Key<Vec<Spanned<PathBuf>>> =
+    Key::optional("warm_start", "run folders of earlier sweeps, whose trials are taken account of by name and rank");
+
+/// One belief of `prior`.
+pub(crate) static BELIEF: Table = Table { path: "searcher.prior", keys: &[&VALUE, &CONFIDENCE], kinds: None };
+pub(crate) static VALUE: Key<Spanned<Value>> = Key::required("value", "the value that is believed to be good");
+pub(crate) static CONFIDENCE: Key<Confidence> =
+    Key::with_default("confidence", "how sure that is: \"low\", \"medium\" or \"high\"", "\"medium\"");
+
+pub(crate) static POPULATION: Key<Within<1, 100_000>> =
+    Key::with_default("population", "youngest trials with a result, from among which parents are taken", "20");
+pub(crate) static SAMPLE: Key<Within<1, 10_000>> =
+    Key::with_default("sample", "of how many of them, drawn by chance, the best is the parent", "5");
+pub(crate) static MEMBERS: Key<Vec<Spanned<Member>>> =
+    Key::with_default("members", "who is in it, each with its default options", "[\"random\", \"tpe\", \"evolution\"]");
 
 pub(crate) static POINTS: Key<BTreeMap<String, Within<1, 1000>>> = Key::with_default(
     "points",

@@ -45,7 +45,13 @@ impl Case {
             grace_ms: 1000,
             seed: Seed(7),
         };
-        let file = SweepFile { spec: spec(self.trials), job, searcher: hpo_searchers::SearcherSpec::Random, text: "# frozen\n".into() };
+        let file = SweepFile {
+            spec: spec(self.trials),
+            job,
+            searcher: hpo_searchers::SearcherSpec::Random,
+            past: None,
+            text: "# frozen\n".into(),
+        };
         let listen = "127.0.0.1:0".parse().unwrap();
         DriveOptions { run: self.run.clone(), begin, file, listen, plaintext: false, local: None, slurm: None, limits: self.limits }
     }

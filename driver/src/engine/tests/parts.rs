@@ -1,20 +1,25 @@
 //! What stands beside the loop: the run folder, the checkpoints that are kept, the searcher's thread.
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use hpo_core::sweep::Observation;
-use hpo_core::{Attempt, Event, Params, Resource, Seed, Seq, Sweep, TrialId};
+use hpo_core::{Action, Attempt, Event, Params, Resource, Seed, Seq, Sweep, TrialId};
 use hpo_searchers::{Searcher, SuggestFault};
+use hpo_wire::{About, FromDriver, Word};
 
 use super::Case;
+use crate::config::warm::Past;
 use crate::engine::cycle::Engine;
 use crate::engine::heart::Parts;
 use crate::engine::kept::{Folder, Kept, Store};
-use crate::engine::{Begin, Drive, DriveFault, DriveOptions, Ended, EngineFault, Inbox, Input, Link, Options, clock};
-use crate::journal::{Fence, Writer};
+use crate::engine::parts::Outbox;
+use crate::engine::{Begin, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle, Inbox, Input, Link, Options, Outgoing, clock};
+use crate::journal::{Fence, Replay, Writer};
 use crate::serve::fake::hello;
-use crate::testing::{checkpoint, header, spec};
+use crate::testing::{checkpoint, figure, header, spec};
 
 #[tokio::test]
 async fn a_folder_that_cannot_be_used_is_refused_with_what_to_do() {
@@ -55,9 +60,12 @@ async fn a_folder_that_cannot_be_used_is_refused_with_what_to_do() {
 #[tokio::test]
 async fn what_may_hold_secrets_is_its_owners_alone() {
     let case = Case::new(1);
-    let drive = case.start(Begin::Create).await;
+    let mut options = case.options(Begin::Create);
+    options.file.past = Some(Past::default());
+    let drive = Drive::start(options).await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(case.run.path()), mode(&case.run.sweep_toml())), (0o700, 0o600));
+    assert_eq!((mode(case.run.path()), mode(&case.run.sweep_toml()), mode(&case.run.warm_start())), (0o700, 0o600, 0o600));
+    assert_eq!(Past::of_run(&case.run).unwrap(), Past::default());
     drive.handle().drain().await.unwrap();
     drive.wait().await.unwrap();
 }
@@ -115,26 +123,91 @@ fn what_a_dead_driver_should_have_deleted_its_successor_deletes() {
     assert!(kept.leftovers(&store).is_empty(), "it was stored once more");
 }
 
-/// What an engine with this searcher ends with.
-async fn end_with(searcher: Box<dyn Searcher>) -> EngineFault {
-    let folder = tempfile::tempdir().unwrap();
-    let fence = Fence::claim(folder.path(), 0).unwrap();
-    let journal = Writer::create(&folder.path().join("journal.jsonl"), &header(spec(2)), fence).unwrap();
+/// An engine with this searcher over a sweep of so many trials, to which a worker with one slot is about to come.
+async fn engine_with(searcher: Box<dyn Searcher>, trials: u32, folder: &Path) -> (Engine, Handle, Outbox) {
+    let fence = Fence::claim(folder, 0).unwrap();
+    let journal = Writer::create(&folder.join("journal.jsonl"), &header(spec(trials)), fence).unwrap();
     let (handle, inbox) = Inbox::new();
-    let (out, _outbox) = tokio::sync::mpsc::channel(10);
+    let (out, outbox) = tokio::sync::mpsc::channel(10);
     handle.send(Input::Joined { hello: hello(1, 1), link: Link { session: 1, out } }).await.unwrap();
     let parts = Parts {
-        sweep: Sweep::new(spec(2)),
+        sweep: Sweep::new(spec(trials)),
         journal: Box::new(journal),
         records: 0,
         kept: Kept::default(),
-        store: Box::new(Folder(folder.path().to_owned())),
+        store: Box::new(Folder(folder.to_owned())),
         options: Options::default(),
         closing: Box::new(|| {}),
     };
     let clock = clock::Clock::of(0, hpo_core::Stamp(0));
-    let (engine, _progress) = Engine::new(parts, clock, inbox, handle, searcher).unwrap();
+    let (engine, _progress) = Engine::new(parts, clock, inbox, handle.clone(), searcher).unwrap();
+    (engine, handle, outbox)
+}
+
+/// What an engine with this searcher ends with.
+async fn end_with(searcher: Box<dyn Searcher>) -> EngineFault {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _handle, _outbox) = engine_with(searcher, 2, folder.path()).await;
     engine.run().await.unwrap_err()
+}
+
+/// Draws by chance and takes 0.3 s for it.
+struct Slow(hpo_searchers::Random);
+
+impl Searcher for Slow {
+    fn begin(&mut self, trial: TrialId, params: &Params) {
+        self.0.begin(trial, params);
+    }
+    fn tell(&mut self, _: &Observation) {}
+    fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
+        std::thread::sleep(Duration::from_millis(300));
+        self.0.suggest(trial)
+    }
+}
+
+/// Trains each lease to its end at once, and writes its state for a second; until the sweep is over.
+async fn train(handle: Handle, mut outbox: Outbox) {
+    let worker = hello(1, 1).worker;
+    while let Some(Outgoing::Say(word)) = outbox.recv().await {
+        let FromDriver::Lease(lease) = word else {
+            if matches!(word, FromDriver::Finish { .. }) {
+                return handle.send(Input::Left { worker, session: 1 }).await.unwrap();
+            }
+            continue;
+        };
+        let metrics = [("val_loss".to_owned(), figure(lease.trial.0, lease.until.0))].into_iter().collect();
+        let abouts = [About::Reported { resource: lease.until, metrics }, About::Reached { resource: lease.until, checkpoint: None }];
+        for (seq, about) in (1..).map(Seq).zip(abouts) {
+            if seq == Seq(2) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let word = Word { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, about };
+            handle.send(Input::Said { worker, session: 1, word }).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slot_gets_what_a_slow_searcher_has_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = Slow(hpo_searchers::Random::new(spec(3).space, Seed(7)));
+    let (engine, handle, outbox) = engine_with(Box::new(slow), 3, folder.path()).await;
+    let (outcome, ()) = tokio::join!(engine.run(), train(handle, outbox));
+    assert!(matches!(outcome.unwrap().ended, Ended::Finished(_)));
+    let mut replay = Replay::open(&folder.path().join("journal.jsonl")).unwrap();
+    let (mut asked, mut waits): (BTreeMap<TrialId, hpo_core::Stamp>, Vec<u64>) = (BTreeMap::new(), vec![]);
+    while let Some(step) = replay.step().unwrap() {
+        let at = step.entry.record.at;
+        if let Event::Suggested { trial, cost_us, .. } = step.entry.record.event {
+            assert!(cost_us >= 300_000, "{cost_us}");
+            waits.push(at.since(asked[&trial]));
+        }
+        asked.extend(step.actions.iter().filter_map(|action| match action {
+            Action::Suggest { trial } => Some((*trial, at)),
+            _ => None,
+        }));
+    }
+    assert!(waits[0] >= 300 && waits[1] < 300 && waits[2] < 300, "{waits:?}");
 }
 
 struct Broken(fn() -> Params);

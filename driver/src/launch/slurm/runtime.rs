@@ -103,6 +103,8 @@ struct Keeper {
     begun: Instant,
     /// How many of the tasks that joined were told to the scaler.
     joined: usize,
+    /// How many bad nodes were.
+    bad: usize,
     /// The last complaint, which is not repeated in the log.
     complaint: String,
 }
@@ -129,7 +131,7 @@ impl Keeper {
         // It tries again.
         let notes = Notes { gave_up: None, ..notes };
         let (begun, asked) = (Instant::now(), Asked::default());
-        Self { jobs, own, scaler, notes, asked, engine, progress, begun, joined: 0, complaint: String::new() }
+        Self { jobs, own, scaler, notes, asked, engine, progress, begun, joined: 0, bad: 0, complaint: String::new() }
     }
 
     fn now(&self) -> Millis {
@@ -174,11 +176,17 @@ impl Keeper {
     /// How many slots it can use. Tells the scaler which tasks have workers that joined.
     fn look_at_the_sweep(&mut self) -> u32 {
         let progress = self.progress.borrow_and_update();
-        let (appetite, tasks) = (progress.appetite, progress.tasks.clone());
+        let (appetite, tasks, bad_nodes) = (progress.appetite, progress.tasks.clone(), progress.bad_nodes.clone());
         drop(progress);
+        let now = self.now();
+        if bad_nodes.len() > self.bad {
+            self.bad = bad_nodes.len();
+            bad_nodes.iter().for_each(|node| self.scaler.hear(now, &News::Bad(node.clone())));
+            self.notes.bad_nodes = self.scaler.bad_nodes();
+            self.note();
+        }
         if tasks.len() > self.joined {
             self.joined = tasks.len();
-            let now = self.now();
             tasks.values().filter_map(|task| place(task)).for_each(|place| self.scaler.hear(now, &News::Joined(place)));
         }
         appetite
@@ -200,6 +208,10 @@ impl Keeper {
             Ok(queue) => {
                 self.complaint.clear();
                 self.scaler.hear(now, &News::Queue(queue));
+                if self.notes.in_doubt.is_some() && !self.scaler.is_in_doubt() {
+                    self.notes.in_doubt = None;
+                    self.note();
+                }
                 let mut orders = vec![];
                 self.scaler.trim(slots, &mut orders);
                 for order in orders {

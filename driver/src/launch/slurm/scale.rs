@@ -56,6 +56,8 @@ pub enum News {
     NoAnswer,
     /// A worker of this task has joined the sweep.
     Joined(Place),
+    /// Trials fail on this node, whatever they are.
+    Bad(String),
 }
 
 /// What is to be done. At most one look and one submission are out at one time.
@@ -152,7 +154,7 @@ impl Scaler {
         if let Some((tasks, age)) = in_doubt {
             self.expect(None, tasks, now, age);
         }
-        self.strikes.extend(bad_nodes.iter().map(|node| (node.clone(), NODE_STRIKES)));
+        self.strikes.extend(bad_nodes.iter().map(|node| (node.clone(), u32::MAX)));
     }
 
     /// So many tasks were accepted, perhaps, some time ago. Of long ago they would be in the queue.
@@ -161,6 +163,12 @@ impl Scaler {
             // The clock of a scaler begins at 0: what is older than it counts from there.
             self.unseen.push((array, tasks, now.saturating_sub(age)));
         }
+    }
+
+    /// Whether there was a submission of which nobody knows what became of it.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.unseen.iter().any(|(array, ..)| array.is_none())
     }
 
     /// Another number of tasks may wait or run from now on.
@@ -221,12 +229,16 @@ impl Scaler {
                 self.limiter.refused(now, asked);
                 self.unseen.push((None, asked, now));
             }
+            News::Bad(node) => drop(self.strikes.insert(node.clone(), u32::MAX)),
             News::Joined(place) => {
                 self.failed_starts = 0;
                 self.served.insert(*place);
                 let known = self.known.entry(*place).or_insert_with(|| Known::new(State::Running));
                 known.state = State::Running;
-                self.strikes.remove(&known.node);
+                // That it starts workers does not clear a node on which trials fail.
+                if self.strikes.get(&known.node).is_some_and(|strikes| *strikes < u32::MAX) {
+                    self.strikes.remove(&known.node);
+                }
             }
         }
     }
@@ -241,8 +253,7 @@ impl Scaler {
         let (wanted, tasks) = (self.wanted(slots), self.tasks());
         if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
             // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
-            let in_doubt = self.unseen.iter().any(|(array, ..)| array.is_none());
-            let allowed = if in_doubt { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            let allowed = if self.is_in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
             if allowed > 0 {
                 self.submitting = Some(allowed);
                 out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
@@ -285,9 +296,16 @@ impl Scaler {
         let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
         // One that nobody told us of is the answer to a submission that nobody answered.
         let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
+        let (served, failed_starts) = (&self.served, &mut self.failed_starts);
         self.unseen.retain(|(array, _, since)| {
             let seen = array.map_or(orphan, |array| arrays.contains(&array));
-            !seen && now.saturating_sub(*since) < UNSEEN
+            let expected = now.saturating_sub(*since) < UNSEEN;
+            let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
+            if !seen && !expected && array.is_some_and(|array| !came(array)) {
+                // It came and went between two looks, on a site that forgets at once.
+                *failed_starts += 1;
+            }
+            !seen && expected
         });
         self.arrays.extend(arrays);
         for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
@@ -330,7 +348,8 @@ impl Scaler {
         if !self.served.contains(&place) {
             self.failed_starts += 1;
             if !node.is_empty() {
-                *self.strikes.entry(node).or_default() += 1;
+                let strikes = self.strikes.entry(node).or_default();
+                *strikes = strikes.saturating_add(1);
             }
         }
     }

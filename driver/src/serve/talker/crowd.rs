@@ -1,5 +1,6 @@
 //! Many light workers at once, and how long the driver makes them wait.
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +25,8 @@ pub enum Pace {
     Flood,
     /// As soon as the one before is acknowledged.
     Closed,
-    /// After so long, as if it trained meanwhile, whether the one before is acknowledged or not.
+    /// One in each such time, as if it trained meanwhile, whether the one before is acknowledged or not. A report that is due
+    /// while there is no lease is made as soon as there is one: what is offered does not fall with the driver's speed.
     Every(Duration),
 }
 
@@ -50,6 +52,8 @@ pub struct Figures {
     pub to_acknowledgement: Vec<Duration>,
     /// From saying that the end of a lease is reached to the next lease.
     pub to_lease: Vec<Duration>,
+    /// By how much reports were made later than they were due; none if none was ever due.
+    pub late: Vec<Duration>,
 }
 
 /// What the workers of a crowd share.
@@ -86,12 +90,13 @@ pub async fn crowd(target: &Target, plan: Plan, begun: impl FnOnce()) -> Result<
     }
     begun();
     let start = Instant::now();
-    let mut figures = Figures { took: Duration::ZERO, to_acknowledgement: vec![], to_lease: vec![] };
+    let mut figures = Figures { took: Duration::ZERO, to_acknowledgement: vec![], to_lease: vec![], late: vec![] };
     for _ in 0..workers {
         let seen = told.recv().await.ok_or(TalkFault::Silent)??;
         figures.took = figures.took.max(seen.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(start)));
         figures.to_acknowledgement.extend(seen.to_acknowledgement);
         figures.to_lease.extend(seen.to_lease);
+        figures.late.extend(seen.late);
     }
     drop(all_done);
     talkers.join_all().await;
@@ -124,6 +129,7 @@ async fn take_part(
 struct Seen {
     to_acknowledgement: Vec<Duration>,
     to_lease: Vec<Duration>,
+    late: Vec<Duration>,
     /// When its last report was acknowledged.
     last: Option<Instant>,
 }
@@ -137,6 +143,8 @@ struct Talker {
     waiting: VecDeque<(Seq, Instant)>,
     /// The lease after this one.
     next: Option<Lease>,
+    /// When the next report is due, if it is by the clock.
+    due: Instant,
 }
 
 impl Talker {
@@ -147,7 +155,7 @@ impl Talker {
         let turn = common.dialling.acquire().await;
         let line = Line::open(target, worker).await?;
         drop(turn);
-        let mut talker = Self { number, common, line, seen: Seen::default(), waiting: VecDeque::new(), next: None };
+        let mut talker = Self { number, common, line, seen: Seen::default(), waiting: VecDeque::new(), next: None, due: Instant::now() };
         while talker.next.is_none() {
             talker.listen().await?;
         }
@@ -160,7 +168,7 @@ impl Talker {
         common.gate.wait().await;
         if let Pace::Every(period) = common.plan.pace {
             // Not all at the same moment.
-            tokio::time::sleep(period.mul_f64(f64::from(self.number) / f64::from(common.plan.workers))).await;
+            self.due = Instant::now() + period.mul_f64(f64::from(self.number) / f64::from(common.plan.workers));
         }
         while let Some(lease) = self.next.take() {
             let Some(reached) = self.work(&lease).await? else { break };
@@ -180,7 +188,6 @@ impl Talker {
     async fn work(&mut self, lease: &Lease) -> Result<Option<Instant>, TalkFault> {
         let mut seq = Seq(0);
         self.say(lease, &mut seq, About::Started { startup_ms: 0, restore_ms: 0 }).await?;
-        let mut due = Instant::now();
         for resource in (lease.from.0 + 1..=lease.until.0).map(Resource) {
             match self.common.plan.pace {
                 Pace::Flood => {}
@@ -189,13 +196,14 @@ impl Talker {
                         self.listen().await?;
                     }
                 }
-                Pace::Every(period) => {
-                    due += period;
-                    self.listen_until(due).await?;
-                }
+                Pace::Every(_) => self.listen_until_due().await?,
             }
             if self.common.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
                 return Ok(None);
+            }
+            if let Pace::Every(period) = self.common.plan.pace {
+                self.seen.late.push(self.due.elapsed());
+                self.due += period;
             }
             let metrics = [(self.common.plan.metric.clone(), figure(lease.trial, resource))].into_iter().collect();
             self.say(lease, &mut seq, About::Reported { resource, metrics }).await?;
@@ -221,10 +229,11 @@ impl Talker {
         self.heed(heard)
     }
 
-    async fn listen_until(&mut self, due: Instant) -> Result<(), TalkFault> {
+    async fn listen_until_due(&mut self) -> Result<(), TalkFault> {
+        let mut due = pin!(sleep_until(self.due.into()));
         loop {
             tokio::select! {
-                () = sleep_until(due.into()) => return Ok(()),
+                () = &mut due => return Ok(()),
                 heard = self.line.hear() => self.heed(heard?)?,
             }
         }

@@ -1,5 +1,5 @@
-//! Searchers with a model against chance: on recorded trainings of MLPF, where the data are, and on curves in closed form.
-use hpo_searchers::{GpOptions, Relation, TpeOptions};
+//! Models against chance: on recorded trainings of MLPF, where the data are, on a surrogate of LCBench, and on curves in closed form.
+use hpo_searchers::{EvolutionOptions, GpOptions, Relation, TpeOptions};
 
 use super::*;
 use crate::config::{DATA_DIR, check_text};
@@ -35,6 +35,26 @@ fn with_asha_it_is_ahead(searcher: SearcherSpec) {
     assert!(significant((wins, pairs)), "ahead in {wins} of {pairs}");
 }
 
+/// Five sweeps of four workers each, on an OpenML task each, to the epochs of five full trainings of which chance has no more: the
+/// best accuracy. Where there is no surrogate there is nothing to test.
+#[cfg(feature = "surrogate")]
+#[test]
+fn it_is_ahead_of_chance_on_lcbench() {
+    let Some(data) = hpo_tests::data("lcbench-surrogate/model.onnx") else { return };
+    let data = data.ancestors().nth(2).unwrap().to_string_lossy().into_owned();
+    let file = hpo_tests::root().join("configs/lcbench.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("max_trials = 100", "max_trials = 1000");
+    let mut won = (0, 0);
+    for task in ["3945", "7593", "34539", "126025", "126026"] {
+        let text = text.replace("3945", task);
+        let checked = check_text(&text, &file, &|name| (name == DATA_DIR).then(|| data.clone())).unwrap();
+        let setup = open(&[checked], Some(4), Some(1000)).map_err(|(_, fault)| fault).unwrap().remove(0);
+        let (wins, pairs) = sign_test(&setup, tpe(), |outcome| -outcome.best.as_ref().unwrap().metric);
+        won = (won.0 + wins, won.1 + pairs);
+    }
+    assert!(significant(won), "ahead in {} of {}", won.0, won.1);
+}
+
 #[test]
 fn with_asha_tpe_is_ahead_of_chance() {
     with_asha_it_is_ahead(tpe());
@@ -66,4 +86,9 @@ fn tpe_finds_the_best_recorded_training_sooner_than_chance() {
 #[test]
 fn a_process_over_all_rungs_finds_the_best_recorded_training_sooner_than_chance() {
     it_finds_the_best_recorded_training_sooner(gp_mf());
+}
+
+#[test]
+fn evolution_finds_the_best_recorded_training_sooner_than_chance() {
+    it_finds_the_best_recorded_training_sooner(SearcherSpec::Evolution(EvolutionOptions::default()));
 }

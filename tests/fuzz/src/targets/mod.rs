@@ -1,6 +1,9 @@
 //! All targets.
 mod config;
 mod curves;
+mod dial;
+#[cfg(feature = "surrogate")]
+mod encoding;
 mod engine;
 mod folder;
 #[cfg(feature = "burn")]
@@ -9,6 +12,8 @@ mod journal;
 mod lines;
 #[cfg(feature = "burn")]
 mod onnx;
+mod pace;
+mod queue;
 mod session;
 #[cfg(feature = "burn")]
 mod state;
@@ -16,12 +21,7 @@ mod wire;
 
 use crate::Target;
 
-/// All of them.
-#[cfg(not(feature = "burn"))]
-pub const TARGETS: &[&Target] = QUICK;
-
-/// All of them.
-#[cfg(feature = "burn")]
+/// All of them that this build has.
 pub const TARGETS: &[&Target] = &[
     &config::TARGET,
     &journal::RAW,
@@ -32,24 +32,21 @@ pub const TARGETS: &[&Target] = &[
     &engine::TARGET,
     &session::TARGET,
     &curves::TARGET,
+    &pace::TARGET,
+    &dial::TARGET,
+    &queue::TARGET,
+    #[cfg(feature = "surrogate")]
+    &encoding::TARGET,
+    #[cfg(feature = "burn")]
     &images::TARGET,
+    #[cfg(feature = "burn")]
     &state::TARGET,
+    #[cfg(feature = "burn")]
     &onnx::INSPECT,
+    #[cfg(feature = "burn")]
     &onnx::ROWS,
+    #[cfg(feature = "burn")]
     &onnx::PREDICT,
-];
-
-#[cfg(not(feature = "burn"))]
-const QUICK: &[&Target] = &[
-    &config::TARGET,
-    &journal::RAW,
-    &journal::SEALED,
-    &folder::TARGET,
-    &lines::TARGET,
-    &wire::TARGET,
-    &engine::TARGET,
-    &session::TARGET,
-    &curves::TARGET,
 ];
 
 /// The target of this name.

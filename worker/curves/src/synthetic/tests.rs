@@ -5,6 +5,7 @@ use hpo_core::job::Function;
 use proptest::prelude::*;
 
 use super::*;
+use crate::chance::uniform;
 
 fn job(function: Function) -> SyntheticJob {
     SyntheticJob { function, noise: 0.0, failure_rate: 0.0, crossing: 0.0, rate: 5.0, seconds: 2.0, cost_spread: 0.0 }

@@ -120,6 +120,33 @@ fn a_node_on_which_nothing_starts_is_set_aside_and_a_site_where_nothing_does_is_
 }
 
 #[test]
+fn arrays_that_come_and_go_unseen_are_failed_starts_unless_their_workers_came() {
+    let mut scaler = Scaler::new(policy(2));
+    let mut now = 0;
+    for (round, array) in (1..=5).enumerate() {
+        let orders = step(&mut scaler, now, 4);
+        assert!(orders.contains(&submit(2)), "{round}: {orders:?}");
+        scaler.hear(now, &News::Submitted { array, tasks: 2 });
+        if array == 1 {
+            scaler.hear(now, &News::Joined((array, 1)));
+        }
+        now += UNSEEN;
+        scaler.hear(now, &queue(&[]));
+        scaler.hear(now, &queue(&[]));
+    }
+    assert!(step(&mut scaler, now, 4).iter().any(|order| matches!(order, Order::GiveUp { failed: 4, .. })));
+}
+
+#[test]
+fn a_node_on_which_trials_fail_is_set_aside_although_workers_start_there() {
+    let mut scaler = Scaler::new(policy(4));
+    scaler.hear(1, &queue(&[task(7, 0, State::Running, "n7")]));
+    scaler.hear(2, &News::Bad("n7".to_owned()));
+    scaler.hear(3, &News::Joined((7, 0)));
+    assert_eq!(scaler.bad_nodes(), ["n7"]);
+}
+
+#[test]
 fn what_is_cancelled_before_it_ran_or_has_served_is_no_failed_start() {
     let mut scaler = Scaler::new(policy(4));
     for index in 0..20 {

@@ -1,0 +1,132 @@
+use hpo_core::job::Function;
+use hpo_core::sweep::Outcome;
+use hpo_core::{Loss, Resource};
+use hpo_curves::synthetic::Landscape;
+use statrs::distribution::{Binomial, DiscreteCDF};
+
+use super::*;
+use crate::{Hints, SearcherSpec, TpeOptions, build};
+
+const SEEDS: u64 = 40;
+
+fn prior(values: &[(&str, f64)], confidence: Confidence) -> Prior {
+    values.iter().map(|&(name, value)| (name.to_owned(), Belief { value: value.into(), confidence })).collect()
+}
+
+/// A minimum of Branin's function is at (pi, 2.275), where it is 0.397887; its worst corner is (-5, 0).
+fn at(x: f64, y: f64, confidence: Confidence) -> Prior {
+    prior(&[("x", x), ("y", y)], confidence)
+}
+
+/// The minimum of Hartmann's function, -3.32237, each coordinate missed by a tenth.
+fn near_hartmann(confidence: Confidence) -> Prior {
+    prior(&[("x0", 0.30), ("x1", 0.05), ("x2", 0.58), ("x3", 0.18), ("x4", 0.41), ("x5", 0.56)], confidence)
+}
+
+fn floats(values: &[(&str, f64, f64)]) -> Space {
+    use hpo_core::space::{Domain, Fold, Parameter};
+    let parameter = |&(name, low, high): &(&str, f64, f64)| Parameter {
+        name: name.to_owned(),
+        domain: Domain::Float { low, high, fold: Fold::Linear, step: None },
+        when: Default::default(),
+    };
+    Space::new(values.iter().map(parameter).collect()).unwrap()
+}
+
+fn space() -> Space {
+    floats(&[("x", -5.0, 10.0), ("y", 0.0, 15.0)])
+}
+
+fn space_of(function: Function) -> Space {
+    match function {
+        Function::Hartmann6 => floats(&["x0", "x1", "x2", "x3", "x4", "x5"].map(|name| (name, 0.0, 1.0))),
+        _ => space(),
+    }
+}
+
+/// The best loss after each of so many trials, one after the other.
+fn search(function: Function, method: SearcherSpec, prior: Prior, seed: u64, count: u32) -> Vec<f64> {
+    let spec = method.with_hints(Hints { prior, ..Hints::default() });
+    let mut searcher = build(&spec, &space_of(function), Seed(seed)).unwrap();
+    let mut best = f64::INFINITY;
+    let one = |trial| {
+        let params = searcher.suggest(TrialId(trial)).unwrap();
+        searcher.begin(TrialId(trial), &params);
+        let loss = function.loss(&params).unwrap();
+        let outcome = Outcome::Loss { resource: Resource(1), loss: Loss::new(loss) };
+        searcher.tell(&Observation { trial: TrialId(trial), params, outcome });
+        best = best.min(loss);
+        best
+    };
+    (0..count).map(one).collect()
+}
+
+/// Wins that chance alone would give once in a hundred times (sign test; Arbuthnot 1710).
+fn significant(wins: u64) -> bool {
+    Binomial::new(0.5, SEEDS).unwrap().sf(wins.saturating_sub(1)) < 0.01
+}
+
+fn wins(method: &SearcherSpec, prior: &Prior, count: u32) -> u64 {
+    let last = |prior: &Prior, seed| search(Function::Hartmann6, method.clone(), prior.clone(), seed, count)[count as usize - 1];
+    (0..SEEDS).filter(|&seed| last(prior, seed) < last(&Prior::new(), seed)).count() as u64
+}
+
+fn methods() -> [SearcherSpec; 2] {
+    [SearcherSpec::Random, SearcherSpec::Tpe(TpeOptions::default())]
+}
+
+/// Near the minimum, not at it, and believed with medium confidence.
+#[test]
+fn a_good_prior_helps() {
+    for method in methods() {
+        let wins = wins(&method, &near_hartmann(Confidence::Medium), 30);
+        assert!(significant(wins), "{}: better in {wins} of {SEEDS}", method.name());
+    }
+}
+
+/// The worst corner, believed with high confidence: after a hundred trials the median regret is no more than twice that
+/// without a prior, though after ten it is far behind.
+#[test]
+fn a_wrong_prior_is_recovered_from() {
+    for method in methods() {
+        let wrong = at(-4.5, 0.5, Confidence::High);
+        let median = |prior: &Prior, after: usize| {
+            let mut all: Vec<f64> =
+                (0..SEEDS).map(|seed| search(Function::Branin, method.clone(), prior.clone(), seed, 100)[after - 1] - 0.397_887).collect();
+            all.sort_by(f64::total_cmp);
+            all[all.len() / 2]
+        };
+        let (misled, free) = (median(&wrong, 100), median(&Prior::new(), 100));
+        assert!(misled < 2.0 * free, "{}: {misled} and {free}", method.name());
+        let (misled, free) = (median(&wrong, 5), median(&Prior::new(), 5));
+        assert!(misled > free, "{}: the test's prior is wrong: {misled} and {free}", method.name());
+    }
+}
+
+#[test]
+fn the_first_proposal_is_the_middle_and_a_belief_outside_is_refused() {
+    let guided = |prior: &Prior| Guided::new(&space(), Seed(1), prior, Box::new(crate::Random::new(space(), Seed(1))));
+    let middle = guided(&at(4.0, 3.0, Confidence::Low)).unwrap().suggest(TrialId(0)).unwrap();
+    assert_eq!((&middle["x"], &middle["y"]), (&4.0.into(), &3.0.into()));
+    let fault = guided(&at(40.0, 3.0, Confidence::Low)).err().unwrap();
+    assert_eq!(fault, PartialFault::Outside { name: "x".to_owned(), value: 40.0.into() });
+}
+
+/// The good trials are far from what is believed: the prior's share goes to the incumbent.
+#[test]
+fn evidence_against_the_prior_takes_its_share() {
+    let near = |x: f64| {
+        let inner = Box::new(crate::Random::new(space(), Seed(1)));
+        let mut guided = Guided::new(&space(), Seed(1), &at(-4.5, 14.5, Confidence::High), inner).unwrap();
+        for trial in 0..12 {
+            let value = x + f64::from(trial) * 0.01;
+            let params: Params = [("x".to_owned(), value.into()), ("y".to_owned(), 2.0.into())].into();
+            guided.begin(TrialId(trial), &params);
+            let outcome = Outcome::Loss { resource: Resource(1), loss: Loss::new(f64::from(trial)) };
+            guided.tell(&Observation { trial: TrialId(trial), params, outcome });
+        }
+        let mut rng = Seed(2).rng();
+        (0..400).filter(|_| guided.guided(&mut rng)["y"].number().unwrap() > 11.0).count()
+    };
+    assert!(near(8.0) < 8, "of 400 drawn where the prior is: {}", near(8.0));
+}

@@ -1,0 +1,136 @@
+//! What signals do to drivers and workers. Above all to drivers that do not listen yet: a long journal is read first, and a batch
+//! system does not wait for that.
+use hpo_core::sweep::event::Slot;
+use hpo_core::{Event, WorkerId};
+use hpo_driver::journal::{Fence, Journal, Record, Writer, decisions, replay};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::world::{Running, World, acts};
+
+const SWEEP: &str = r#"
+[sweep]
+name = "signals"
+seed = 5
+metric = "loss"
+max_trials = 2
+
+[space]
+lr = { log_uniform = [1e-3, 3e-2] }
+
+[scheduler]
+kind = "fifo"
+max_resource = 2
+
+[trial]
+kind = "command"
+command = ["true"]
+
+[workers]
+local = 1
+"#;
+
+/// Workers that came and went: the better part of a second to read in a test's build, and more on a busy machine.
+const VISITS: u128 = 60_000;
+
+/// A run whose driver was killed, with a long journal.
+fn long_run() -> World {
+    let world = World::new(SWEEP);
+    let mut first = world.background(&["driver", "sweep.toml", "--run-dir", "run", "--listen", "127.0.0.1:0"]);
+    world.wait_for("the driver", |records| !records.is_empty());
+    first.signal(Signal::SIGKILL);
+    first.code();
+    let journal = world.run_dir().join("journal.jsonl");
+    let replayed = replay(&journal).unwrap();
+    let mut writer = Writer::resume(&journal, &replayed, Fence::claim(&world.run_dir(), 1).unwrap()).unwrap();
+    let slots = vec![Slot { name: "cpu core".to_owned(), milli_gpus: 0 }];
+    let visits = (0..VISITS).map(WorkerId).flat_map(|worker| {
+        [
+            Event::WorkerJoined { worker, name: "visitor".to_owned(), slots: slots.clone(), holds: vec![], allocation: None },
+            Event::WorkerLeft { worker },
+        ]
+    });
+    let (mut sweep, at, mut actions) = (replayed.sweep, replayed.last_at, vec![]);
+    let record = |(seq, event)| {
+        actions.clear();
+        sweep.apply(at, &event, &mut actions);
+        Record { seq, at, acts: decisions(&actions), event }
+    };
+    writer.append(&(replayed.records + 1..).zip(visits).map(record).collect::<Vec<_>>()).unwrap();
+    writer.sync().unwrap();
+    world
+}
+
+/// Starts a driver on it and waits until it has claimed the run, which it does before it reads the journal.
+fn claimed(world: &World, epoch: u32, words: &[&str]) -> Running {
+    let driver = world.background(words);
+    let claim = world.run_dir().join(format!("driver-epoch-{epoch}"));
+    world.wait_until("the claim", || claim.exists());
+    driver
+}
+
+/// Drivers that have written to the journal.
+fn drivers(world: &World) -> usize {
+    let text = std::fs::read_to_string(world.run_dir().join("journal.jsonl")).unwrap();
+    text.lines().filter(|line| line.contains(r#""event":"driver_started""#)).count()
+}
+
+#[test]
+fn a_driver_that_still_reads_its_journal_heeds_signals_and_can_be_resumed() {
+    let world = long_run();
+    let driver: &[&str] = &["driver", "run", "--listen", "127.0.0.1:0"];
+    let resume: &[&str] = &["resume", "run"];
+    let cases = [(driver, Signal::SIGTERM), (driver, Signal::SIGINT), (resume, Signal::SIGTERM), (resume, Signal::SIGINT)];
+    for (before, (words, signal)) in (1..).zip(cases) {
+        let mut running = claimed(&world, before + 2, words);
+        running.signal(signal);
+        assert_eq!(running.code(), Some(4), "{words:?} {signal}: {}", world.said());
+        // Said only by a driver that does not listen yet.
+        assert!(world.said().contains("stopping as soon as the journal is read"), "{words:?} {signal}: {}", world.said());
+        assert_eq!(drivers(&world), before as usize + 1, "it ended in good order, after its start: {}", world.said());
+        std::fs::remove_file(world.path("said.log")).unwrap();
+    }
+    let verified = world.json(&["verify", "run", "--json"]);
+    assert_eq!(verified["ok"], true, "{verified}");
+}
+
+#[test]
+fn a_driver_that_is_told_twice_to_stop_does_not_read_its_journal_to_the_end() {
+    let world = long_run();
+    let mut running = claimed(&world, 3, &["driver", "run", "--listen", "127.0.0.1:0"]);
+    running.signal(Signal::SIGINT);
+    world.wait_until("an answer", || world.said().contains("stopping as soon as the journal is read"));
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.code(), Some(4), "{}", world.said());
+    assert!(world.said().contains("stopped before the driver listened"), "{}", world.said());
+    assert_eq!(drivers(&world), 1);
+    // It did not end in good order, and is believed dead because its process is.
+    let before = world.said().len();
+    let mut next = world.background(&["driver", "run", "--listen", "127.0.0.1:0"]);
+    world.wait_until("the next driver", || world.said()[before..].contains("listening on"));
+    next.signal(Signal::SIGTERM);
+    assert_eq!(next.code(), Some(4), "{}", world.said());
+    assert_eq!(world.json(&["verify", "run", "--json"])["ok"], true);
+}
+
+#[test]
+fn a_worker_that_is_told_to_leave_says_goodbye_and_was_cut_short() {
+    let world = World::new(&SWEEP.replace("[\"true\"]", "[\"sleep\", \"1000\"]"));
+    let mut driver = world.background(&["driver", "sweep.toml", "--run-dir", "run", "--listen", "127.0.0.1:0"]);
+    world.wait_until("the driver", || world.run_dir().join("rendezvous.json").exists());
+    for (before, signal) in [Signal::SIGTERM, Signal::SIGUSR2, Signal::SIGINT].into_iter().enumerate() {
+        let mut worker = world.logged("worker.log", world.hpo(&["worker", "--run-dir", "run", "--slots", "1", "--no-gpu"]));
+        let joined = |record: &Value| record["event"] == "worker_joined";
+        let is_lease = |record: &Value| acts(record).any(|act| act.starts_with("lease"));
+        world.wait_for("its lease", |records| {
+            let its_own = records.iter().filter(|record| joined(record)).nth(before).map(|record| &record["seq"]);
+            its_own.is_some_and(|seq| records.iter().any(|record| record["seq"].as_u64() >= seq.as_u64() && is_lease(record)))
+        });
+        worker.signal(signal);
+        assert_eq!(worker.code(), Some(4), "{signal}: {}", std::fs::read_to_string(world.path("worker.log")).unwrap());
+        let left = |records: &[Value]| records.iter().filter(|record| record["event"] == "worker_left").count();
+        world.wait_for("the goodbye", |records| left(records) == before + 1);
+    }
+    driver.signal(Signal::SIGINT);
+    assert_eq!(driver.code(), Some(4), "{}", world.said());
+}

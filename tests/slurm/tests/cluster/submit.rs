@@ -1,0 +1,198 @@
+//! `hpo slurm submit`: everything from one command, as users type it.
+use std::collections::BTreeSet;
+use std::process::Output;
+
+use hpo_slurm::{PATIENCE, Slurm, within};
+use hpo_tests::root;
+
+use crate::sweep::{Sweep, synthetic};
+
+/// A sweep file with this `[slurm]`.
+fn file(trials: u32, units: u32, slurm: &str) -> String {
+    format!("{}\n[slurm]\npoll = \"10s\"\n{slurm}\n", synthetic(trials, units))
+}
+
+/// A command that must end well.
+fn done(sweep: &Sweep, words: &[&str]) -> (String, String) {
+    let Output { status, stdout, stderr } = sweep.command(sweep.program(), words).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(status.success(), "{words:?}: {}", text(&stderr));
+    (text(&stdout), text(&stderr))
+}
+
+fn submit(sweep: &Sweep) -> (String, String) {
+    done(sweep, &["slurm", "submit", "sweep.toml", "--run-dir", "run"])
+}
+
+fn finished(sweep: &Sweep) {
+    let report = sweep.path("run/report/report.html");
+    sweep.wait_for("the report", |_| report.exists());
+    // The driver's last act is its goodbye.
+    sweep.queue_is_empty();
+}
+
+#[test]
+fn an_array_on_four_nodes_trains_everything_and_the_ledger_agrees_with_slurm() {
+    let Some(slurm) = Slurm::up(4, 2, "") else { return };
+    let sweep = Sweep::new(&slurm, "");
+    // Built-in models where this program has them.
+    let models = sweep.command(sweep.program(), &["bench", "train", "--help"]).output().unwrap().status.success();
+    let text = if models {
+        std::fs::read_to_string(root().join("configs/slurm.toml")).unwrap()
+    } else {
+        file(16, 6, "gres = \"gpu:1\"\ntime = \"10m\"")
+    };
+    std::fs::write(sweep.path("sweep.toml"), text).unwrap();
+    let (shown, _) = submit(&sweep);
+    assert!(shown.contains("#SBATCH --array=0-7\n") && shown.contains("#SBATCH --gres=gpu:1\n"), "{shown}");
+    finished(&sweep);
+    let report = sweep.json(&["report", "run", "--json"]);
+    assert_eq!(
+        (&report["trials"]["total"], &report["trials"]["failed"], &report["unit"]),
+        (&16.into(), &0.into(), &"gpu".into()),
+        "{report}"
+    );
+    assert_eq!(sweep.json(&["verify", "run", "--json"])["ok"], true);
+    if models {
+        let model = sweep.path(report["model"]["path"].as_str().unwrap());
+        assert!(model.exists() && report["model"]["argmax_agreement"] == 1.0, "{report}");
+    } else {
+        eprintln!("this hpo has no built-in models: no ONNX was looked for");
+    }
+    let jobs: Vec<u64> = slurm.ended().iter().map(hpo_slurm::Ended::seconds).collect();
+    let (paid, booked) = (jobs.iter().sum::<u64>() as f64, report["hours"]["reserved"].as_f64().unwrap() * 3600.0);
+    // Slurm counts whole seconds, and the moment in which a process ends.
+    assert!(jobs.len() >= 8 && (paid - booked).abs() <= 1.5 * jobs.len() as f64, "Slurm counted {jobs:?}, the ledger {booked} s");
+}
+
+#[test]
+fn a_time_limit_of_a_minute_is_no_limit_for_the_sweep() {
+    let Some(slurm) = Slurm::up(2, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(4, 45, "time = \"1m\"\nnotice = \"20s\"\nmax_workers = 2"));
+    submit(&sweep);
+    finished(&sweep);
+    let report = sweep.audit(4);
+    assert_eq!(report["attempts"]["lost"], 0, "{report}");
+    assert!(sweep.joined().len() >= 4, "workers came in the place of those that had to leave: {:?}", sweep.joined());
+}
+
+#[test]
+fn limits_of_the_site_make_arrays_smaller_and_the_sweep_slower_and_nothing_else() {
+    // No array of more than four tasks, and no more than ten jobs in all: the third array is one too many, and `sbatch` hangs.
+    let Some(slurm) = Slurm::up(2, 0, "MaxArraySize=4\nMaxJobCount=10") else { return };
+    let sweep = Sweep::new(&slurm, &file(24, 12, "time = \"10m\"\nmax_workers = 12"));
+    submit(&sweep);
+    finished(&sweep);
+    sweep.audit(24);
+    let joined = sweep.joined();
+    let places: Vec<(&str, u32)> =
+        joined.iter().filter_map(|job| job.split_once('_')).map(|(array, task)| (array, task.parse().unwrap())).collect();
+    let arrays: BTreeSet<&str> = places.iter().map(|(array, _)| *array).collect();
+    assert!(arrays.len() >= 2 && places.iter().all(|(_, task)| *task < 4), "{joined:?}");
+}
+
+/// The latest driver that wrote to the journal.
+fn epoch(sweep: &Sweep) -> u64 {
+    sweep.events("driver_started").iter().filter_map(|record| record["epoch"].as_u64()).max().unwrap_or(0)
+}
+
+#[test]
+fn a_driver_that_is_a_job_survives_its_requeue_and_overlaps_with_a_standby() {
+    let Some(slurm) = Slurm::up(3, 0, "") else { return };
+    // Workers take whole nodes, so that the driver is alone on the first.
+    let setup = "time = \"10m\"\nmax_workers = 2\ncpus_per_task = 8\ndriver = \"job\"\ndriver_options = [\"--nodelist=n1\"]";
+    let sweep = Sweep::new(&slurm, &file(6, 25, setup));
+    submit(&sweep);
+    sweep.wait_for("work", |sweep| sweep.events("reported").len() >= 6);
+    let first = epoch(&sweep);
+    let lines = slurm.ask("squeue", &["--noheader", "--format", "%j|%A|%N"]);
+    let driver: Vec<&str> = lines.lines().find(|line| line.starts_with("hpo-driver-")).unwrap().split('|').collect();
+    assert_eq!(driver[2], "n1");
+    let _ = slurm.ask("scontrol", &["requeue", driver[1]]);
+    sweep.wait_for("its second run", |sweep| epoch(sweep) > first);
+    sweep.wait_for_reports(4);
+    let second = epoch(&sweep);
+    // A standby on the login node, and the driver's node dies: Slurm will put it back into the queue when it has noticed.
+    let standby = sweep.start("standby.log", &["driver", "run", "--standby", "--takeover-after", "6s"]);
+    within(PATIENCE, "a standby", || standby.said().contains("standing by").then_some(()));
+    slurm.must(&["kill-node", "n1"]);
+    sweep.wait_for("the standby's turn", |sweep| epoch(sweep) > second);
+    sweep.wait_for("the report", |sweep| sweep.path("run/report/report.html").exists());
+    let report = sweep.audit(6);
+    let attempts = &report["attempts"];
+    assert_eq!((&attempts["lost"], &attempts["preempted"]), (&0.into(), &0.into()), "no death of a driver costs training: {report}");
+    assert_eq!(sweep.joined().len(), 2, "the same two workers all the time");
+}
+
+#[test]
+fn a_submission_from_within_a_job_is_not_led_astray_by_what_slurm_left_there() {
+    let Some(slurm) = Slurm::up(2, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(4, 5, "time = \"10m\"\nmax_workers = 2\ndriver = \"job\""));
+    let hpo = sweep.program().display().to_string();
+    let astray =
+        "export SBATCH_PARTITION=nowhere SBATCH_ARRAY_INX=5-6 SBATCH_TIMELIMIT=1 SBATCH_MEM_PER_NODE=1T SRUN_DEBUG=7 SLURM_MEM_PER_CPU=1";
+    let outer = sweep.submit(&["--array=3-3", "--time=5"], &format!("{astray}\n{hpo} slurm submit sweep.toml --run-dir run"));
+    sweep.wait_for("the report", |sweep| sweep.path("run/report/report.html").exists());
+    sweep.queue_is_empty();
+    sweep.audit(4);
+    let joined = sweep.joined();
+    assert!(joined.iter().all(|job| !job.starts_with(&format!("{outer}_"))) && joined.len() == 2, "{joined:?}");
+}
+
+#[test]
+fn a_user_who_is_not_root_needs_nothing_else() {
+    let Some(slurm) = Slurm::up(2, 1, "") else { return };
+    let sweep = Sweep::of(&slurm, &file(4, 5, "gres = \"gpu:1\"\ntime = \"10m\"\nmax_workers = 2"), "nobody");
+    let (found, _) = done(&sweep, &["slurm", "doctor", "sweep.toml", "--run-dir", "run"]);
+    assert!(!found.contains("FAULT"), "{found}");
+    submit(&sweep);
+    finished(&sweep);
+    sweep.audit(4);
+    assert!(slurm.ended().iter().all(|job| job.field("UserId").starts_with("nobody(")), "{:?}", slurm.ended());
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_what_to_change() {
+    let Some(slurm) = Slurm::up(1, 1, "") else { return };
+    let sweep = Sweep::new(&slurm, "");
+    let asked = |slurm: &str| {
+        std::fs::write(sweep.path("sweep.toml"), file(4, 5, slurm)).unwrap();
+        let said = sweep.command(sweep.program(), &["slurm", "doctor", "sweep.toml", "--wait", "8s"]).output().unwrap();
+        (said.status.code(), String::from_utf8_lossy(&said.stdout).into_owned())
+    };
+    let (code, well) = asked("time = \"2m\"\ngres = \"gpu:1\"");
+    assert!(code == Some(0) && well.contains("was given GPU 0") && well.contains("it reaches this host at"), "{well}");
+    let (code, nowhere) = asked("partition = \"nowhere\"");
+    assert!(code == Some(1) && nowhere.contains("Slurm does not take the job") && nowhere.contains("-> change [slurm]"), "{nowhere}");
+    // The program is there, but what its script does first ends it.
+    let (code, dead) = asked("prologue = [\"echo /opt/hpo: No such file or directory; exit 127\"]");
+    assert!(code == Some(1) && dead.contains("-> the node does not see the program"), "{dead}");
+    let _ = slurm.ask("scontrol", &["update", "NodeName=n1", "State=DRAIN", "Reason=test"]);
+    let (code, waits) = asked("time = \"2m\"");
+    assert!(code == Some(0) && waits.contains("still waiting"), "{waits}");
+    assert_eq!(slurm.ask("squeue", &["--noheader"]).trim(), "", "it leaves no job behind");
+    let left =
+        std::fs::read_dir(sweep.path("")).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().contains("doctor")).count();
+    assert_eq!(left, 0, "nor a folder");
+}
+
+#[test]
+fn what_slurms_accounting_counts_is_in_the_ledger_and_a_users_limit_only_slows_a_sweep_down() {
+    let Some(slurm) = Slurm::with_accounts(2, 2) else { return };
+    let _ = slurm.ask("sacctmgr", &["-i", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=2"]);
+    let sweep = Sweep::new(&slurm, &file(8, 5, "gres = \"gpu:1\"\ntime = \"10m\"\nmax_workers = 4"));
+    submit(&sweep);
+    finished(&sweep);
+    let report = sweep.audit(8);
+    assert_eq!(sweep.joined().len(), 2, "four were refused, two were not");
+    let booked = report["hours"]["reserved"].as_f64().unwrap() * 3600.0;
+    // The database hears of a job's end a moment later.
+    let rows = within(PATIENCE, "the jobs in the database", || {
+        let said = slurm.ask("sacct", &["--noheader", "--parsable2", "--allocations", "--format=State,ElapsedRaw"]);
+        let rows: Vec<(String, u64)> =
+            said.lines().filter_map(|line| line.split_once('|')).map(|(state, took)| (state.to_owned(), took.parse().unwrap())).collect();
+        (rows.len() == 2 && rows.iter().all(|(state, _)| state == "COMPLETED")).then_some(rows)
+    });
+    let paid: u64 = rows.iter().map(|(_, took)| took).sum();
+    assert!((paid as f64 - booked).abs() <= 1.5 * rows.len() as f64, "sacct says {rows:?}, the ledger {booked} s");
+}
