@@ -10,7 +10,7 @@ MARKS = [BUDGET // 5, BUDGET // 4, BUDGET // 2, BUDGET]
 GRID = [26, 52, 90, 130, 180, 260, 370, 520, 650, 800, 1000, 1300, 1600, 2000, 2600]
 # Whom the plot has; the tables have all.
 DRAWN = ["hpo gp-mf, asha", "hpo gp, fifo", "hpo bohb, asha", "hpo tpe, asha", "hpo random, asha", "hpo random, fifo"]
-DRAWN += ["syne-tune mobster", "syne-tune gp", "optuna gp", "syne-tune bohb async", "smac smac hyperband", "optuna tpe"]
+DRAWN += ["syne-tune mobster", "syne-tune gp", "optuna gp", "syne-tune bohb async", "syne-tune asha promote", "syne-tune dehb", "optuna tpe", "optuna random"]
 
 
 @lru_cache
