@@ -27,14 +27,14 @@ pub struct Broken {
     pub why: String,
 }
 
-/// Plays a seed twice: both must be alike to the byte, and neither may break a promise.
+/// Plays a seed twice, once before the judges: both must be alike to the byte, and neither may break a promise.
 ///
 /// # Errors
 /// What it breaks, and how to see it again.
 pub fn play(seed: u64, bench: Bench) -> Result<Report, Broken> {
     let broken = |why: String| Broken { seed, why };
     let first = once(seed, bench, false).map_err(broken)?;
-    let second = once(seed, bench, false).map_err(broken)?;
+    let second = once(seed, |_| vec![], false).map_err(broken)?;
     if first == second { Ok(first) } else { Err(broken("played twice, it goes differently".to_owned())) }
 }
 
@@ -47,7 +47,7 @@ pub fn once(seed: u64, bench: Bench, print: bool) -> Result<Report, String> {
     let world = move || -> Result<Report, Failure> {
         let premises = Premises {
             spec: setup.spec.clone(),
-            faultless: setup.faults.none(),
+            faultless: setup.faults.none() && setup.odd.stride == 1 && setup.odd.huge.is_none(),
             heard: setup.faults.leave_everyone_heard(),
             slots: setup.workers.iter().map(|slots| usize::from(*slots)).sum(),
         };

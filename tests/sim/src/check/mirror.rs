@@ -1,10 +1,10 @@
 //! The sweep says of itself what its journal says: where each trial stands, how attempts ended, who is best, what is free.
 use hpo_core::sweep::State;
 use hpo_core::sweep::event::{End, FailureKind};
-use hpo_core::{Event, Sweep, SweepSpec, TrialId};
+use hpo_core::{Event, Resource, Sweep, SweepSpec, TrialId};
 use hpo_driver::journal::Record;
 
-use super::book::{Book, Life, Row};
+use super::book::{Book, Life, Phase, Row};
 use super::{Judge, Violation, refuse};
 
 /// How many trials are the best: their states are kept to the end.
@@ -15,6 +15,8 @@ pub(super) const KEPT: usize = 3;
 pub(super) struct Mirror {
     book: Book,
     attempts: Attempts,
+    /// A slot was a GPU or a share of one.
+    gpus: bool,
 }
 
 /// How attempts ended.
@@ -32,7 +34,7 @@ impl Mirror {
     /// Nothing has happened.
     #[must_use]
     pub(super) fn new(spec: &SweepSpec) -> Self {
-        Self { book: Book::new(spec), attempts: Attempts::default() }
+        Self { book: Book::new(spec), attempts: Attempts::default(), gpus: false }
     }
 
     /// A preemption or a loss is no failure: each attempt is counted once, as what it was.
@@ -75,14 +77,14 @@ impl Mirror {
         refuse(trial.trained.0 != row.trained, NAME, || {
             format!("line {line}: trial {id} has {} units behind it, not {}", row.trained, trial.trained)
         })?;
-        refuse(trial.best.map(|(loss, _)| loss) != row.best, NAME, || {
-            format!("line {line}: the best of trial {id} is {:?}, not {:?}", row.best, trial.best)
-        })?;
+        let best = row.best.map(|loss| (loss, Resource(row.best_at)));
+        refuse(trial.best != best, NAME, || format!("line {line}: the best of trial {id} is {best:?}, not {:?}", trial.best))?;
+        refuse(trial.promoted != row.promoted, NAME, || format!("line {line}: trial {id} was promoted: {}", row.promoted))?;
         refuse(newest != row.newest().map(|state| state.id.as_str()), NAME, || {
             format!("line {line}: trial {id} would go on from {:?}, not {newest:?}", row.newest())
         })?;
         refuse(rungs != row.rungs, NAME, || format!("line {line}: trial {id} had {:?} on the rungs, not {rungs:?}", row.rungs))?;
-        let reason = life != Life::Failed && row.failures == 0 || trial.failure.is_some();
+        let reason = life != Life::Failed && row.failures == 0 && !row.damaged || trial.failure.is_some();
         refuse(!reason, NAME, || format!("line {line}: trial {id} has failed for no stated reason"))
     }
 
@@ -106,7 +108,12 @@ impl Mirror {
         let slots = (self.book.slots.len() as u32, self.book.live() as u32);
         refuse((view.slots.total, view.slots.busy) != slots, NAME, || format!("line {line}: slots are {slots:?}, not {:?}", view.slots))?;
         let units: u64 = self.book.trials.values().map(|row| u64::from(row.trained)).sum();
-        refuse(view.resource != units, NAME, || format!("line {line}: {units} units were trained, not {}", view.resource))
+        refuse(view.resource != units, NAME, || format!("line {line}: {units} units were trained, not {}", view.resource))?;
+        refuse(view.gpus != self.gpus, NAME, || format!("line {line}: there were GPUs: {}", self.gpus))?;
+        let drained = self.book.phase == Phase::Draining && self.book.live() == 0;
+        refuse(sweep.drained() != drained, NAME, || format!("line {line}: it is drained: {drained}"))?;
+        let tick = self.book.next_tick();
+        refuse(sweep.next_tick() != tick, NAME, || format!("line {line}: a budget is used up at {tick:?}, not at {:?}", sweep.next_tick()))
     }
 
     /// What a new driver would ask for and tell its searcher.
@@ -127,6 +134,9 @@ impl Mirror {
 impl Judge for Mirror {
     fn record(&mut self, record: &Record) -> Result<(), Violation> {
         self.count(&record.event);
+        if let Event::WorkerJoined { slots, .. } = &record.event {
+            self.gpus |= slots.iter().any(|slot| slot.milli_gpus != 0);
+        }
         self.book.record(record);
         Ok(())
     }

@@ -1,8 +1,10 @@
-//! Attempts of a trial are counted from 1 without a gap, and only the newest is listened to, while it has a lease.
-use hpo_core::{Event, SweepSpec};
+//! Attempts of a trial are counted from 1 without a gap, and only the newest is listened to, while it has a lease, and to what
+//! lies in that.
+use hpo_core::sweep::event::End;
+use hpo_core::{Event, SweepSpec, TrialId};
 use hpo_driver::journal::Record;
 
-use super::act::{Act, Leased, Of};
+use super::act::{Act, Leased, Of, Place};
 use super::book::{Book, Phase};
 use super::{Judge, Violation, refuse};
 
@@ -34,9 +36,29 @@ impl Newest {
             Event::Suggested { trial, .. } | Event::Exhausted { trial } => self.0.asked.contains(trial),
             Event::DrainAsked => self.0.phase == Phase::Open,
             Event::DriverStarted { epoch } => *epoch > self.0.epoch,
+            Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
+                let its = Place::new(*worker, 0).worker;
+                self.0.slots.keys().any(|place| place.worker == its)
+            }
             _ => true,
         };
         refuse(!due, NAME, || format!("line {}: nobody waited for {:?}", record.seq, record.event))
+    }
+}
+
+impl Newest {
+    /// Reports go on from where the attempt stands to the end of its lease, and no state is of another place.
+    fn is_inside(&self, record: &Record, trial: TrialId) -> Result<(), Violation> {
+        let Some(row) = self.0.trials.get(&trial) else { return Ok(()) };
+        let inside = match &record.event {
+            Event::Reported { resource, .. } => resource.0 > row.last.map_or(row.from, |(at, _)| at) && resource.0 <= row.until,
+            Event::Reached { resource, checkpoint, .. } => {
+                resource.0 == row.until && checkpoint.as_ref().is_none_or(|state| state.resource == *resource)
+            }
+            Event::Ended { how: End::Preempted { checkpoint: Some(state) }, .. } => (row.from..row.until).contains(&state.resource.0),
+            _ => true,
+        };
+        refuse(!inside, NAME, || format!("line {}: of the lease {}..{}: {:?}", record.seq, row.from, row.until, record.event))
     }
 }
 
@@ -48,6 +70,7 @@ impl Judge for Newest {
             let place = self.0.place(trial);
             let open = place.is_some_and(|place| self.0.is_open(of, place));
             refuse(!open, NAME, || format!("line {line}: a word of {of}, which has no lease"))?;
+            self.is_inside(record, trial)?;
         }
         self.was_due(record)?;
         let Some(acts) = Book::acts(record) else {

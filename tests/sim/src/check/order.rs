@@ -33,6 +33,9 @@ impl Order {
     fn hears(&mut self, record: &Record, acts: &[Act]) -> Result<(), Violation> {
         let line = record.seq;
         let mut due = None;
+        if let Event::Suggested { trial, params, .. } = &record.event {
+            self.rule.suggested(*trial, params);
+        }
         for happened in std::mem::take(&mut self.book.moves) {
             match happened {
                 Move::Entered(trial) => drop(self.targets.insert(trial, self.rule.entered(trial))),

@@ -57,6 +57,7 @@ impl Slots {
             if self.book.is_open(of, on) {
                 continue;
             }
+            let right = right && row.is_some_and(|row| row.life == Life::Waiting);
             refuse(!right, NAME, || format!("line {}: {of} on {on} may go on, and was not lost there", record.seq))?;
             let taken = self.book.slots.get(&on).and_then(|slot| slot.lease);
             refuse(taken.is_some(), NAME, || format!("line {}: {of} goes on on {on}, which is taken", record.seq))?;

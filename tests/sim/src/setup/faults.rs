@@ -65,6 +65,8 @@ pub struct Faults {
     pub searcher_slow_pm: u32,
     /// The searcher panics.
     pub searcher_dies_pm: u32,
+    /// A worker says something besides that it must not say: of an old attempt, or outside its lease.
+    pub forged_pm: u32,
 }
 
 impl Faults {

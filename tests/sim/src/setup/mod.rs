@@ -1,5 +1,6 @@
 //! What a world is made of. A seed draws all of it.
 mod faults;
+mod oddities;
 mod sweep;
 
 use hpo_core::job::{CommandJob, CurveSource, CurvesJob, Function, Job, SyntheticJob, Trainable};
@@ -8,6 +9,7 @@ use hpo_core::{Goal, Millis, Resource, Seed, SweepSpec};
 use hpo_driver::engine::Options;
 
 pub use faults::Faults;
+pub use oddities::Oddities;
 pub use sweep::{SCHEDULERS, spec};
 
 use crate::chance::{Chance, Dice};
@@ -38,6 +40,8 @@ pub struct Setup {
     pub safety_ms: Millis,
     /// Of trainings: that of the sweep.
     pub curves: Seed,
+    /// What is unusual.
+    pub odd: Oddities,
 }
 
 /// How trainers behave.
@@ -106,10 +110,12 @@ impl Setup {
             death: (1, chance.between("death", (1, 3_000))),
         };
         let safety_ms = chance.between("safety", (20_000, 240_000));
-        let spec = spec(seed, chance);
-        let faults = Faults::of(chance);
+        let mut spec = spec(seed, chance);
+        let mut faults = Faults::of(chance);
+        let style = [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)];
+        let odd = Oddities::of(seed, style, &mut spec, &mut faults);
         Self {
-            style: [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)],
+            style,
             workers,
             options: Options { lease_ms, heartbeat_ms, drain_ms: 30_000, closing_ms: 10_000 },
             stall_ms: 60_000,
@@ -119,6 +125,7 @@ impl Setup {
             safety_ms,
             curves: spec.seed,
             spec,
+            odd,
         }
     }
 
@@ -151,6 +158,7 @@ impl Setup {
             times,
             faults: Faults::default(),
             safety_ms: 60_000,
+            odd: Oddities::default(),
         }
     }
 
@@ -195,9 +203,9 @@ impl Setup {
     }
 }
 
-/// Every fourth seed has little patience, so that it is tried; found seeds are not among them and stay as they were found.
+/// Half of the seeds have little patience, so that it is tried; found seeds are not among them and stay as they were found.
 pub(crate) fn patience(seed: Seed) -> Patience {
-    if seed.0 % 4 != 1 {
+    if !oddities::are_tried(seed) {
         return Patience { retries: 1, lost_max: 5 };
     }
     let mut dice = Dice::of(seed, "patience");

@@ -26,7 +26,7 @@ pub fn spec(seed: Seed, chance: &mut dyn Chance) -> SweepSpec {
         1 => budget.reserved = Some(chance.between("reserved", (1_000, 300_000))),
         2 => budget.target = Some(0.2),
         3 => budget.setup_failures = Some(2),
-        4 if scheduler.pass(None).is_none() => {
+        4 if scheduler.pass(None).is_none() || seed.0 % 8 == 3 => {
             budget.max_trials = None;
             budget.wall = Some(chance.between("wall", (1_000, 30_000)));
         }
@@ -58,13 +58,17 @@ fn scheduler(seed: Seed, chance: &mut dyn Chance, least: u32, most: u32, eta: u3
     let (ladder, top) = (anchored(Anchor::Bottom), anchored(Anchor::Top));
     match chance.one_of("scheduler", SCHEDULERS) {
         0 => SchedulerSpec::Fifo { ladder: Ladder::single(Resource(most)).unwrap_or_else(|fault| panic!("{fault}")) },
-        1 => SchedulerSpec::Halving { ladder: top, bracket: None },
+        1 => SchedulerSpec::Halving { ladder: top, bracket: (seed.0 % 16 == 3).then_some(5) },
         2 => SchedulerSpec::Hyperband { ladder: top },
         3 => SchedulerSpec::AshaPromote { ladder },
         4 => SchedulerSpec::AshaStop { ladder },
         5 => {
-            let unlike = seed.0 % 4 == 1 && Brackets::most(&ladder) > 1;
-            let weights = if unlike { vec![3, 1] } else { vec![2; Brackets::most(&ladder).min(2)] };
+            // A bracket for each r eta^b up to R.
+            let several = least * eta <= most;
+            let weights = match (several, seed.0 % 4 == 1) {
+                (true, true) => vec![3, 1],
+                (several, _) => vec![2; 1 + usize::from(several)],
+            };
             SchedulerSpec::HyperbandAsync(Brackets::weighted(ladder, weights).unwrap_or_else(|fault| panic!("{fault}")))
         }
         6 => SchedulerSpec::Pasha { ladder, epsilon: None },

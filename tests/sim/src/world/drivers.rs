@@ -66,10 +66,11 @@ impl Clock {
         self.base.plus(u64::try_from(passed).unwrap_or(0))
     }
 
-    /// The true time from now until it shows `stamp`.
-    fn until(&self, at: Stamp, stamp: Stamp) -> Millis {
+    /// The true time from now until it shows `stamp`; if it is not `punctual`, a moment more.
+    fn until(&self, at: Stamp, stamp: Stamp, punctual: bool) -> Millis {
         let shown = i128::from(stamp.since(self.now(at)));
-        u64::try_from(shown * 1_000_000 / i128::from(1_000_000 + self.drift)).unwrap_or(0) + 1
+        let wait = u64::try_from(shown * 1_000_000 / i128::from(1_000_000 + self.drift)).unwrap_or(0);
+        if punctual && self.drift == 0 { wait.max(1) } else { wait + 1 }
     }
 }
 
@@ -184,9 +185,7 @@ impl World {
                 }
                 self.running(driver).map_or(Ok(()), |running| running.heart.sync())?;
                 self.has_synced(driver);
-                if let Some((records, digest)) = self.running(driver).map(|running| running.heart.standing()) {
-                    self.fact(&Fact::Settled { records, digest });
-                }
+                self.settle(driver);
                 self.go(driver, Step::Act, "act", (0, 0));
                 Ok(())
             }
@@ -194,6 +193,16 @@ impl World {
                 self.act(driver);
                 Ok(())
             }
+        }
+    }
+
+    /// The judges look at the driver's whole state. It costs as much as all else, so that it is not put together for nobody.
+    fn settle(&mut self, driver: usize) {
+        if self.judges.is_empty() {
+            return;
+        }
+        if let Some((records, digest)) = self.running(driver).map(|running| running.heart.standing()) {
+            self.judge(&Fact::Settled { records, digest });
         }
     }
 
@@ -252,7 +261,7 @@ impl World {
         let outcome = running.heart.outcome(now);
         let trials = running.thinker.try_next().unwrap_or_default();
         running.step = Step::Take;
-        let sleep = it.clock.until(self.now, running.heart.next_moment());
+        let sleep = it.clock.until(self.now, running.heart.next_moment(), self.setup.odd.punctual);
         self.take_stock();
         self.store.burn_after(None);
         self.send_all(driver, dies);

@@ -1,6 +1,8 @@
 //! A whole cluster on one thread: drivers, workers, trainers, network, disk and store under one virtual clock.
 mod drivers;
 mod eyes;
+mod figures;
+mod forged;
 mod misfortunes;
 mod net;
 mod starts;
@@ -336,6 +338,10 @@ impl World {
     /// Something really happened.
     fn fact(&mut self, fact: &Fact) {
         self.trace.say(self.now, format_args!("  {fact:?}"));
+        self.judge(fact);
+    }
+
+    fn judge(&mut self, fact: &Fact) {
         for judge in &mut self.judges {
             if let Err(violation) = judge.fact(self.now, fact) {
                 self.failure.get_or_insert(violation.into());

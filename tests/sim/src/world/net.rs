@@ -96,15 +96,17 @@ impl World {
     /// A worker sends, on its present connection.
     pub(super) fn send_up(&mut self, worker: usize, message: FromWorker) {
         let Some(conn) = self.workers[worker].conn else { return };
-        let way = &mut self.conns[conn].up;
-        if way.lost {
+        if self.conns[conn].up.lost {
             return;
         }
-        match FromWorker::try_from(pb::FromWorker::from(message)) {
-            Ok(message) => way.packets.push_back(Packet::Said(message)),
-            Err(fault) => return self.fail(format!("a worker's message does not come over the wire: {fault}")),
+        let forged = self.forged(&message);
+        for message in forged.into_iter().chain([message]) {
+            match FromWorker::try_from(pb::FromWorker::from(message)) {
+                Ok(message) => self.conns[conn].up.packets.push_back(Packet::Said(message)),
+                Err(fault) => return self.fail(format!("a worker's message does not come over the wire: {fault}")),
+            }
+            self.post(conn, true);
         }
-        self.post(conn, true);
     }
 
     /// Everything that the driver has to say goes on its way; only a part of it if the driver is about to die.

@@ -2,14 +2,13 @@
 use std::collections::VecDeque;
 
 use hpo_core::sweep::event::{FailureKind, Held};
-use hpo_core::{Attempt, Metrics, Resource, Stamp, TrialId};
+use hpo_core::{Attempt, Resource, Stamp, TrialId};
 use hpo_worker::session::{Exit, Input, SpawnFailure, TrainerEvent};
 use hpo_worker::trainer::protocol::{FromTrainer, Start, ToTrainer};
 
 use super::{Coming, World};
 use crate::check::Fact;
 use crate::setup::Style;
-use crate::store::State;
 
 const SIGSEGV: i32 = 11;
 const SIGKILL: i32 = 9;
@@ -27,7 +26,7 @@ pub(super) enum Order {
 pub(super) struct Trainer {
     pub(super) process: u64,
     orders: VecDeque<ToTrainer>,
-    work: Option<Work>,
+    pub(super) work: Option<Work>,
     /// The trial whose state it still has, and where that stands.
     memory: Option<(u32, u32)>,
     turn: u64,
@@ -38,9 +37,9 @@ pub(super) struct Trainer {
     hangs: bool,
 }
 
-struct Work {
-    start: Start,
-    done: u32,
+pub(super) struct Work {
+    pub(super) start: Start,
+    pub(super) done: u32,
     stage: Stage,
     /// It has begun to train.
     began: bool,
@@ -84,7 +83,7 @@ impl World {
         self.train_after(worker, slot, "startup", self.setup.times.startup);
     }
 
-    fn trainer(&mut self, worker: usize, slot: u16) -> Option<&mut Trainer> {
+    pub(super) fn trainer(&mut self, worker: usize, slot: u16) -> Option<&mut Trainer> {
         self.workers[worker].bays[usize::from(slot)].trainer.as_mut()
     }
 
@@ -143,7 +142,10 @@ impl World {
         let wrong = match (&start.checkpoint, &state) {
             (None, _) if start.in_place => memory != Some((start.trial, start.from)),
             (None, _) => start.from != 0,
-            (Some(_), Some(state)) => (state.trial.0, state.resource.0) != (start.trial, start.from),
+            (Some(_), Some(state)) => {
+                // The best state that a program had may be the same after many units.
+                state.trial.0 != start.trial || (state.resource.0 != start.from && !self.setup.odd.best_only)
+            }
             (Some(_), None) => false,
         };
         if wrong {
@@ -163,7 +165,8 @@ impl World {
         let (from, checkpoint) = (Resource(start.from), state.map(|state| state.id));
         self.fact(&Fact::TrainingBegan { worker: id, held, from, checkpoint });
         if self.setup.style != Style::Quiet {
-            self.say(worker, slot, FromTrainer::Started { startup_ms: 1, restore_ms: 0 });
+            let restore_ms = if start.checkpoint.is_some() { 2 } else { 0 };
+            self.say(worker, slot, FromTrainer::Started { startup_ms: 1, restore_ms });
         }
         self.next_unit(worker, slot);
     }
@@ -188,8 +191,10 @@ impl World {
         if self.healed.is_none() && self.chance.hits("trainer", self.setup.faults.trainer_pm) {
             return self.go_wrong(worker, slot);
         }
-        let metrics = self.figures(held.trial, resource);
-        self.say(worker, slot, FromTrainer::Report { resource, metrics });
+        if self.setup.odd.is_reported(held.trial.0, resource, until) {
+            let metrics = self.figures(held.trial, held.attempt, resource);
+            self.say(worker, slot, FromTrainer::Report { resource, metrics });
+        }
         if resource < until {
             return self.next_unit(worker, slot);
         }
@@ -203,38 +208,6 @@ impl World {
         self.train_after(worker, slot, "write a state", self.setup.times.state);
     }
 
-    /// The same trial has the same figures wherever and however often it is trained.
-    fn figures(&self, trial: TrialId, resource: u32) -> Metrics {
-        let share = |purpose: &str, index: u64| self.setup.curves.derive(purpose, index).0 as f64 / u64::MAX as f64;
-        let place = u64::from(trial.0);
-        let diverges = self.setup.curves.derive("diverges", place).0;
-        let breaks_at = 1 + diverges / 1000 % 9;
-        let mut loss = share("quality", place) + 1.0 / f64::from(resource) + 0.1 * share("noise", place << 32 | u64::from(resource));
-        if diverges % 1000 < u64::from(self.setup.faults.nan_pm) && u64::from(resource) >= breaks_at {
-            loss = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY][(diverges % 3) as usize];
-        }
-        [(self.setup.spec.metric.clone(), loss)].into_iter().collect()
-    }
-
-    /// The state goes to where the lease says.
-    fn write_state(&mut self, worker: usize, slot: u16) {
-        let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()) else { return };
-        let (trial, resource) = (TrialId(work.start.trial), Resource(work.done));
-        let path = work.start.checkpoint_out.clone();
-        let mut cut_off = false;
-        if self.healed.is_none() && self.chance.hits("state", self.setup.faults.state_pm) {
-            self.blame(worker, slot);
-            if self.chance.one_of("state is missing or cut off", 2) == 0 {
-                return;
-            }
-            cut_off = true;
-        }
-        // The store's names hold the trial's number, so that states of different trials are never one file.
-        let content = self.setup.curves.derive("state", u64::from(trial.0) << 32 | u64::from(resource.0) << 1 | u64::from(cut_off));
-        let id = format!("{:016x}", content.0).repeat(4);
-        self.store.write(&path, State { trial, resource, id, cut_off });
-    }
-
     fn reach(&mut self, worker: usize, slot: u16) {
         self.write_state(worker, slot);
         let Some(trainer) = self.trainer(worker, slot) else { return };
@@ -245,7 +218,7 @@ impl World {
             return self.exit(worker, slot, Exit { code: Some(0), ..Exit::default() });
         }
         let Work { start, done, .. } = work;
-        let wrote_ms = 1;
+        let wrote_ms = u64::from(done);
         self.say(worker, slot, FromTrainer::Reached { resource: done, checkpoint: Some(start.checkpoint_out), wrote_ms });
         self.rest(worker, slot);
     }
@@ -259,8 +232,13 @@ impl World {
         let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.take()) else { return };
         self.ends(worker, slot, &work);
         let Work { start, done, .. } = work;
+        // Whatever is in a state was reported.
+        if progressed && !self.setup.odd.is_reported(start.trial, done, start.until) {
+            let metrics = self.figures(TrialId(start.trial), Attempt(start.attempt), done);
+            self.say(worker, slot, FromTrainer::Report { resource: done, metrics });
+        }
         let checkpoint = progressed.then_some(start.checkpoint_out);
-        self.say(worker, slot, FromTrainer::Left { resource: done, checkpoint, wrote_ms: 1 });
+        self.say(worker, slot, FromTrainer::Left { resource: done, checkpoint, wrote_ms: u64::from(done) });
         self.rest(worker, slot);
     }
 
@@ -290,7 +268,7 @@ impl World {
     }
 
     /// What becomes of this attempt is the world's fault.
-    fn blame(&mut self, worker: usize, slot: u16) {
+    pub(super) fn blame(&mut self, worker: usize, slot: u16) {
         let held = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()).map(|work| work.held(slot));
         self.blamed.extend(held.map(|held| (held.trial, held.attempt)));
     }
@@ -313,7 +291,7 @@ impl World {
             }
             7 => {
                 let off = self.chance.one_of("wrong unit", 30) as u32;
-                let metrics = self.figures(TrialId(0), 1);
+                let metrics = self.figures(TrialId(0), Attempt(1), 1);
                 self.say(worker, slot, FromTrainer::Report { resource: off, metrics });
                 self.next_unit(worker, slot);
             }

@@ -63,13 +63,13 @@ impl World {
         let number = self.workers.len() as u128 + 1;
         // A slot's name is the first eight digits.
         let id = WorkerId(number << 96 | number);
-        let slots = self.setup.workers[place];
+        let (slots, milli_gpus) = (self.setup.workers[place], self.setup.odd.milli_gpus);
         let straggles = self.healed.is_none() && self.chance.hits("straggler", self.setup.faults.straggler_pm);
         let config = Config {
             worker: id,
             name: format!("worker {}", self.workers.len()),
             version: "sim".to_owned(),
-            slots: vec![Slot { name: "core".to_owned(), milli_gpus: 0 }; usize::from(slots)],
+            slots: vec![Slot { name: "core".to_owned(), milli_gpus }; usize::from(slots)],
             scratch: PathBuf::from(format!("tmp/{}", self.workers.len())),
             retry_cap_ms: self.setup.options.lease_ms / 2,
             orphan_ms: ORPHAN_MS,
@@ -92,7 +92,7 @@ impl World {
             slowness: if straggles { 20 } else { 1 },
             place,
         });
-        self.fact(&Fact::WorkerBorn { worker: id, slots: vec![0; usize::from(slots)] });
+        self.fact(&Fact::WorkerBorn { worker: id, slots: vec![milli_gpus; usize::from(slots)] });
         let mut out = vec![];
         self.workers[worker].session.begin(0, &mut out);
         self.perform(worker, out);

@@ -48,6 +48,12 @@ pub struct Row {
     pub trained: u32,
     /// The best finite loss of any report that came further than those before.
     pub best: Option<Loss>,
+    /// Where it had that.
+    pub best_at: u32,
+    /// It was promoted at least once.
+    pub promoted: bool,
+    /// A state of it could not be used.
+    pub damaged: bool,
     /// What it first had on each rung.
     pub rungs: Vec<(u32, Loss)>,
     /// Failures so far.
@@ -127,7 +133,7 @@ impl Book {
         row.trained = resource;
         row.lost = 0;
         if loss.is_finite() && row.best.is_none_or(|best| loss < best) {
-            row.best = Some(loss);
+            (row.best, row.best_at) = (Some(loss), resource);
         }
         if let Some(rung) = rung.filter(|rung| row.rungs.iter().all(|(before, _)| before < rung)) {
             row.rungs.push((rung, loss));
@@ -143,7 +149,9 @@ impl Book {
             }
             End::Stopped | End::Lost => self.lost(trial),
             End::Failed { kind: FailureKind::Checkpoint, .. } => {
-                let states = &mut self.trials.entry(trial).or_default().states;
+                let row = self.trials.entry(trial).or_default();
+                row.damaged = true;
+                let states = &mut row.states;
                 if let Some(bad) = states.iter_mut().rev().find(|state| !state.suspect) {
                     bad.suspect = true;
                 }
@@ -206,6 +214,7 @@ impl Book {
         self.interrupted.retain(|waiting| *waiting != trial);
         self.fresh.retain(|waiting| *waiting != trial);
         let row = self.trials.entry(trial).or_default();
+        row.promoted |= row.life == Life::Paused;
         (row.life, row.attempt, row.last, row.lost_on) = (Life::Leased, attempt.0, None, None);
         (row.from, row.until) = (lease.from, lease.until);
         self.occupy(lease.of, lease.on);

@@ -232,6 +232,17 @@ impl Book {
         silent && self.spec.budget.setup_failures.is_some_and(|most| failed >= most as usize)
     }
 
+    /// When a budget of time will be used up if nobody comes or goes: the first moment at which it is.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Stamp> {
+        if self.phase != Phase::Open {
+            return None;
+        }
+        let wall = self.spec.budget.wall.map(Stamp);
+        let reserved = self.spec.budget.reserved.and_then(|most| self.purse.first_at(self.at, u128::from(most) * 1000));
+        wall.into_iter().chain(reserved).min()
+    }
+
     /// Which budget is used up, in the words of the journal.
     fn spent(&self) -> Option<&'static str> {
         let budget = &self.spec.budget;

@@ -48,6 +48,24 @@ impl Purse {
         }
     }
 
+    /// The first moment from `now` on at which so much is reserved; none if nobody is there who counts.
+    #[must_use]
+    pub fn first_at(&self, now: Stamp, most: u128) -> Option<Stamp> {
+        if self.open.values().all(|stay| stay.silent.is_some()) {
+            return None;
+        }
+        // It is not used up at the one, and is at the other.
+        let (mut before, mut after) = (now, now.plus(1));
+        while self.reserved(after) < most {
+            (before, after) = (after, now.plus(2 * after.since(now)));
+        }
+        while after.since(before) > 1 {
+            let middle = before.plus(after.since(before) / 2);
+            *(if self.reserved(middle) < most { &mut before } else { &mut after }) = middle;
+        }
+        Some(after)
+    }
+
     /// All of it until `at`, in thousandths of a slot times milliseconds.
     #[must_use]
     pub fn reserved(&self, at: Stamp) -> u128 {

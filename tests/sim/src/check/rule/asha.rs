@@ -18,8 +18,8 @@ pub(super) struct Asha {
     /// (bracket, rung) to who came there and with what.
     came: BTreeMap<(usize, usize), Vec<(Loss, TrialId)>>,
     left: BTreeSet<(usize, TrialId)>,
-    /// No more than so many trials will ever enter.
-    most: Option<usize>,
+    /// By bracket: no more than so many trials will ever enter.
+    most: Option<Vec<usize>>,
     growth: Option<Growth>,
 }
 
@@ -58,26 +58,34 @@ impl Asha {
         Self { growth: Some(growth), ..Self::new(vec![1], rungs, eta) }
     }
 
-    /// So many trials will enter, in one bracket.
-    pub(super) fn at_most(self, most: Option<u32>) -> Self {
-        Self { most: most.map(|most| most as usize), ..self }
+    /// So many trials will enter: what each bracket gets of them is found by dealing them.
+    pub(super) fn at_most(mut self, most: Option<u32>) -> Self {
+        let Some(most) = most else { return self };
+        for _ in 0..most {
+            self.deal();
+        }
+        let dealt = std::mem::replace(&mut self.dealt, vec![0; self.weights.len()]);
+        self.most = Some(dealt.into_iter().map(|trials| usize::try_from(trials).unwrap_or_default()).collect());
+        self
     }
 
-    /// The most that can ever stand on a rung, of one bracket, and those there who may go on if all to come are worse: the
+    /// The most of a bracket that can ever stand on a rung, and those there who may go on if all to come are worse: the
     /// best floor(n / eta) of that many. On the rung above come those who went there, those who may still go, and those of
     /// the ones to come.
-    fn hopes(&self, rung: usize) -> Option<(usize, Vec<TrialId>)> {
-        let most = match rung.checked_sub(1) {
-            None => self.most?,
-            Some(below) => {
-                let (most, hopeful) = self.hopes(below)?;
-                let here = self.came.get(&(0, below)).map_or(0, Vec::len);
-                let left = self.left.iter().filter(|(from, _)| *from == below).count();
-                let waiting = hopeful.iter().filter(|trial| !self.left.contains(&(below, **trial))).count();
-                left + waiting + (most - here)
-            }
+    fn hopes(&self, bracket: usize, rung: usize) -> Option<(usize, Vec<TrialId>)> {
+        // Trials enter a bracket at the rung of its number.
+        let most = if rung == bracket {
+            self.most.as_ref()?[bracket]
+        } else {
+            let below = rung - 1;
+            let (most, hopeful) = self.hopes(bracket, below)?;
+            let here = self.came.get(&(bracket, below)).map_or(0, Vec::len);
+            let ours = |trial: &TrialId| self.bracket.get(trial) == Some(&bracket);
+            let left = self.left.iter().filter(|(from, trial)| *from == below && ours(trial)).count();
+            let waiting = hopeful.iter().filter(|trial| !self.left.contains(&(below, **trial))).count();
+            left + waiting + (most - here)
         };
-        let mut places = self.came.get(&(0, rung)).cloned().unwrap_or_default();
+        let mut places = self.came.get(&(bracket, rung)).cloned().unwrap_or_default();
         places.sort();
         Some((most, places.into_iter().take(most / self.eta).map(|(_, trial)| trial).collect()))
     }
@@ -189,15 +197,16 @@ impl Rule for Asha {
     }
 
     fn no_more(&mut self) {
-        self.most = self.most.map(|most| most.min(self.bracket.len()));
+        let entered = |bracket| self.bracket.values().filter(|of| **of == bracket).count();
+        let limit = |most: Vec<usize>| most.into_iter().enumerate().map(|(bracket, most)| most.min(entered(bracket))).collect();
+        self.most = self.most.take().map(limit);
     }
 
     fn hopeless(&self, trial: TrialId) -> bool {
-        if self.most.is_none() {
-            return false;
-        }
-        let stands = (0..self.rungs.len()).rev().find(|rung| self.loss(trial, *rung).is_some());
-        stands.and_then(|rung| self.hopes(rung)).is_some_and(|(_, hopeful)| !hopeful.contains(&trial))
+        let (Some(_), Some(&bracket)) = (&self.most, self.bracket.get(&trial)) else { return false };
+        let stands = |rung: &usize| self.came.get(&(bracket, *rung)).is_some_and(|places| places.iter().any(|place| place.1 == trial));
+        let highest = (bracket..self.rungs.len()).rev().find(stands);
+        highest.and_then(|rung| self.hopes(bracket, rung)).is_some_and(|(_, hopeful)| !hopeful.contains(&trial))
     }
 
     fn promoted(&mut self, trial: TrialId) {

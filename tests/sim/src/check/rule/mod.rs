@@ -1,16 +1,20 @@
 //! Who goes on, by the words of each paper and in the slowest way: everything is looked at again for every question.
 mod asha;
+mod ridge;
 mod rounds;
 mod stops;
+mod swift;
 
 use hpo_core::schedule::SchedulerSpec;
-use hpo_core::{Loss, SweepSpec, TrialId};
+use hpo_core::{Loss, Params, SweepSpec, TrialId};
 
 /// A rule as a reader of its paper would write it down. Resources, not rungs: `to` is where a trial is to come to.
 pub trait Rule: std::fmt::Debug {
+    /// The values of a new trial.
+    fn suggested(&mut self, _trial: TrialId, _params: &Params) {}
     /// A new trial; answers where its first lease leads to.
     fn entered(&mut self, trial: TrialId) -> u32;
-    /// A trial came further than before; answers whether it is stopped, or none if this rule is not known here.
+    /// A trial came further than before; answers whether it is stopped, or none if that hangs on a last digit.
     fn progressed(&mut self, _trial: TrialId, _resource: u32, _loss: Loss) -> Option<bool> {
         Some(false)
     }
@@ -47,16 +51,18 @@ pub fn of(spec: &SweepSpec) -> Box<dyn Rule> {
             // The weights are not public, and what is computed from them is what is judged.
             let written = serde_json::to_value(brackets).unwrap_or_default();
             let weights = written["weights"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_i64).collect();
-            Box::new(asha::Asha::new(weights, rungs, eta))
+            Box::new(asha::Asha::new(weights, rungs, eta).at_most(most))
         }
         SchedulerSpec::Halving { bracket, .. } => {
             let least = eta.pow(rungs.len() as u32 - 1) as u32;
             let members = bracket.or(most).unwrap_or(least).max(1) as usize;
-            Box::new(rounds::Rounds::new(vec![(0, members)], rungs, eta, false))
+            Box::new(rounds::Rounds::new(vec![(0, members)], rungs, eta))
         }
-        SchedulerSpec::Hyperband { .. } => Box::new(rounds::Rounds::new(rounds::brackets(rungs.len(), eta), rungs, eta, false)),
-        // Whom it stops in mid-round is its own affair; who goes on from a round is not.
-        SchedulerSpec::Swift { .. } => Box::new(rounds::Rounds::new(rounds::brackets(rungs.len(), eta), rungs, eta, true)),
+        SchedulerSpec::Hyperband { .. } => Box::new(rounds::Rounds::new(rounds::brackets(rungs.len(), eta), rungs, eta)),
+        SchedulerSpec::Swift { decide_at, margin, .. } => {
+            let rounds = rounds::Rounds::new(rounds::brackets(rungs.len(), eta), rungs.clone(), eta);
+            Box::new(swift::Swift::new(rounds, rungs, spec.space.clone(), *decide_at, *margin))
+        }
         SchedulerSpec::Pasha { epsilon, .. } => Box::new(asha::Asha::growing(*epsilon, rungs, eta).at_most(most)),
     }
 }

@@ -13,8 +13,6 @@ pub(super) struct Rounds {
     plan: Vec<(usize, usize)>,
     rungs: Vec<u32>,
     eta: usize,
-    /// Some are stopped in mid-round for reasons that are not looked at here.
-    stops: bool,
     brackets: Vec<Vec<TrialId>>,
     nobody_more: bool,
     came: BTreeMap<(TrialId, u32), Loss>,
@@ -29,22 +27,31 @@ pub(super) fn brackets(rungs: usize, eta: usize) -> Vec<(usize, usize)> {
 }
 
 impl Rounds {
-    pub(super) fn new(plan: Vec<(usize, usize)>, rungs: Vec<u32>, eta: usize, stops: bool) -> Self {
-        Self {
-            plan,
-            rungs,
-            eta,
-            stops,
-            brackets: vec![],
-            nobody_more: false,
-            came: BTreeMap::new(),
-            out: BTreeSet::new(),
-            left: BTreeSet::new(),
-        }
+    pub(super) fn new(plan: Vec<(usize, usize)>, rungs: Vec<u32>, eta: usize) -> Self {
+        Self { plan, rungs, eta, brackets: vec![], nobody_more: false, came: BTreeMap::new(), out: BTreeSet::new(), left: BTreeSet::new() }
+    }
+
+    pub(super) fn eta(&self) -> usize {
+        self.eta
     }
 
     fn planned(&self, bracket: usize) -> (usize, usize) {
         self.plan[bracket % self.plan.len()]
+    }
+
+    /// The round of a trial that is on its way to a rung: how many take part; of those who are through, how many are not, or have a
+    /// loss that is not finite; and the losses of the others, best first.
+    pub(super) fn field(&self, trial: TrialId, rung: usize) -> Option<(usize, usize, Vec<Loss>)> {
+        let bracket = self.brackets.iter().position(|members| members.contains(&trial))?;
+        let (entry, wanted) = self.planned(bracket);
+        let members = if rung == entry { self.brackets[bracket].clone() } else { self.chosen(bracket, rung - 1)? };
+        let last = bracket + 1 == self.brackets.len();
+        let waits = rung == entry && last && !self.nobody_more;
+        let came: Vec<Loss> = members.iter().filter_map(|trial| self.came.get(&(*trial, self.rungs[rung])).copied()).collect();
+        let lost = members.iter().filter(|trial| self.out.contains(trial)).count();
+        let mut finite: Vec<Loss> = came.iter().copied().filter(|loss| loss.is_finite()).collect();
+        finite.sort();
+        Some((if waits { wanted } else { members.len() }, lost + came.len() - finite.len(), finite))
     }
 
     /// Who goes on from a rung of a bracket, best first: none before everyone who takes part has come there or is out.
@@ -74,10 +81,6 @@ impl Rule for Rounds {
         let bracket = self.brackets.len() - 1;
         self.brackets[bracket].push(trial);
         self.rungs[self.planned(bracket).0]
-    }
-
-    fn progressed(&mut self, _trial: TrialId, _resource: u32, _loss: Loss) -> Option<bool> {
-        (!self.stops).then_some(false)
     }
 
     fn came(&mut self, trial: TrialId, resource: u32, loss: Loss) {
