@@ -1,6 +1,6 @@
 //! The engine without its waits: a machine that is given time and inputs, and asks, writes and acts. The loop around it
 //! ([`super::cycle`]) brings it the real ones; the simulator (`tests/sim`) brings it others.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hpo_core::{Action, Event, Rejection, Stamp, Sweep, SweepView, WorkerId};
@@ -47,8 +47,8 @@ pub struct Heart {
     pub(super) options: Options,
     pub(super) phase: Phase,
     pub(super) counters: Counters,
-    /// Tasks of a batch system whose workers have come to this driver.
-    pub(super) tasks: Arc<BTreeSet<String>>,
+    /// The tasks of a batch system that workers who came to this driver run in.
+    pub(super) tasks: Arc<BTreeMap<WorkerId, String>>,
     closing: Box<dyn FnMut() + Send>,
     /// Of the batch at hand: what is to be written, then said, then done.
     records: Vec<Record>,

@@ -77,6 +77,8 @@ pub enum Input {
     Spare {
         /// How many at most.
         workers: u32,
+        /// The task that this driver runs in, whose workers stay.
+        own: Option<String>,
     },
     /// Leave the sweep to the next driver.
     Leave,
@@ -121,12 +123,12 @@ impl Handle {
         self.send(Input::Drain).await
     }
 
-    /// Lets up to so many workers go that have nothing to train.
+    /// Lets up to so many workers go that have nothing to train, but none of the task `own`.
     ///
     /// # Errors
     /// If the engine has ended.
-    pub async fn spare(&self, workers: u32) -> Result<(), EngineGone> {
-        self.send(Input::Spare { workers }).await
+    pub async fn spare(&self, workers: u32, own: Option<String>) -> Result<(), EngineGone> {
+        self.send(Input::Spare { workers, own }).await
     }
 
     /// Asks the engine to end at once and leave the sweep as it is, for another driver: workers train on and look for it.

@@ -87,8 +87,8 @@ pub struct Progress {
     pub connected: usize,
     /// How many slots the sweep could use now ([`hpo_core::Sweep::appetite`]).
     pub appetite: u32,
-    /// Tasks of a batch system whose workers have come to this driver, as that names them.
-    pub tasks: Arc<BTreeSet<String>>,
+    /// The tasks of a batch system, as that names them, that workers who came to this driver run in.
+    pub tasks: Arc<BTreeMap<WorkerId, String>>,
 }
 
 /// Where the engine stands.

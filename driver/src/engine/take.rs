@@ -44,7 +44,7 @@ impl Heart {
             Input::Suggested { trial, answer, cost_us } => self.suggested(now, trial, answer, cost_us)?,
             Input::SearcherDied => return Err(EngineFault::SearcherDied),
             Input::Drain => self.drain(now),
-            Input::Spare { workers } => self.spare(now, workers),
+            Input::Spare { workers, own } => self.spare(now, workers, own.as_ref()),
             // At the end there is nothing to leave to anyone.
             Input::Leave if matches!(self.phase, Phase::Closing { .. }) => {}
             // What was not written will be said again to whoever comes.
@@ -56,7 +56,7 @@ impl Heart {
     fn joined(&mut self, now: Stamp, hello: Hello, link: Link) {
         let Hello { worker, name, slots, holds, allocation, .. } = hello;
         if let Some(allocation) = &allocation {
-            Arc::make_mut(&mut self.tasks).insert(allocation.job.clone());
+            Arc::make_mut(&mut self.tasks).insert(worker, allocation.job.clone());
         }
         info!("worker {name} joined with {} slots, holding {} attempts", slots.len(), holds.len());
         if let Phase::Closing { ended, .. } = self.phase {
@@ -144,8 +144,11 @@ impl Heart {
     }
 
     /// Sends workers home whose allocations cost more than the sweep can make of them. They have left the sweep before they are told.
-    fn spare(&mut self, now: Stamp, workers: u32) {
-        for worker in self.sweep.resting_tasks().into_iter().take(workers as usize) {
+    fn spare(&mut self, now: Stamp, workers: u32, own: Option<&String>) {
+        let stays = |worker: &WorkerId| own.is_some() && self.tasks.get(worker) == own;
+        let mut resting = self.sweep.resting_tasks();
+        resting.retain(|worker| !stays(worker));
+        for worker in resting.into_iter().take(workers as usize) {
             if self.offer(now, Event::WorkerLeft { worker }).is_ok() {
                 info!("worker {worker} is not needed any more");
                 self.detector.forget(worker);

@@ -59,14 +59,17 @@ async fn tried(text: &str) -> anyhow::Result<String> {
 /// Whether the nodes see what the jobs need, as far as it can be told from here.
 fn places(jobs: &Jobs) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let named = [("the run folder", jobs.run.path()), ("hpo itself", &jobs.program), ("the sweep file's folder", &jobs.folder)];
-    let local = named.into_iter().filter_map(|(what, path)| {
+    let named =
+        [("the run folder", jobs.run.path()), ("hpo itself", jobs.program.as_path()), ("the sweep file's folder", jobs.folder.as_path())];
+    let local = |(what, path): (&str, &Path)| {
         let kind = kind_of(&mounts, path)?;
-        is_local(&kind).then(|| {
-            format!("{what}, `{}`, lies on {kind}: unless the nodes see the same disk, choose a shared file system", path.display())
-        })
-    });
-    local.collect()
+        is_local(&kind).then(|| format!("{what} (`{}`, {kind})", path.display()))
+    };
+    let local: Vec<String> = named.into_iter().filter_map(local).collect();
+    if local.is_empty() {
+        return vec![];
+    }
+    vec![format!("on disks of this machine: {}; unless the nodes see these, choose a shared file system", local.join(", "))]
 }
 
 /// The file system that a path is on, by the longest mount point above it.

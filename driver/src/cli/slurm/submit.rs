@@ -3,7 +3,7 @@ use hpo_core::Sweep;
 use hpo_driver::config::{Checked, plan};
 use hpo_driver::engine::found;
 use hpo_driver::journal;
-use hpo_driver::launch::slurm::keep::Asked;
+use hpo_driver::launch::slurm::keep::{Asked, Notes};
 use hpo_driver::launch::slurm::{DriverPlace, Jobs, Names};
 use hpo_driver::rundir::RunDir;
 
@@ -82,8 +82,10 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
         Some(_) => wanted.names,
     };
     let jobs = Jobs { names, ..jobs };
-    // What was asked of an earlier driver was for that one.
+    // What was asked of an earlier driver was for that one, and nodes may have been put right.
     Asked::default().write(&jobs.run).or_exit(Exit::RunFolder)?;
+    let notes = Notes::read(&jobs.run).or_exit(Exit::RunFolder)?;
+    Notes { bad_nodes: vec![], gave_up: None, ..notes }.write(&jobs.run).or_exit(Exit::RunFolder)?;
     if !manners.quiet {
         show(&jobs, tasks);
     }

@@ -126,6 +126,8 @@ impl Keeper {
             let arrays: Vec<_> = notes.arrays.iter().map(|one| (one.array, one.tasks, age(one.unix_ms))).collect();
             scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, age(one.unix_ms))), &notes.bad_nodes);
         }
+        // It tries again.
+        let notes = Notes { gave_up: None, ..notes };
         let (begun, asked) = (Instant::now(), Asked::default());
         Self { jobs, own, scaler, notes, asked, engine, progress, begun, joined: 0, complaint: String::new() }
     }
@@ -177,7 +179,7 @@ impl Keeper {
         if tasks.len() > self.joined {
             self.joined = tasks.len();
             let now = self.now();
-            tasks.iter().filter_map(|task| place(task)).for_each(|place| self.scaler.hear(now, &News::Joined(place)));
+            tasks.values().filter_map(|task| place(task)).for_each(|place| self.scaler.hear(now, &News::Joined(place)));
         }
         appetite
     }
@@ -207,7 +209,7 @@ impl Keeper {
                 }
                 let idle = self.scaler.idle();
                 if idle > 0 {
-                    let _ = self.engine.spare(idle).await;
+                    let _ = self.engine.spare(idle, self.own.map(|(array, index)| format!("{array}_{index}"))).await;
                 }
             }
             Err(why) => {

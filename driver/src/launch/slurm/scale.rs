@@ -268,7 +268,8 @@ impl Scaler {
     }
 
     fn looked(&mut self, now: Millis, queue: &Queue) {
-        (self.looking, self.blind) = (false, false);
+        self.looking = false;
+        let first_after_another = std::mem::take(&mut self.blind);
         let ours: Vec<(Place, &Task)> = queue
             .tasks
             .iter()
@@ -276,6 +277,10 @@ impl Scaler {
             .map(|task| ((task.array, task.index.unwrap_or(0)), task))
             .collect();
         let present: BTreeSet<Place> = ours.iter().map(|(place, _)| *place).collect();
+        if first_after_another {
+            // Whose workers came to the driver before this one is not known: what ends of it proves nothing.
+            self.served.extend(&present);
+        }
         ours.into_iter().for_each(|(place, task)| self.saw(place, task));
         let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
         // One that nobody told us of is the answer to a submission that nobody answered.

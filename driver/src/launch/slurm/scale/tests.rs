@@ -150,6 +150,19 @@ fn after_a_driver_that_died_nothing_is_submitted_before_the_queue_was_seen_and_n
 }
 
 #[test]
+fn what_ran_for_a_driver_before_is_no_failed_start_when_it_has_ended() {
+    let mut scaler = Scaler::new(policy(8));
+    scaler.remember(0, &[], None, &[]);
+    step(&mut scaler, 0, 4);
+    let mut tasks: Vec<Task> = (0..6).map(|index| task(7, index, State::Over, "n1")).collect();
+    tasks.push(task(7, 6, State::Running, "n1"));
+    scaler.hear(1, &queue(&tasks));
+    tasks[6].state = State::Over;
+    scaler.hear(2, &queue(&tasks));
+    assert_eq!((scaler.bad_nodes(), step(&mut scaler, 3, 4)), (vec![], vec![submit(2)]));
+}
+
+#[test]
 fn a_driver_that_may_not_submit_only_cancels_what_waits_in_vain() {
     let mut scaler = Scaler::new(Policy { submits: false, ..policy(8) });
     assert_eq!(step(&mut scaler, 0, 16), [Order::Look]);
