@@ -195,10 +195,30 @@ impl Scaler {
         self.strikes.iter().filter(|(_, strikes)| **strikes >= NODE_STRIKES).map(|(node, _)| node.clone()).collect()
     }
 
+    /// Whether a submission was perhaps accepted, and nobody said so.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.unseen.iter().any(|(array, ..)| array.is_none())
+    }
+
+    /// Tasks that were accepted and that the queue has not shown.
+    #[must_use]
+    pub fn unseen_places(&self) -> Vec<Place> {
+        let arrays = self.unseen.iter().filter_map(|&(array, tasks, _)| Some((array?, tasks)));
+        arrays.flat_map(|(array, tasks)| (0..tasks).map(move |index| (array, index))).collect()
+    }
+
     /// When [`Scaler::step`] has something to do by itself.
     #[must_use]
     pub fn next(&self) -> Millis {
         self.next_look
+    }
+
+    /// Nobody will say what became of a submission that is under way.
+    pub fn break_off(&mut self, now: Millis) {
+        if self.submitting.is_some() {
+            self.hear(now, &News::NoAnswer);
+        }
     }
 
     /// Takes note of `news`.
@@ -241,8 +261,7 @@ impl Scaler {
         let (wanted, tasks) = (self.wanted(slots), self.tasks());
         if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
             // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
-            let in_doubt = self.unseen.iter().any(|(array, ..)| array.is_none());
-            let allowed = if in_doubt { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            let allowed = if self.in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
             if allowed > 0 {
                 self.submitting = Some(allowed);
                 out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
