@@ -80,6 +80,8 @@ pub struct Keeper {
     asked: Asked,
     /// Workers that the scaler was told of.
     joined: BTreeSet<WorkerId>,
+    /// The sweep was suspended because nobody would ever come.
+    deserted: bool,
 }
 
 impl Keeper {
@@ -94,7 +96,7 @@ impl Keeper {
         }
         // It tries again.
         let notes = Notes { gave_up: None, ..notes };
-        Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new() }
+        Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new(), deserted: false }
     }
 
     /// What the next keeper must know.
@@ -129,7 +131,12 @@ impl Keeper {
         let mut orders = vec![];
         self.scaler.step(now, demand.slots, &mut orders);
         for order in orders {
-            self.order(order, unix_ms, demand, out);
+            self.order(order, unix_ms, out);
+        }
+        if self.scaler.gave_up() && demand.connected == 0 && self.scaler.tasks() == 0 && !self.deserted {
+            // Nobody will come: a driver that waits for them would wait for ever.
+            self.deserted = true;
+            out.push_back(Deed::Drain);
         }
     }
 
@@ -141,7 +148,7 @@ impl Keeper {
                 let mut orders = vec![];
                 self.scaler.trim(demand.slots, &mut orders);
                 for order in orders {
-                    self.order(order, unix_ms, demand, out);
+                    self.order(order, unix_ms, out);
                 }
                 let workers = self.scaler.idle();
                 if workers > 0 {
@@ -165,7 +172,7 @@ impl Keeper {
         }
     }
 
-    fn order(&mut self, order: Order, unix_ms: u64, demand: Demand<'_>, out: &mut VecDeque<Deed>) {
+    fn order(&mut self, order: Order, unix_ms: u64, out: &mut VecDeque<Deed>) {
         match order {
             Order::Look => out.push_back(Deed::Look),
             Order::Submit { tasks, exclude } => {
@@ -181,11 +188,11 @@ impl Keeper {
                     out.push_back(Deed::Cancel(tasks));
                 }
             }
-            Order::GiveUp { failed, nodes } => self.give_up(failed, &nodes, demand, out),
+            Order::GiveUp { failed, nodes } => self.give_up(failed, &nodes, out),
         }
     }
 
-    fn give_up(&mut self, failed: u32, nodes: &[String], demand: Demand<'_>, out: &mut VecDeque<Deed>) {
+    fn give_up(&mut self, failed: u32, nodes: &[String], out: &mut VecDeque<Deed>) {
         let why = format!(
             "{failed} workers in a row ended before they had joined the sweep (on {}); no more are submitted. See `slurm-*.out` in `{}`; \
              `hpo slurm doctor` finds common causes",
@@ -195,10 +202,6 @@ impl Keeper {
         error!("{why}");
         self.notes.gave_up = Some(why);
         out.push_back(Deed::Note);
-        if demand.connected == 0 {
-            // Nobody will come: a driver that waits for them would wait for ever.
-            out.push_back(Deed::Drain);
-        }
     }
 
     /// The sweep has ended or is suspended: from now on nobody is to be left.
@@ -206,7 +209,7 @@ impl Keeper {
     pub fn end(mut self, now: Millis) -> Ending {
         // A call that was broken off may have done its work.
         self.scaler.break_off(now);
-        Ending { keeper: self, begun: now, looks: 0, empty: 0 }
+        Ending { keeper: self, begun: now, looks: 0, empty: 0, sent: vec![], told: BTreeSet::new() }
     }
 }
 
@@ -220,6 +223,10 @@ pub struct Ending {
     looks: u32,
     /// Looks in a row that showed nothing of ours.
     empty: u32,
+    /// What was last to be cancelled.
+    sent: Vec<Place>,
+    /// Tasks of which the controller knows that they are to go.
+    told: BTreeSet<Place>,
 }
 
 /// What comes after a look at the end.
@@ -253,17 +260,26 @@ impl Ending {
         let mut cancel = self.left(queue, self.looks > LEAVE_LOOKS);
         // Those need not be waited for: they have their names.
         cancel.extend(unseen.iter().filter(|place| Some(**place) != self.keeper.options.own));
-        let is_empty = self.left(queue, true).is_empty() && unseen.is_empty() && queue.strange == 0;
+        let left = self.left(queue, true);
+        let is_empty = left.is_empty() && unseen.is_empty() && !queue.torn;
         self.empty = if is_empty { self.empty + 1 } else { 0 };
         let in_doubt = self.keeper.scaler.in_doubt();
         if self.empty > 1 && !in_doubt {
             return Next::Over;
         }
         let soon = self.looks < LAST_LOOKS;
-        if !soon && (passed >= LAST_PATIENCE || !in_doubt && cancel.is_empty()) {
+        // What the controller knows to be cancelled is its own affair, however long a node takes to obey.
+        let is_told = !queue.torn && !in_doubt && left.iter().chain(&unseen).all(|place| self.told.contains(place));
+        if !soon && (is_told && !left.is_empty() || passed >= LAST_PATIENCE) {
             return Next::Left;
         }
+        self.sent.clone_from(&cancel);
         Next::Again { cancel, after: if soon { LAST_WAIT } else { slow } }
+    }
+
+    /// The controller has taken note of what was to be cancelled.
+    pub fn cancelled(&mut self) {
+        self.told.extend(self.sent.drain(..));
     }
 
     /// What is to go: what waits, and with `all` also what runs.
@@ -274,3 +290,6 @@ impl Ending {
         goes.filter_map(|task| Some((task.array, task.index?))).filter(|place| Some(*place) != *own).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Weak;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hpo_core::Millis;
@@ -18,6 +19,7 @@ use super::scale::{News, Place, Policy};
 use super::site::array_max;
 use super::submit::{SubmitFault, sbatch, scancel, squeue};
 use crate::engine::{Handle, Progress};
+use crate::journal::Fence;
 use crate::rendezvous::RendezvousFault;
 use crate::rundir::{PRIVATE_FILE, make_private_folder};
 
@@ -55,11 +57,16 @@ impl Slurm {
     ///
     /// # Errors
     /// If the notes of that driver cannot be read.
-    pub fn start(options: SlurmOptions, engine: Handle, progress: watch::Receiver<Progress>) -> Result<Self, RendezvousFault> {
+    pub fn start(
+        options: SlurmOptions,
+        engine: Handle,
+        progress: watch::Receiver<Progress>,
+        fence: Weak<Fence>,
+    ) -> Result<Self, RendezvousFault> {
         let notes = Notes::read(&options.jobs.run)?;
         let (stop, mut seen) = watch::channel(Stage::Working);
         let task = tokio::spawn(async move {
-            let mut runtime = Runtime::new(options, notes, engine, progress).await;
+            let mut runtime = Runtime::new(options, notes, engine, progress, fence).await;
             tokio::select! {
                 () = runtime.keep() => {}
                 _ = seen.wait_for(|stage| *stage != Stage::Working) => {}
@@ -91,13 +98,14 @@ struct Runtime {
     keeper: Keeper,
     engine: Handle,
     progress: watch::Receiver<Progress>,
+    fence: Weak<Fence>,
     begun: Instant,
     /// The last complaint, which is not repeated in the log.
     complaint: String,
 }
 
 impl Runtime {
-    async fn new(options: SlurmOptions, notes: Notes, engine: Handle, progress: watch::Receiver<Progress>) -> Self {
+    async fn new(options: SlurmOptions, notes: Notes, engine: Handle, progress: watch::Receiver<Progress>, fence: Weak<Fence>) -> Self {
         let SlurmOptions { jobs, own } = options;
         let config = call("scontrol", &["show".to_owned(), "config".to_owned()], PATIENCE).await;
         let array_max = array_max(&config.map(|said| said.out).unwrap_or_default());
@@ -111,7 +119,7 @@ impl Runtime {
             submits: setup.driver_submits(),
         };
         let keeper = Keeper::new(KeeperOptions { policy, own, logs: jobs.run.logs() }, notes, unix_ms());
-        Self { jobs, keeper, engine, progress, begun: Instant::now(), complaint: String::new() }
+        Self { jobs, keeper, engine, progress, fence, begun: Instant::now(), complaint: String::new() }
     }
 
     fn now(&self) -> Millis {
@@ -149,6 +157,8 @@ impl Runtime {
         match deed {
             Deed::Note => self.note(),
             Deed::Look => return Some(self.look().await),
+            // Another driver has taken over, and counts for itself; that this one is over it hears in a moment.
+            Deed::Submit { .. } if self.is_fenced() => {}
             Deed::Submit { tasks, exclude } => return Some(self.submit(tasks, &exclude).await),
             Deed::Cancel(tasks) => {
                 if let Err(why) = scancel(&tasks).await {
@@ -160,6 +170,10 @@ impl Runtime {
             Deed::Drain => drop(self.engine.drain().await),
         }
         None
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.fence.upgrade().is_none_or(|fence| fence.check().is_err_and(|fault| fault.is_fenced()))
     }
 
     async fn look(&mut self) -> News {
@@ -222,10 +236,9 @@ impl Runtime {
                 Next::Over => return,
                 Next::Left => break,
                 Next::Again { cancel, after } => {
-                    if !cancel.is_empty()
-                        && let Err(why) = scancel(&cancel).await
-                    {
-                        self.complain(&format!("cannot cancel {} workers: {why}", cancel.len()));
+                    match scancel(&cancel).await {
+                        Ok(()) => ending.cancelled(),
+                        Err(why) => self.complain(&format!("cannot cancel {} workers: {why}", cancel.len())),
                     }
                     tokio::time::sleep(Duration::from_millis(after)).await;
                 }

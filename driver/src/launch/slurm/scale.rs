@@ -107,6 +107,8 @@ pub struct Scaler {
     lasting: u32,
     failed_starts: u32,
     strikes: BTreeMap<String, u32>,
+    /// Nodes on which workers have begun and joined.
+    good: BTreeSet<String>,
     gave_up: bool,
 }
 
@@ -137,6 +139,7 @@ impl Scaler {
             lasting: 0,
             failed_starts: 0,
             strikes: BTreeMap::new(),
+            good: BTreeSet::new(),
             gave_up: false,
         }
     }
@@ -185,14 +188,26 @@ impl Scaler {
     #[must_use]
     pub fn tasks(&self) -> u32 {
         let known = self.known.values().filter(|known| known.state.is_alive()).count() as u32;
-        let unseen: u32 = self.unseen.iter().map(|(_, tasks, _)| tasks).sum();
+        // Of an array some tasks may be known before the queue has shown all.
+        let of = |array: u32| self.known.keys().filter(|place| place.0 == array).count() as u32;
+        let unseen: u32 = self.unseen.iter().map(|&(array, tasks, _)| tasks.saturating_sub(array.map_or(0, of))).sum();
         known + unseen + self.submitting.unwrap_or(0)
     }
 
-    /// Nodes on which nothing starts.
+    /// Nodes on which nothing starts. Where nothing starts anywhere it is no node's fault, and a site may have but these: so as
+    /// long as none is known to be good, one at the most is set aside.
     #[must_use]
     pub fn bad_nodes(&self) -> Vec<String> {
-        self.strikes.iter().filter(|(_, strikes)| **strikes >= NODE_STRIKES).map(|(node, _)| node.clone()).collect()
+        let struck: BTreeSet<&String> =
+            self.strikes.iter().filter(|(_, strikes)| **strikes >= NODE_STRIKES).map(|(node, _)| node).collect();
+        let one_is_good = self.good.iter().any(|node| !struck.contains(node));
+        struck.into_iter().take(if one_is_good { usize::MAX } else { 1 }).cloned().collect()
+    }
+
+    /// Whether nothing is submitted any more.
+    #[must_use]
+    pub fn gave_up(&self) -> bool {
+        self.gave_up
     }
 
     /// Whether a submission was perhaps accepted, and nobody said so.
@@ -235,6 +250,8 @@ impl Scaler {
             News::Refused => {
                 let asked = self.submitting.take().unwrap_or(1);
                 self.limiter.refused(now, asked);
+                // Perhaps too few nodes were left to choose from.
+                self.strikes.clear();
             }
             News::NoAnswer => {
                 let asked = self.submitting.take().unwrap_or(1);
@@ -247,6 +264,9 @@ impl Scaler {
                 let known = self.known.entry(*place).or_insert_with(|| Known::new(State::Running));
                 known.state = State::Running;
                 self.strikes.remove(&known.node);
+                if !known.node.is_empty() {
+                    self.good.insert(known.node.clone());
+                }
             }
         }
     }
@@ -288,7 +308,9 @@ impl Scaler {
 
     fn looked(&mut self, now: Millis, queue: &Queue) {
         self.looking = false;
-        let first_after_another = std::mem::take(&mut self.blind);
+        let first_after_another = self.blind;
+        // A part of the queue says nothing of the rest.
+        self.blind &= queue.torn;
         let ours: Vec<(Place, &Task)> = queue
             .tasks
             .iter()
@@ -306,9 +328,12 @@ impl Scaler {
         let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
         self.unseen.retain(|(array, _, since)| {
             let seen = array.map_or(orphan, |array| arrays.contains(&array));
-            !seen && now.saturating_sub(*since) < UNSEEN
+            queue.torn && array.is_some() || !seen && now.saturating_sub(*since) < UNSEEN
         });
         self.arrays.extend(arrays);
+        if queue.torn {
+            return;
+        }
         for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
             self.missed(place);
         }
@@ -320,6 +345,9 @@ impl Scaler {
         known.missed = 0;
         if !task.node.is_empty() {
             known.node.clone_from(&task.node);
+            if task.state == State::Running && self.served.contains(&place) {
+                self.good.insert(task.node.clone());
+            }
         }
         let ran = !known.node.is_empty();
         let is_over = task.state == State::Over && before != State::Over;
