@@ -182,7 +182,7 @@ impl Drive {
             }
         }
         if let Some(slurm) = options.slurm {
-            match Slurm::start(slurm, drive.engine.clone(), drive.progress.clone()) {
+            match Slurm::start(slurm, drive.engine.clone(), drive.progress.clone(), Arc::downgrade(&drive.fence)) {
                 Ok(slurm) => drive.slurm = Some(slurm),
                 Err(fault) => return Err(drive.give_up(fault.into()).await),
             }

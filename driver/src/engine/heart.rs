@@ -234,7 +234,8 @@ impl Heart {
     }
 
     /// How it goes.
-    pub(super) fn progress(&self, now: Stamp) -> Progress {
+    #[must_use]
+    pub fn progress(&self, now: Stamp) -> Progress {
         Progress {
             view: self.view(now),
             counters: self.counters(),

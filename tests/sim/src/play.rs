@@ -50,6 +50,7 @@ pub fn once(seed: u64, bench: Bench, print: bool) -> Result<Report, String> {
             faultless: setup.faults.none() && setup.odd.stride == 1 && setup.odd.huge.is_none(),
             heard: setup.faults.leave_everyone_heard(),
             slots: setup.workers.iter().map(|slots| usize::from(*slots)).sum(),
+            slurm: setup.slurm.clone(),
         };
         let dice = Box::new(Dice::of(Seed(seed), "world"));
         World::new(setup, dice, bench(&premises), print).run()

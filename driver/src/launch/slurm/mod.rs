@@ -1,10 +1,11 @@
 //! Workers as array tasks of Slurm. What decides is pure and knows no clock and no process: [`queue`] reads what Slurm says,
 //! [`limit`] paces what it is asked, [`scale`] decides how many tasks there should be, [`script`] writes what they run, [`site`]
-//! reads what a site allows. What performs it: [`call`] runs Slurm's programs, [`Slurm`] keeps the workers of a driver, and
+//! reads what a site allows, [`keeper`] holds all of it together. What performs it: [`call`] runs Slurm's programs, [`Slurm`] keeps the workers of a driver, and
 //! [`keep`] notes in the run folder what the next driver must know.
 pub mod call;
 mod jobs;
 pub mod keep;
+pub mod keeper;
 pub mod limit;
 pub mod queue;
 mod runtime;

@@ -64,6 +64,8 @@ pub struct Queue {
     pub tasks: Vec<Task>,
     /// Lines that were not: a site's greeting, a torn answer.
     pub strange: usize,
+    /// The answer ends in the middle of a task, so that what it does not show may be there.
+    pub torn: bool,
 }
 
 impl Queue {
@@ -73,8 +75,14 @@ impl Queue {
         let mut queue = Self::default();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             match task(line) {
-                Some(task) => queue.tasks.push(task),
-                None => queue.strange += 1,
+                Some(task) => {
+                    queue.torn = false;
+                    queue.tasks.push(task);
+                }
+                None => {
+                    queue.strange += 1;
+                    queue.torn = line.starts_with(|first: char| first.is_ascii_digit());
+                }
             }
         }
         queue
@@ -147,7 +155,8 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_alive_or_counted() {
         let queue = Queue::read("Welcome to our cluster!\n7_1|8|DANCING|None|1-00:00:00|n1|x\n7_|9|RUNNING|None|1:00|n1|x\n7_2|9|RUNN");
-        assert_eq!((queue.tasks.len(), queue.strange), (1, 3));
+        assert_eq!((queue.tasks.len(), queue.strange, queue.torn), (1, 3, true));
+        assert!(!Queue::read("3 clusters here\n7_1|8|RUNNING|None|1:00|n1|x\n").torn, "a greeting comes before");
         assert!(queue.tasks[0].state.is_alive());
         assert_eq!(queue.tasks[0].left, Some(86_400_000));
     }

@@ -1,34 +1,30 @@
 //! Keeps the workers of a driver: a task beside the engine, never in its loop, for Slurm's programs may take a minute to answer.
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Weak;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hpo_core::Millis;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use super::Jobs;
 use super::call::{PATIENCE, call};
-use super::keep::{Asked, InDoubt, Notes, Submitted};
-use super::queue::{Queue, State};
-use super::scale::{News, Order, Place, Policy, Scaler};
+use super::keep::{Asked, Notes};
+use super::keeper::{Deed, Demand, Keeper, KeeperOptions, Next};
+use super::scale::{News, Place, Policy};
 use super::site::array_max;
 use super::submit::{SubmitFault, sbatch, scancel, squeue};
 use crate::engine::{Handle, Progress};
+use crate::journal::Fence;
 use crate::rendezvous::RendezvousFault;
 use crate::rundir::{PRIVATE_FILE, make_private_folder};
 
 /// How often the sweep and the wishes of people are looked at; Slurm is asked far less often.
 const TURN: Duration = Duration::from_millis(500);
-/// Arrays of which so much time has passed are in the queue, or were never.
-const NOTED: Millis = 10 * 60_000;
-/// At the end: looks at what is left, and the time between two.
-const LAST_LOOKS: u32 = 8;
-const LAST_WAIT: Duration = Duration::from_secs(2);
-/// Workers may take so many of these looks to leave by themselves.
-const LEAVE_LOOKS: u32 = 5;
 
 /// What is to be kept going.
 #[derive(Clone, Debug)]
@@ -61,17 +57,22 @@ impl Slurm {
     ///
     /// # Errors
     /// If the notes of that driver cannot be read.
-    pub fn start(options: SlurmOptions, engine: Handle, progress: watch::Receiver<Progress>) -> Result<Self, RendezvousFault> {
+    pub fn start(
+        options: SlurmOptions,
+        engine: Handle,
+        progress: watch::Receiver<Progress>,
+        fence: Weak<Fence>,
+    ) -> Result<Self, RendezvousFault> {
         let notes = Notes::read(&options.jobs.run)?;
         let (stop, mut seen) = watch::channel(Stage::Working);
         let task = tokio::spawn(async move {
-            let mut keeper = Keeper::new(options, notes, engine, progress).await;
+            let mut runtime = Runtime::new(options, notes, engine, progress, fence).await;
             tokio::select! {
-                () = keeper.keep() => {}
+                () = runtime.keep() => {}
                 _ = seen.wait_for(|stage| *stage != Stage::Working) => {}
             }
             if *seen.borrow() == Stage::Ending {
-                keeper.end().await;
+                runtime.end().await;
             }
         });
         Ok(Self { stop, task })
@@ -92,46 +93,33 @@ impl Slurm {
     }
 }
 
-struct Keeper {
+struct Runtime {
     jobs: Jobs,
-    own: Option<Place>,
-    scaler: Scaler,
-    notes: Notes,
-    asked: Asked,
+    keeper: Keeper,
     engine: Handle,
     progress: watch::Receiver<Progress>,
+    fence: Weak<Fence>,
     begun: Instant,
-    /// How many of the tasks that joined were told to the scaler.
-    joined: usize,
-    /// How many bad nodes were.
-    bad: usize,
     /// The last complaint, which is not repeated in the log.
     complaint: String,
 }
 
-impl Keeper {
-    async fn new(options: SlurmOptions, notes: Notes, engine: Handle, progress: watch::Receiver<Progress>) -> Self {
+impl Runtime {
+    async fn new(options: SlurmOptions, notes: Notes, engine: Handle, progress: watch::Receiver<Progress>, fence: Weak<Fence>) -> Self {
         let SlurmOptions { jobs, own } = options;
         let config = call("scontrol", &["show".to_owned(), "config".to_owned()], PATIENCE).await;
         let array_max = array_max(&config.map(|said| said.out).unwrap_or_default());
         let setup = &jobs.setup;
-        let mut scaler = Scaler::new(Policy {
+        let policy = Policy {
             name: jobs.names.workers.clone(),
             max_tasks: setup.max_workers,
             slots_per_task: setup.slots,
             array_max,
             look_every: setup.poll,
             submits: setup.driver_submits(),
-        });
-        if notes != Notes::default() || !setup.driver_submits() {
-            let age = |then: u64| unix_ms().saturating_sub(then);
-            let arrays: Vec<_> = notes.arrays.iter().map(|one| (one.array, one.tasks, age(one.unix_ms))).collect();
-            scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, age(one.unix_ms))), &notes.bad_nodes);
-        }
-        // It tries again.
-        let notes = Notes { gave_up: None, ..notes };
-        let (begun, asked) = (Instant::now(), Asked::default());
-        Self { jobs, own, scaler, notes, asked, engine, progress, begun, joined: 0, bad: 0, complaint: String::new() }
+        };
+        let keeper = Keeper::new(KeeperOptions { policy, own, logs: jobs.run.logs() }, notes, unix_ms());
+        Self { jobs, keeper, engine, progress, fence, begun: Instant::now(), complaint: String::new() }
     }
 
     fn now(&self) -> Millis {
@@ -140,158 +128,89 @@ impl Keeper {
 
     async fn keep(&mut self) {
         loop {
-            self.obey().await;
-            let slots = self.look_at_the_sweep();
-            let mut orders = vec![];
-            self.scaler.step(self.now(), slots, &mut orders);
-            for order in orders {
-                self.perform(order, slots).await;
+            let mut deeds = VecDeque::new();
+            match Asked::read(&self.jobs.run) {
+                Ok(asked) => self.keeper.obey(asked, &mut deeds),
+                Err(why) => self.complain(&format!("what was asked by `hpo slurm` cannot be read: {why}")),
+            }
+            let now = self.now();
+            self.with_demand(|keeper, demand| keeper.step(now, unix_ms(), demand, &mut deeds));
+            while let Some(deed) = deeds.pop_front() {
+                if let Some(news) = self.perform(deed).await {
+                    let now = self.now();
+                    self.with_demand(|keeper, demand| keeper.hear(now, unix_ms(), &news, demand, &mut deeds));
+                }
             }
             tokio::time::sleep(TURN).await;
         }
     }
 
-    /// What people want.
-    async fn obey(&mut self) {
-        let asked = match Asked::read(&self.jobs.run) {
-            Ok(asked) => asked,
-            Err(why) => return self.complain(&format!("what was asked by `hpo slurm` cannot be read: {why}")),
-        };
-        if asked == self.asked {
-            return;
-        }
-        if asked.max_workers != self.asked.max_workers {
-            let most = asked.max_workers.unwrap_or(self.jobs.setup.max_workers);
-            info!("at most {most} workers from now on");
-            self.scaler.allow(most);
-        }
-        if asked.drain && !self.asked.drain {
-            info!("asked to stop for now");
-            // An engine that has ended need not be asked.
-            let _ = self.engine.drain().await;
-        }
-        self.asked = asked;
-    }
-
-    /// How many slots it can use. Tells the scaler which tasks have workers that joined.
-    fn look_at_the_sweep(&mut self) -> u32 {
+    fn with_demand(&mut self, then: impl FnOnce(&mut Keeper, Demand<'_>)) {
         let progress = self.progress.borrow_and_update();
-        let (appetite, tasks, bad_nodes) = (progress.appetite, progress.tasks.clone(), progress.bad_nodes.clone());
+        let (slots, connected) = (progress.appetite, progress.connected);
+        let (tasks, bad_nodes) = (progress.tasks.clone(), progress.bad_nodes.clone());
         drop(progress);
-        let now = self.now();
-        if bad_nodes.len() > self.bad {
-            self.bad = bad_nodes.len();
-            bad_nodes.iter().for_each(|node| self.scaler.hear(now, &News::Bad(node.clone())));
-            self.notes.bad_nodes = self.scaler.bad_nodes();
-            self.note();
-        }
-        if tasks.len() > self.joined {
-            self.joined = tasks.len();
-            tasks.values().filter_map(|task| place(task)).for_each(|place| self.scaler.hear(now, &News::Joined(place)));
-        }
-        appetite
+        then(&mut self.keeper, Demand { slots, connected, tasks: &tasks, bad_nodes: &bad_nodes });
     }
 
-    async fn perform(&mut self, order: Order, slots: u32) {
-        match order {
-            Order::Look => self.look(slots).await,
-            Order::Submit { tasks, exclude } => self.submit(tasks, exclude).await,
-            Order::Cancel { tasks } => self.cancel(tasks).await,
-            Order::GiveUp { failed, nodes } => self.give_up(failed, &nodes).await,
+    /// Does it; what Slurm answered.
+    async fn perform(&mut self, deed: Deed) -> Option<News> {
+        match deed {
+            Deed::Note => self.note(),
+            Deed::Look => return Some(self.look().await),
+            // Another driver has taken over, and counts for itself; that this one is over it hears in a moment.
+            Deed::Submit { .. } if self.is_fenced() => {}
+            Deed::Submit { tasks, exclude } => return Some(self.submit(tasks, &exclude).await),
+            Deed::Cancel(tasks) => {
+                if let Err(why) = scancel(&tasks).await {
+                    self.complain(&format!("cannot cancel what waits in vain: {why}"));
+                }
+            }
+            // An engine that has ended need not be asked.
+            Deed::Spare { workers, own } => drop(self.engine.spare(workers, own).await),
+            Deed::Drain => drop(self.engine.drain().await),
         }
+        None
     }
 
-    async fn look(&mut self, slots: u32) {
-        let seen = squeue(&[&self.jobs.names.workers]).await;
-        let now = self.now();
-        match seen {
+    fn is_fenced(&self) -> bool {
+        self.fence.upgrade().is_none_or(|fence| fence.check().is_err_and(|fault| fault.is_fenced()))
+    }
+
+    async fn look(&mut self) -> News {
+        match squeue(&[&self.jobs.names.workers]).await {
             Ok(queue) => {
                 self.complaint.clear();
-                self.scaler.hear(now, &News::Queue(queue));
-                if self.notes.in_doubt.is_some() && !self.scaler.is_in_doubt() {
-                    self.notes.in_doubt = None;
-                    self.note();
-                }
-                let mut orders = vec![];
-                self.scaler.trim(slots, &mut orders);
-                for order in orders {
-                    if let Order::Cancel { tasks } = order {
-                        self.cancel(tasks).await;
-                    }
-                }
-                let idle = self.scaler.idle();
-                if idle > 0 {
-                    let _ = self.engine.spare(idle, self.own.map(|(array, index)| format!("{array}_{index}"))).await;
-                }
+                News::Queue(queue)
             }
             Err(why) => {
                 self.complain(&format!("the queue was not seen, and the sweep goes on without: {why}"));
-                self.scaler.hear(now, &News::NoQueue);
+                News::NoQueue
             }
         }
     }
 
-    async fn submit(&mut self, tasks: u32, exclude: Vec<String>) {
-        let text = self.jobs.workers(tasks, &exclude, None);
-        self.notes.bad_nodes = exclude;
-        // On the disk before it is done: a driver that dies now leaves a question, and not a secret.
-        self.notes.in_doubt = Some(InDoubt { tasks, unix_ms: unix_ms() });
-        self.note();
+    async fn submit(&mut self, tasks: u32, exclude: &[String]) -> News {
+        let text = self.jobs.workers(tasks, exclude, None);
         let answer = match self.jobs.write("workers", &text) {
             Ok(script) => sbatch(&script).await,
             Err(why) => Err(SubmitFault::Refused { why: why.to_string() }),
         };
-        let now = self.now();
         match answer {
-            Ok(array) => {
-                info!("submitted {tasks} workers as array {array}");
-                self.notes.in_doubt = None;
-                self.notes.arrays.retain(|one| unix_ms().saturating_sub(one.unix_ms) < NOTED);
-                self.notes.arrays.push(Submitted { array, tasks, unix_ms: unix_ms() });
-                self.scaler.hear(now, &News::Submitted { array, tasks });
-            }
+            Ok(array) => News::Submitted { array, tasks },
             Err(SubmitFault::Refused { why }) => {
                 self.complain(&format!("{tasks} workers were refused, and fewer or later ones are tried: {why}"));
-                self.notes.in_doubt = None;
-                self.scaler.hear(now, &News::Refused);
+                News::Refused
             }
             Err(lost @ SubmitFault::NoAnswer { .. }) => {
                 self.complain(&format!("{lost}: it is looked for in the queue before another is made"));
-                self.scaler.hear(now, &News::NoAnswer);
+                News::NoAnswer
             }
-        }
-        self.note();
-    }
-
-    async fn cancel(&mut self, tasks: Vec<Place>) {
-        let tasks: Vec<Place> = tasks.into_iter().filter(|place| Some(*place) != self.own).collect();
-        if tasks.is_empty() {
-            return;
-        }
-        info!("cancelling {} workers that wait and that the sweep cannot use", tasks.len());
-        if let Err(why) = scancel(&tasks).await {
-            self.complain(&format!("cannot cancel what waits in vain: {why}"));
-        }
-    }
-
-    async fn give_up(&mut self, failed: u32, nodes: &[String]) {
-        let (nodes, logs) = (nodes.join(", "), self.jobs.run.logs());
-        let why = format!(
-            "{failed} workers in a row ended before they had joined the sweep (on {nodes}); no more are submitted. See `slurm-*.out` in `{}`; \
-             `hpo slurm doctor` finds common causes",
-            logs.display()
-        );
-        error!("{why}");
-        self.notes.gave_up = Some(why);
-        self.note();
-        if self.progress.borrow().connected == 0 {
-            // Nobody will come: a driver that waits for them would wait for ever.
-            let _ = self.engine.drain().await;
         }
     }
 
     fn note(&mut self) {
-        if let Err(why) = self.notes.write(&self.jobs.run) {
+        if let Err(why) = self.keeper.notes().write(&self.jobs.run) {
             self.complain(&format!("what was submitted cannot be noted: {why}"));
         }
     }
@@ -303,36 +222,30 @@ impl Keeper {
         }
     }
 
-    /// Cancels what waits, lets what runs leave by itself for a while, and cancels the rest. Not the task of this driver.
-    async fn end(&mut self) {
-        let mut none = 0;
-        for look in 0..LAST_LOOKS {
-            match squeue(&[&self.jobs.names.workers]).await {
-                Ok(queue) => {
-                    let left = self.left(&queue, look >= LEAVE_LOOKS);
-                    // A submission of the last moments may show only at the second look.
-                    none = if self.left(&queue, true).is_empty() { none + 1 } else { 0 };
-                    if none > usize::from(self.notes.in_doubt.is_some()) {
-                        return;
-                    }
-                    if !left.is_empty()
-                        && let Err(why) = scancel(&left).await
-                    {
-                        self.complain(&format!("cannot cancel {} workers: {why}", left.len()));
-                    }
+    /// Leaves nobody behind.
+    async fn end(mut self) {
+        let mut ending = self.keeper.clone().end(self.now());
+        loop {
+            let queue = match squeue(&[&self.jobs.names.workers]).await {
+                Ok(queue) => Some(queue),
+                Err(why) => {
+                    self.complain(&format!("the queue was not seen: {why}"));
+                    None
                 }
-                Err(why) => self.complain(&format!("the queue was not seen: {why}")),
+            };
+            match ending.looked(self.now(), queue.as_ref()) {
+                Next::Over => return,
+                Next::Left => break,
+                Next::Again { cancel, after } => {
+                    match scancel(&cancel).await {
+                        Ok(()) => ending.cancelled(),
+                        Err(why) => self.complain(&format!("cannot cancel {} workers: {why}", cancel.len())),
+                    }
+                    tokio::time::sleep(Duration::from_millis(after)).await;
+                }
             }
-            tokio::time::sleep(LAST_WAIT).await;
         }
         warn!("workers may be left; see `hpo slurm status {}`, and end them by `hpo slurm cancel`", self.jobs.run.path().display());
-    }
-
-    /// What is to go: what waits, and with `all` also what runs.
-    fn left(&self, queue: &Queue, all: bool) -> Vec<Place> {
-        let ours = queue.tasks.iter().filter(|task| task.name == self.jobs.names.workers);
-        let goes = ours.filter(|task| if all { task.state.is_alive() } else { task.state == State::Pending });
-        goes.filter_map(|task| Some((task.array, task.index?))).filter(|place| Some(*place) != self.own).collect()
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Scaler {
     lasting: u32,
     failed_starts: u32,
     strikes: BTreeMap<String, u32>,
+    /// Nodes on which workers have begun and joined.
+    good: BTreeSet<String>,
     gave_up: bool,
 }
 
@@ -139,6 +141,7 @@ impl Scaler {
             lasting: 0,
             failed_starts: 0,
             strikes: BTreeMap::new(),
+            good: BTreeSet::new(),
             gave_up: false,
         }
     }
@@ -165,12 +168,6 @@ impl Scaler {
         }
     }
 
-    /// Whether there was a submission of which nobody knows what became of it.
-    #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        self.unseen.iter().any(|(array, ..)| array.is_none())
-    }
-
     /// Another number of tasks may wait or run from now on.
     pub fn allow(&mut self, max_tasks: u32) {
         self.policy.max_tasks = max_tasks;
@@ -193,20 +190,52 @@ impl Scaler {
     #[must_use]
     pub fn tasks(&self) -> u32 {
         let known = self.known.values().filter(|known| known.state.is_alive()).count() as u32;
-        let unseen: u32 = self.unseen.iter().map(|(_, tasks, _)| tasks).sum();
+        // Of an array some tasks may be known before the queue has shown all.
+        let of = |array: u32| self.known.keys().filter(|place| place.0 == array).count() as u32;
+        let unseen: u32 = self.unseen.iter().map(|&(array, tasks, _)| tasks.saturating_sub(array.map_or(0, of))).sum();
         known + unseen + self.submitting.unwrap_or(0)
     }
 
-    /// Nodes on which nothing starts.
+    /// Nodes on which nothing starts. Where nothing starts anywhere it is no node's fault, and a site may have but these: so as
+    /// long as none is known to be good, one at the most is set aside.
     #[must_use]
     pub fn bad_nodes(&self) -> Vec<String> {
-        self.strikes.iter().filter(|(_, strikes)| **strikes >= NODE_STRIKES).map(|(node, _)| node.clone()).collect()
+        let struck: BTreeSet<&String> =
+            self.strikes.iter().filter(|(_, strikes)| **strikes >= NODE_STRIKES).map(|(node, _)| node).collect();
+        let one_is_good = self.good.iter().any(|node| !struck.contains(node));
+        struck.into_iter().take(if one_is_good { usize::MAX } else { 1 }).cloned().collect()
+    }
+
+    /// Whether nothing is submitted any more.
+    #[must_use]
+    pub fn gave_up(&self) -> bool {
+        self.gave_up
+    }
+
+    /// Whether a submission was perhaps accepted, and nobody said so.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.unseen.iter().any(|(array, ..)| array.is_none())
+    }
+
+    /// Tasks that were accepted and that the queue has not shown.
+    #[must_use]
+    pub fn unseen_places(&self) -> Vec<Place> {
+        let arrays = self.unseen.iter().filter_map(|&(array, tasks, _)| Some((array?, tasks)));
+        arrays.flat_map(|(array, tasks)| (0..tasks).map(move |index| (array, index))).collect()
     }
 
     /// When [`Scaler::step`] has something to do by itself.
     #[must_use]
     pub fn next(&self) -> Millis {
         self.next_look
+    }
+
+    /// Nobody will say what became of a submission that is under way.
+    pub fn break_off(&mut self, now: Millis) {
+        if self.submitting.is_some() {
+            self.hear(now, &News::NoAnswer);
+        }
     }
 
     /// Takes note of `news`.
@@ -223,6 +252,8 @@ impl Scaler {
             News::Refused => {
                 let asked = self.submitting.take().unwrap_or(1);
                 self.limiter.refused(now, asked);
+                // Perhaps too few nodes were left to choose from.
+                self.strikes.clear();
             }
             News::NoAnswer => {
                 let asked = self.submitting.take().unwrap_or(1);
@@ -239,6 +270,9 @@ impl Scaler {
                 if self.strikes.get(&known.node).is_some_and(|strikes| *strikes < u32::MAX) {
                     self.strikes.remove(&known.node);
                 }
+                if !known.node.is_empty() {
+                    self.good.insert(known.node.clone());
+                }
             }
         }
     }
@@ -253,7 +287,7 @@ impl Scaler {
         let (wanted, tasks) = (self.wanted(slots), self.tasks());
         if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
             // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
-            let allowed = if self.is_in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            let allowed = if self.in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
             if allowed > 0 {
                 self.submitting = Some(allowed);
                 out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
@@ -280,7 +314,9 @@ impl Scaler {
 
     fn looked(&mut self, now: Millis, queue: &Queue) {
         self.looking = false;
-        let first_after_another = std::mem::take(&mut self.blind);
+        let first_after_another = self.blind;
+        // A part of the queue says nothing of the rest.
+        self.blind &= queue.torn;
         let ours: Vec<(Place, &Task)> = queue
             .tasks
             .iter()
@@ -300,6 +336,10 @@ impl Scaler {
         self.unseen.retain(|(array, _, since)| {
             let seen = array.map_or(orphan, |array| arrays.contains(&array));
             let expected = now.saturating_sub(*since) < UNSEEN;
+            if queue.torn && array.is_some() {
+                // What a torn answer does not show is not gone.
+                return true;
+            }
             let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
             if !seen && !expected && array.is_some_and(|array| !came(array)) {
                 // It came and went between two looks, on a site that forgets at once.
@@ -308,6 +348,9 @@ impl Scaler {
             !seen && expected
         });
         self.arrays.extend(arrays);
+        if queue.torn {
+            return;
+        }
         for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
             self.missed(place);
         }
@@ -319,6 +362,9 @@ impl Scaler {
         known.missed = 0;
         if !task.node.is_empty() {
             known.node.clone_from(&task.node);
+            if task.state == State::Running && self.served.contains(&place) {
+                self.good.insert(task.node.clone());
+            }
         }
         let ran = !known.node.is_empty();
         let is_over = task.state == State::Over && before != State::Over;

@@ -46,7 +46,10 @@ pub async fn sbatch(script: &Path) -> Result<u32, SubmitFault> {
 }
 
 /// What `sbatch --parsable` said: `14`, or `14;cluster`, perhaps after a site's greeting.
-fn submitted(said: &Said) -> Result<u32, SubmitFault> {
+///
+/// # Errors
+/// If it said that the job is refused, or nothing that is understood.
+pub fn submitted(said: &Said) -> Result<u32, SubmitFault> {
     let number = |line: &str| line.trim().split(';').next().and_then(|number| number.parse().ok());
     if said.is_fine() {
         let job = said.out.lines().rev().find_map(number);
@@ -111,7 +114,14 @@ pub enum LookFault {
 pub async fn squeue(names: &[&str]) -> Result<Queue, LookFault> {
     let (user, names) = (user(), names.join(","));
     let arguments = ["-h", "-r", "-t", "all", "-u", &user, "-n", &names, "-o", FORMAT].map(str::to_owned);
-    let said = call("squeue", &arguments, PATIENCE).await?;
+    seen(&call("squeue", &arguments, PATIENCE).await?)
+}
+
+/// What `squeue` said.
+///
+/// # Errors
+/// If that is no queue.
+pub fn seen(said: &Said) -> Result<Queue, LookFault> {
     if said.is_fine() { Ok(Queue::read(&said.out)) } else { Err(LookFault::Failed { why: said.complaint() }) }
 }
 

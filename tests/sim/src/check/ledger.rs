@@ -103,8 +103,14 @@ impl Ledger {
                 self.idle = self.idle.filter(|_| self.drivers == 1);
                 self.workers.values_mut().for_each(|worker| worker.silent = worker.silent.or(Some(before)));
             }
-            Event::WorkerJoined { worker, slots, .. } => {
-                let weights = slots.iter().map(|slot| if slot.milli_gpus == 0 { 1000 } else { slot.milli_gpus.into() }).collect();
+            Event::WorkerJoined { worker, slots, allocation, .. } => {
+                let weights: Vec<u128> =
+                    slots.iter().map(|slot| if slot.milli_gpus == 0 { 1000 } else { slot.milli_gpus.into() }).collect();
+                if !self.workers.contains_key(&Place::new(*worker, 0).worker) && self.book.phase == Phase::Open {
+                    // Nobody could give it anything before it came.
+                    let before = record.at.since(self.book.purse.since(*worker, record.at, allocation.as_ref()));
+                    self.idle = self.idle.map(|idle| idle + weights.iter().sum::<u128>() * u128::from(before));
+                }
                 let new = Worker { id: *worker, weights, silent: None };
                 self.workers.entry(Place::new(*worker, 0).worker).or_insert(new).silent = None;
             }

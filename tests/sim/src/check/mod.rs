@@ -5,6 +5,7 @@
 pub mod act;
 pub mod book;
 mod budget;
+mod jobs;
 mod ledger;
 mod mirror;
 mod newest;
@@ -26,6 +27,7 @@ use hpo_core::sweep::event::Held;
 use hpo_core::{Resource, Seq, Stamp, Sweep, SweepSpec, TrialId, WorkerId};
 use hpo_driver::journal::Record;
 
+use crate::setup::Cluster;
 pub use panel::Panel;
 
 /// Something that really happened, whoever was told of it. `at` is the true time, which no driver's clock need agree with.
@@ -119,6 +121,41 @@ pub enum Fact {
         /// By content.
         id: String,
     },
+    /// A task of Slurm began, as the first of a worker's doings.
+    TaskBegan {
+        /// The worker in it.
+        worker: WorkerId,
+        /// When the task began.
+        at: Stamp,
+    },
+    /// A driver asked Slurm for the queue.
+    Looked {
+        /// Its epoch.
+        epoch: u32,
+        /// Whether its sweep is over, and it sees to it that nobody is left.
+        ending: bool,
+    },
+    /// A driver asks Slurm for tasks.
+    Asked {
+        /// Its epoch.
+        epoch: u32,
+        /// How many.
+        tasks: u32,
+        /// On none of these nodes.
+        exclude: Vec<String>,
+    },
+    /// What it heard: whether they were accepted, or that nobody says.
+    Answered {
+        /// Its epoch.
+        epoch: u32,
+        /// None: there was no answer.
+        accepted: Option<bool>,
+    },
+    /// Tasks are in the queue.
+    Queued {
+        /// All that wait or run now.
+        tasks: u32,
+    },
     /// A driver has made durable all that it has applied so far.
     Settled {
         /// Records in the journal.
@@ -140,6 +177,8 @@ pub struct Premises {
     pub heard: bool,
     /// Slots that there are at one time.
     pub slots: usize,
+    /// Where workers are tasks of Slurm.
+    pub slurm: Option<Cluster>,
 }
 
 /// How a world ended, after it was healed.
@@ -149,6 +188,8 @@ pub struct Last {
     pub at: Stamp,
     /// States in the store.
     pub store: Vec<String>,
+    /// Tasks that wait or run.
+    pub tasks: u32,
 }
 
 /// What a judge has found.

@@ -3,6 +3,7 @@ use hpo_core::Stamp;
 use hpo_driver::journal::Record;
 
 use super::budget::Spent;
+use super::jobs::Jobs;
 use super::ledger::Ledger;
 use super::mirror::Mirror;
 use super::newest::Newest;
@@ -41,7 +42,8 @@ impl Panel {
             Box::new(Repeated::new(spec)),
             Box::new(Silence::new(premises)),
         ];
-        if premises.faultless && premises.slots == 1 {
+        judges.extend(Jobs::new(premises).map(|jobs| Box::new(jobs) as Box<dyn Judge>));
+        if premises.faultless && premises.slots == 1 && premises.slurm.is_none() {
             judges.extend(Textbook::new(spec).map(|textbook| Box::new(textbook) as Box<dyn Judge>));
         }
         Self { replay: Replay::new(spec), judges }

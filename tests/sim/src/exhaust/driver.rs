@@ -206,7 +206,7 @@ impl Drivers {
 
     /// Every judge hears the whole journal of a driver that came to a state by a record by which none had come there.
     fn judge(&self, journal: &[Record], records: u64, digest: u64) -> Result<(), String> {
-        let premises = Premises { spec: self.spec.clone(), faultless: false, heard: true, slots: self.workers };
+        let premises = Premises { spec: self.spec.clone(), faultless: false, heard: true, slots: self.workers, slurm: None };
         let mut panel = Panel::new(&premises);
         journal.iter().try_for_each(|record| panel.record(record)).map_err(|violation| violation.to_string())?;
         panel.fact(NOW, &Fact::Settled { records, digest }).map_err(|violation| violation.to_string())

@@ -1,6 +1,7 @@
 //! What goes wrong in a world.
 use hpo_core::Millis;
 
+use super::slurm::SlurmFaults;
 use crate::chance::Chance;
 
 /// What goes wrong, each class on or off. `_every` is the mean time between two, in milliseconds; 0 is never. `_pm` is how
@@ -67,6 +68,8 @@ pub struct Faults {
     pub searcher_dies_pm: u32,
     /// A worker says something besides that it must not say: of an old attempt, or outside its lease.
     pub forged_pm: u32,
+    /// Of Slurm, where workers are its tasks.
+    pub slurm: SlurmFaults,
 }
 
 impl Faults {
@@ -122,6 +125,28 @@ impl Faults {
         let silent = [break_every, half_open_every, cut_off_every, slow_reader_every, worker_hang_every];
         let away = [driver_pause_every, power_every, second_driver_every];
         silent.into_iter().chain(away).all(|every| *every == 0) && self.delay_pm + self.late_write_pm == 0 && !self.clock
+    }
+
+    /// What happens by itself happens less often: where everything takes longer.
+    pub(super) fn rarer(&mut self, times: Millis) {
+        for every in [
+            &mut self.break_every,
+            &mut self.half_open_every,
+            &mut self.cut_off_every,
+            &mut self.slow_reader_every,
+            &mut self.driver_crash_every,
+            &mut self.power_every,
+            &mut self.driver_pause_every,
+            &mut self.second_driver_every,
+            &mut self.drain_every,
+            &mut self.disk_full_every,
+            &mut self.worker_crash_every,
+            &mut self.worker_hang_every,
+            &mut self.notice_every,
+            &mut self.damage_every,
+        ] {
+            *every *= times;
+        }
     }
 
     /// Whether nothing goes wrong.

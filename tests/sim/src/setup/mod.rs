@@ -1,6 +1,7 @@
 //! What a world is made of. A seed draws all of it.
 mod faults;
 mod oddities;
+mod slurm;
 mod sweep;
 
 use hpo_core::job::{CommandJob, CurveSource, CurvesJob, Function, Job, SyntheticJob, Trainable};
@@ -10,6 +11,7 @@ use hpo_driver::engine::Options;
 
 pub use faults::Faults;
 pub use oddities::Oddities;
+pub use slurm::{Cluster, SlurmFaults};
 pub use sweep::{SCHEDULERS, spec};
 
 use crate::chance::{Chance, Dice};
@@ -42,6 +44,8 @@ pub struct Setup {
     pub curves: Seed,
     /// What is unusual.
     pub odd: Oddities,
+    /// Where workers are tasks of Slurm.
+    pub slurm: Option<Cluster>,
 }
 
 /// How trainers behave.
@@ -93,9 +97,9 @@ impl Setup {
         let chance: &mut dyn Chance = &mut dice;
         let lease_ms = [3_000, 10_000, 30_000][chance.one_of("lease", 3)];
         let heartbeat_ms = lease_ms / 10;
-        let workers = (0..=chance.one_of("workers", 6)).map(|_| 1 + chance.one_of("slots", 3) as u16).collect();
+        let mut workers: Vec<u16> = (0..=chance.one_of("workers", 6)).map(|_| 1 + chance.one_of("slots", 3) as u16).collect();
         let unit = chance.between("unit", (20, 2_000));
-        let times = Times {
+        let mut times = Times {
             network: (1, chance.between("network", (1, 200))),
             turn: (0, chance.between("turn", (0, 20))),
             write: (0, chance.between("write", (0, 20))),
@@ -109,16 +113,20 @@ impl Setup {
             state: (1, chance.between("state", (1, 1_000))),
             death: (1, chance.between("death", (1, 3_000))),
         };
-        let safety_ms = chance.between("safety", (20_000, 240_000));
+        let mut safety_ms = chance.between("safety", (20_000, 240_000));
         let mut spec = spec(seed, chance);
         let mut faults = Faults::of(chance);
         let style = [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)];
         let odd = Oddities::of(seed, style, &mut spec, &mut faults);
+        let slurm = Cluster::of(seed, &mut spec, &mut times, &mut faults, &mut safety_ms);
+        if let Some(cluster) = &slurm {
+            workers = vec![cluster.slots; cluster.max_workers as usize];
+        }
         Self {
             style,
             workers,
             options: Options { lease_ms, heartbeat_ms, drain_ms: 30_000, closing_ms: 10_000 },
-            stall_ms: 60_000,
+            stall_ms: if slurm.is_some() { 60_000 + 80 * times.unit.1 } else { 60_000 },
             grace_ms: 5_000,
             times,
             faults,
@@ -126,6 +134,7 @@ impl Setup {
             curves: spec.seed,
             spec,
             odd,
+            slurm,
         }
     }
 
@@ -159,6 +168,7 @@ impl Setup {
             faults: Faults::default(),
             safety_ms: 60_000,
             odd: Oddities::default(),
+            slurm: None,
         }
     }
 
@@ -199,7 +209,8 @@ impl Setup {
         let work = self.spec.scheduler.worst_resource(trials) * (times.unit.1 + times.network.1 + driver) + leases * lease;
         let patience = 4 * self.stall_ms + 6 * self.options.lease_ms + 2 * self.options.closing_ms + 4 * self.grace_ms;
         let starts = 4 * (times.restart.1 + 3 * times.start.1) + 60_000;
-        2 * work + wall.unwrap_or(0) + reserved.unwrap_or(0) + patience + starts
+        let queue = self.slurm.as_ref().map_or(0, Cluster::patience_ms);
+        2 * work + wall.unwrap_or(0) + reserved.unwrap_or(0) + patience + starts + queue
     }
 }
 

@@ -309,11 +309,14 @@ impl World {
             self.rendezvous = None;
         }
         self.hang_up_all(driver, false);
+        let stays = self.keeps_to_the_end(driver);
         match ended {
             Ended::Finished(why) => {
                 self.end = Some(End::Finished(why));
                 self.last_change = self.healed.map(|_| self.now);
             }
+            // The run is its own until nobody is left.
+            Ended::Suspended if stays => {}
             Ended::Suspended => self.start_later(),
         }
     }
@@ -346,6 +349,7 @@ impl World {
         self.note(format_args!("driver {driver} dies: {why}"));
         self.drivers[driver].stage = Stage::Dead;
         self.drivers[driver].inbox.clear();
+        self.keeps_no_more(driver);
         let epoch = self.drivers[driver].epoch;
         self.fact(&Fact::DriverDied { epoch });
         self.hang_up_all(driver, false);

@@ -2,6 +2,7 @@
 use hpo_core::Millis;
 use hpo_driver::engine::parts::Input;
 
+use super::slurm::Trouble;
 use super::{Coming, World};
 use crate::check::Fact;
 use crate::setup::Faults;
@@ -24,6 +25,7 @@ pub(super) enum Misfortune {
     WorkerHang,
     Notice,
     Damage,
+    Slurm(Trouble),
 }
 
 use Misfortune::*;
@@ -63,13 +65,14 @@ impl Misfortune {
             WorkerHang => faults.worker_hang_every,
             Notice => faults.notice_every,
             Damage => faults.damage_every,
+            Slurm(which) => which.every(faults),
         }
     }
 }
 
 impl World {
     pub(super) fn expect_misfortunes(&mut self) {
-        for which in Misfortune::ALL {
+        for which in Misfortune::ALL.into_iter().chain(Trouble::ALL.map(Slurm)) {
             self.expect(which);
         }
     }
@@ -109,6 +112,7 @@ impl World {
                 let at = self.after("until the disk has room", (1, 30_000));
                 self.heap.push(at, Coming::Misfortune(DiskFree));
             }
+            Slurm(which) => self.strike_slurm(which),
             DiskFree => self.disk.trouble(|trouble| trouble.room = None),
             Damage => {
                 let all = self.store.all();
@@ -201,6 +205,7 @@ impl World {
             worker.slowness = 1;
         }
         self.wall_off = 0;
+        self.heal_slurm();
         self.heap.push(now, Coming::Start);
         self.heap.push(now, Coming::Employ);
     }

@@ -5,6 +5,7 @@ mod figures;
 mod forged;
 mod misfortunes;
 mod net;
+mod slurm;
 mod starts;
 mod trainers;
 mod workers;
@@ -26,6 +27,7 @@ use crate::trace::Trace;
 use drivers::Driver;
 use misfortunes::Misfortune;
 use net::Conn;
+use slurm::{Due, Slurm};
 use trainers::Order;
 use workers::Worker;
 
@@ -75,6 +77,8 @@ enum Coming {
     Misfortune(Misfortune),
     /// Nothing goes wrong any more.
     Heal,
+    /// Something of Slurm.
+    Slurm(Due),
 }
 
 /// How a world ended as it may.
@@ -168,6 +172,8 @@ pub struct World {
     rendezvous: Option<usize>,
     workers: Vec<Worker>,
     conns: Vec<Conn>,
+    /// Where workers are its tasks.
+    slurm: Option<Slurm>,
     healed: Option<Stamp>,
     /// When it was healed or the sweep ended, whatever came last.
     last_change: Option<Stamp>,
@@ -219,6 +225,7 @@ impl World {
             rendezvous: None,
             workers: vec![],
             conns: vec![],
+            slurm: setup.slurm.clone().map(Slurm::new),
             healed: None,
             last_change: None,
             end: None,
@@ -233,6 +240,7 @@ impl World {
         world.heap.push(Stamp(0), Coming::Start);
         world.heap.push(Stamp(0), Coming::Employ);
         world.heap.push(Stamp(world.setup.safety_ms), Coming::Heal);
+        world.spoil_node();
         world.expect_misfortunes();
         world
     }
@@ -270,7 +278,10 @@ impl World {
     fn is_over(&self) -> bool {
         match self.end {
             Some(End::Refused) => true,
-            Some(End::Finished(_)) => self.workers.iter().all(|worker| !worker.alive),
+            Some(End::Finished(_)) => {
+                let kept = self.slurm.as_ref().is_some_and(Slurm::is_kept);
+                !kept && self.workers.iter().all(|worker| !worker.alive)
+            }
             None => false,
         }
     }
@@ -295,6 +306,7 @@ impl World {
             Coming::Proof { worker } => self.prove_death(worker),
             Coming::Misfortune(which) => self.strike(which),
             Coming::Heal => self.heal(),
+            Coming::Slurm(due) => self.slurm_happens(due),
         }
     }
 
@@ -307,7 +319,7 @@ impl World {
                 return Err(Failure::Lost { safe: self.safe.len() });
             }
             Replay::of(Reader::of(self::journal(), journal.as_slice()).map_err(Failure::Unreadable)?).verify()?;
-            let last = Last { at: self.now, store: self.store.all() };
+            let last = Last { at: self.now, store: self.store.all(), tasks: self.slurm.as_ref().map_or(0, Slurm::left) };
             for judge in &mut self.judges {
                 judge.end(&last)?;
             }

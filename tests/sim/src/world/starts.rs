@@ -13,7 +13,8 @@ use crate::disk::{Head, journal};
 
 impl World {
     pub(super) fn start_if_needed(&mut self) {
-        if self.end.is_none() && !self.drivers.iter().any(Driver::lives) {
+        let leaving = self.slurm.as_ref().is_some_and(super::slurm::Slurm::is_kept);
+        if self.end.is_none() && !self.drivers.iter().any(Driver::lives) && !leaving {
             self.start();
         }
     }
@@ -92,6 +93,7 @@ impl World {
         self.take_stock();
         self.rendezvous = Some(driver);
         self.fact(&Fact::DriverBorn { epoch });
+        self.begin_to_keep(driver);
         self.heap.push(self.now.plus(BEAT_MS), Coming::Beat { driver });
         self.wake_after(driver, "open", self.setup.times.start);
         Ok(())

@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use hpo_core::sweep::event::Slot;
+use hpo_core::sweep::event::{Allocation, Slot};
 use hpo_core::{Stamp, WorkerId};
 use hpo_driver::engine::parts;
 use hpo_worker::session::{Clock, Config, Input, Output, Session, SessionEnd, StoreFailure, TrainerEvent};
@@ -49,21 +49,22 @@ pub(super) struct Bay {
 impl World {
     /// Whoever starts workers sees to it that there are enough.
     pub(super) fn employ(&mut self) {
-        if self.end.is_some() {
+        if self.end.is_some() || self.slurm.is_some() {
             return;
         }
         for place in 0..self.setup.workers.len() {
             if !self.workers.iter().any(|worker| worker.alive && worker.place == place) {
-                self.bear(place);
+                self.bear(place, self.setup.workers[place], None);
             }
         }
     }
 
-    fn bear(&mut self, place: usize) {
+    /// A worker process begins; in a task of Slurm, where one is given, with its beginning.
+    pub(super) fn bear(&mut self, place: usize, slots: u16, task: Option<(Allocation, Stamp)>) -> usize {
         let number = self.workers.len() as u128 + 1;
         // A slot's name is the first eight digits.
         let id = WorkerId(number << 96 | number);
-        let (slots, milli_gpus) = (self.setup.workers[place], self.setup.odd.milli_gpus);
+        let milli_gpus = self.setup.odd.milli_gpus;
         let straggles = self.healed.is_none() && self.chance.hits("straggler", self.setup.faults.straggler_pm);
         let config = Config {
             worker: id,
@@ -94,9 +95,14 @@ impl World {
         });
         self.fact(&Fact::WorkerBorn { worker: id, slots: vec![milli_gpus; usize::from(slots)] });
         let mut out = vec![];
+        if let Some((allocation, at)) = task {
+            self.fact(&Fact::TaskBegan { worker: id, at });
+            self.workers[worker].session.step(0, Input::Allocated(allocation), &mut out);
+        }
         self.workers[worker].session.begin(0, &mut out);
         self.perform(worker, out);
         self.tick_later(worker);
+        worker
     }
 
     fn tick_later(&mut self, worker: usize) {
@@ -279,6 +285,7 @@ impl World {
         self.workers[worker].alive = false;
         let id = self.workers[worker].id;
         self.fact(&Fact::WorkerDied { worker: id });
+        self.task_ends_with(worker, if why == "killed" { "FAILED" } else { "COMPLETED" });
         if let Some(conn) = self.workers[worker].conn.take() {
             if self.healed.is_none() && self.chance.hits("host dies with its worker", self.setup.faults.delay_pm) {
                 self.go_silent(conn, false, true);

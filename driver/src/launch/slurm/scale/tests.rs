@@ -25,7 +25,7 @@ fn task(array: u32, index: u32, state: State, node: &str) -> Task {
 }
 
 fn queue(tasks: &[Task]) -> News {
-    News::Queue(Queue { tasks: tasks.to_vec(), strange: 0 })
+    News::Queue(Queue { tasks: tasks.to_vec(), strange: 0, torn: false })
 }
 
 fn step(scaler: &mut Scaler, now: Millis, slots: u32) -> Vec<Order> {
@@ -147,6 +147,38 @@ fn a_node_on_which_trials_fail_is_set_aside_although_workers_start_there() {
 }
 
 #[test]
+fn not_every_node_is_to_blame_where_nothing_starts() {
+    let mut scaler = Scaler::new(policy(4));
+    for (index, node) in [(0, "a"), (1, "a"), (2, "b"), (3, "b")] {
+        scaler.hear(1, &queue(&[task(7, index, State::Over, node)]));
+    }
+    assert_eq!(scaler.bad_nodes(), ["a"], "perhaps there are but these two");
+    scaler.hear(2, &queue(&[task(7, 4, State::Running, "c")]));
+    scaler.hear(3, &News::Joined((7, 4)));
+    assert_eq!(scaler.bad_nodes(), ["a", "b"], "it works elsewhere");
+    scaler.hear(4, &News::Refused);
+    assert_eq!(scaler.bad_nodes(), Vec::<String>::new(), "perhaps too few were left");
+}
+
+#[test]
+fn what_a_torn_answer_does_not_show_is_not_gone() {
+    let mut scaler = Scaler::new(policy(8));
+    scaler.hear(1, &queue(&[task(7, 0, State::Running, "n"), task(7, 1, State::Running, "n")]));
+    for now in 2..10 {
+        scaler.hear(now, &News::Queue(Queue { tasks: vec![task(7, 0, State::Running, "n")], strange: 1, torn: true }));
+    }
+    assert_eq!(scaler.tasks(), 2);
+
+    // Of an array that was just accepted, and of those of a driver before.
+    scaler.remember(10, &[(8, 3, 0)], None, &[]);
+    scaler.hear(
+        11,
+        &News::Queue(Queue { tasks: vec![task(7, 0, State::Running, "n"), task(8, 0, State::Pending, "")], strange: 1, torn: true }),
+    );
+    assert_eq!((scaler.tasks(), step(&mut scaler, 12, 16)), (5, vec![Order::Look]), "nothing is submitted before all was seen");
+}
+
+#[test]
 fn what_is_cancelled_before_it_ran_or_has_served_is_no_failed_start() {
     let mut scaler = Scaler::new(policy(4));
     for index in 0..20 {
@@ -263,7 +295,7 @@ impl Slurm {
             .iter()
             .map(|(&(array, index), &state)| task(array, index, state, if state == State::Running { "n" } else { "" }))
             .collect();
-        self.past.push(Queue { tasks, strange: 0 });
+        self.past.push(Queue { tasks, strange: 0, torn: false });
         match self.dice(8) + if self.healed { 8 } else { 0 } {
             0 => News::NoQueue,
             1 | 2 => News::Queue(self.past[self.past.len().saturating_sub(2)].clone()),

@@ -1,6 +1,7 @@
 //! What was reserved: from a slot's joining to its leaving.
 use std::collections::BTreeMap;
 
+use hpo_core::sweep::event::Allocation;
 use hpo_core::{Event, Stamp, WorkerId};
 use hpo_driver::journal::Record;
 
@@ -9,6 +10,8 @@ use hpo_driver::journal::Record;
 pub struct Purse {
     /// By worker: what is open.
     open: BTreeMap<WorkerId, Stay>,
+    /// Until when workers that were ever there are paid for.
+    paid: BTreeMap<WorkerId, Stamp>,
     /// Of workers that are gone, in thousandths of a slot times milliseconds.
     closed: u128,
 }
@@ -34,18 +37,28 @@ impl Purse {
         match &record.event {
             // Who does not come back has left when the old driver was last heard of.
             Event::DriverStarted { .. } => self.open.values_mut().for_each(|stay| stay.silent = stay.silent.or(Some(before))),
-            Event::WorkerJoined { worker, slots, .. } => {
+            Event::WorkerJoined { worker, slots, allocation, .. } => {
+                let since = self.since(*worker, record.at, allocation.as_ref());
                 let weights = slots.iter().map(|slot| if slot.milli_gpus == 0 { 1000 } else { u128::from(slot.milli_gpus) });
-                let new = Stay { since: record.at, weight: weights.sum(), silent: None };
+                let new = Stay { since, weight: weights.sum(), silent: None };
                 self.open.entry(*worker).or_insert(new).silent = None;
             }
             Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
                 if let Some(stay) = self.open.remove(worker) {
                     self.closed += stay.cost(record.at);
+                    self.paid.insert(*worker, record.at);
                 }
             }
             _ => {}
         }
+    }
+
+    /// From when on a worker counts that comes now: a task of a batch system costs from its beginning, but no time twice.
+    #[must_use]
+    pub fn since(&self, worker: WorkerId, now: Stamp, allocation: Option<&Allocation>) -> Stamp {
+        let Some(allocation) = allocation else { return now };
+        let begun = Stamp(now.0.saturating_sub(allocation.started_ms_ago));
+        self.paid.get(&worker).map_or(begun, |paid| begun.max(*paid))
     }
 
     /// The first moment from `now` on at which so much is reserved; none if nobody is there who counts.

@@ -29,7 +29,7 @@ fn stopping() -> SweepSpec {
 }
 
 fn premises(spec: &SweepSpec) -> Premises {
-    Premises { spec: spec.clone(), faultless: true, heard: true, slots: 2 }
+    Premises { spec: spec.clone(), faultless: true, heard: true, slots: 2, slurm: None }
 }
 
 /// A history without faults, on two slots.
@@ -329,7 +329,7 @@ fn a_unit_that_is_trained_again_though_nothing_took_it_away() {
 #[test]
 fn a_live_worker_that_is_declared_lost() {
     let spec = asha();
-    let heard = |heard| Premises { spec: spec.clone(), faultless: false, heard, slots: 2 };
+    let heard = |heard| Premises { spec: spec.clone(), faultless: false, heard, slots: 2, slurm: None };
     let worker = WorkerId(1 << 96);
     let lost = Told::Record(Record { seq: 1, at: Stamp(0), event: Event::WorkerLost { worker }, acts: vec![] });
     refused(Silence::new(&heard(true)), std::slice::from_ref(&lost), "it lives and speaks");

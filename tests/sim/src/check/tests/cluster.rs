@@ -107,7 +107,7 @@ impl Cluster {
 
     pub(super) fn premises(&self) -> Premises {
         let spec = self.sweep.spec().clone();
-        Premises { spec, faultless: self.faults == 0, heard: self.faults == 0, slots: self.slots }
+        Premises { spec, faultless: self.faults == 0, heard: self.faults == 0, slots: self.slots, slurm: None }
     }
 
     /// Plays to the end.
@@ -126,7 +126,7 @@ impl Cluster {
         }
         assert!(self.over, "the sweep has not ended");
         let store = self.store.keys().cloned().collect();
-        self.history.push(Told::End(Last { at: self.at, store }));
+        self.history.push(Told::End(Last { at: self.at, store, tasks: 0 }));
         self.history
     }
 

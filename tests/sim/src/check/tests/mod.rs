@@ -2,3 +2,4 @@
 mod bad;
 mod cluster;
 mod good;
+mod jobs;

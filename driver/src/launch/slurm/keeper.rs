@@ -1,0 +1,309 @@
+//! Keeps the workers of a driver, without its waits: a machine that is told what the sweep can use, what people ask for and what
+//! Slurm answered, and says what is to be done. The loop around it ([`super::Slurm`]) does it; the simulator (`tests/sim`) does it
+//! in a world of its own.
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+
+use hpo_core::{Millis, WorkerId};
+use tracing::{error, info};
+
+use super::keep::{Asked, InDoubt, Notes, Submitted};
+use super::place;
+use super::queue::{Queue, State};
+use super::scale::{News, Order, Place, Policy, Scaler};
+
+/// Arrays of which so much time has passed are in the queue, or were never.
+const NOTED: Millis = 10 * 60_000;
+/// At the end: so many looks come soon after each other, and with this time in between.
+const LAST_LOOKS: u32 = 8;
+const LAST_WAIT: Millis = 2_000;
+/// Workers may take so many of these looks to leave by themselves.
+const LEAVE_LOOKS: u32 = 5;
+/// A controller that does not answer is waited for so long at the end: what waits in its queue would begin in vain.
+const LAST_PATIENCE: Millis = 30 * 60_000;
+
+/// What a keeper needs to know.
+#[derive(Clone, Debug)]
+pub struct KeeperOptions {
+    /// What may be used.
+    pub policy: Policy,
+    /// The task in which this driver itself runs, if it is one of the workers' array: it is never cancelled.
+    pub own: Option<Place>,
+    /// Where the tasks' output lies, for people.
+    pub logs: PathBuf,
+}
+
+/// What the sweep can use now, and who works for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// Slots ([`hpo_core::Sweep::appetite`]).
+    pub slots: u32,
+    /// Workers that are connected.
+    pub connected: usize,
+    /// The tasks of the workers that ever came to this driver, as Slurm names them.
+    pub tasks: &'a BTreeMap<WorkerId, String>,
+    /// Nodes on which trials fail, whatever they are; it only grows.
+    pub bad_nodes: &'a BTreeSet<String>,
+}
+
+/// Something is to be done. They are done in order, each after what the answer to the one before brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Put [`Keeper::notes`] on the disk.
+    Note,
+    /// Ask for the queue; the answer is [`News::Queue`] or [`News::NoQueue`].
+    Look,
+    /// Submit an array; the answer is [`News::Submitted`], [`News::Refused`] or [`News::NoAnswer`].
+    Submit {
+        /// Of so many tasks.
+        tasks: u32,
+        /// On none of these nodes.
+        exclude: Vec<String>,
+    },
+    /// Cancel tasks that wait.
+    Cancel(Vec<Place>),
+    /// Let up to so many workers go that have nothing to train, but none of the task `own`.
+    Spare {
+        /// How many.
+        workers: u32,
+        /// Of this driver.
+        own: Option<String>,
+    },
+    /// Suspend the sweep.
+    Drain,
+}
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    options: KeeperOptions,
+    scaler: Scaler,
+    notes: Notes,
+    asked: Asked,
+    /// Workers that the scaler was told of.
+    joined: BTreeSet<WorkerId>,
+    /// How many bad nodes it was told of.
+    bad: usize,
+    /// The sweep was suspended because nobody would ever come.
+    deserted: bool,
+}
+
+impl Keeper {
+    /// A keeper that goes on from the notes of the one before it, at `unix_ms` of the wall clock.
+    #[must_use]
+    pub fn new(options: KeeperOptions, notes: Notes, unix_ms: u64) -> Self {
+        let mut scaler = Scaler::new(options.policy.clone());
+        if notes != Notes::default() || !options.policy.submits {
+            let age = |then: u64| unix_ms.saturating_sub(then);
+            let arrays: Vec<_> = notes.arrays.iter().map(|one| (one.array, one.tasks, age(one.unix_ms))).collect();
+            scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, age(one.unix_ms))), &notes.bad_nodes);
+        }
+        // It tries again.
+        let notes = Notes { gave_up: None, ..notes };
+        Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new(), bad: 0, deserted: false }
+    }
+
+    /// What the next keeper must know.
+    #[must_use]
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Does as people want.
+    pub fn obey(&mut self, asked: Asked, out: &mut VecDeque<Deed>) {
+        if asked.max_workers != self.asked.max_workers {
+            let most = asked.max_workers.unwrap_or(self.options.policy.max_tasks);
+            info!("at most {most} workers from now on");
+            self.scaler.allow(most);
+        }
+        if asked.drain && !self.asked.drain {
+            info!("asked to stop for now");
+            out.push_back(Deed::Drain);
+        }
+        self.asked = asked;
+    }
+
+    /// Time passes: what is to be done at `now`, counted from the keeper's beginning.
+    pub fn step(&mut self, now: Millis, unix_ms: u64, demand: Demand<'_>, out: &mut VecDeque<Deed>) {
+        for (worker, task) in demand.tasks {
+            if self.joined.insert(*worker)
+                && let Some(place) = place(task)
+            {
+                self.scaler.hear(now, &News::Joined(place));
+            }
+        }
+        if demand.bad_nodes.len() > self.bad {
+            self.bad = demand.bad_nodes.len();
+            demand.bad_nodes.iter().for_each(|node| self.scaler.hear(now, &News::Bad(node.clone())));
+            self.notes.bad_nodes = self.scaler.bad_nodes();
+            out.push_back(Deed::Note);
+        }
+        let mut orders = vec![];
+        self.scaler.step(now, demand.slots, &mut orders);
+        for order in orders {
+            self.order(order, unix_ms, out);
+        }
+        if self.scaler.gave_up() && demand.connected == 0 && self.scaler.tasks() == 0 && !self.deserted {
+            // Nobody will come: a driver that waits for them would wait for ever.
+            self.deserted = true;
+            out.push_back(Deed::Drain);
+        }
+    }
+
+    /// The answer to a look or a submission.
+    pub fn hear(&mut self, now: Millis, unix_ms: u64, news: &News, demand: Demand<'_>, out: &mut VecDeque<Deed>) {
+        self.scaler.hear(now, news);
+        match news {
+            News::Queue(_) => {
+                if self.notes.in_doubt.is_some() && !self.scaler.in_doubt() {
+                    self.notes.in_doubt = None;
+                    out.push_back(Deed::Note);
+                }
+                let mut orders = vec![];
+                self.scaler.trim(demand.slots, &mut orders);
+                for order in orders {
+                    self.order(order, unix_ms, out);
+                }
+                let workers = self.scaler.idle();
+                if workers > 0 {
+                    let own = self.options.own.map(|(array, index)| format!("{array}_{index}"));
+                    out.push_back(Deed::Spare { workers, own });
+                }
+            }
+            News::Submitted { array, tasks } => {
+                info!("submitted {tasks} workers as array {array}");
+                self.notes.in_doubt = None;
+                self.notes.arrays.retain(|one| unix_ms.saturating_sub(one.unix_ms) < NOTED);
+                self.notes.arrays.push(Submitted { array: *array, tasks: *tasks, unix_ms });
+                out.push_back(Deed::Note);
+            }
+            News::Refused => {
+                self.notes.in_doubt = None;
+                out.push_back(Deed::Note);
+            }
+            // That it is in doubt stands in the notes already.
+            News::NoAnswer | News::NoQueue | News::Joined(_) | News::Bad(_) => {}
+        }
+    }
+
+    fn order(&mut self, order: Order, unix_ms: u64, out: &mut VecDeque<Deed>) {
+        match order {
+            Order::Look => out.push_back(Deed::Look),
+            Order::Submit { tasks, exclude } => {
+                self.notes.bad_nodes.clone_from(&exclude);
+                // On the disk before it is done: a driver that dies now leaves a question, and not a secret.
+                self.notes.in_doubt = Some(InDoubt { tasks, unix_ms });
+                out.extend([Deed::Note, Deed::Submit { tasks, exclude }]);
+            }
+            Order::Cancel { mut tasks } => {
+                tasks.retain(|place| Some(*place) != self.options.own);
+                if !tasks.is_empty() {
+                    info!("cancelling {} workers that wait and that the sweep cannot use", tasks.len());
+                    out.push_back(Deed::Cancel(tasks));
+                }
+            }
+            Order::GiveUp { failed, nodes } => self.give_up(failed, &nodes, out),
+        }
+    }
+
+    fn give_up(&mut self, failed: u32, nodes: &[String], out: &mut VecDeque<Deed>) {
+        let why = format!(
+            "{failed} workers in a row ended before they had joined the sweep (on {}); no more are submitted. See `slurm-*.out` in `{}`; \
+             `hpo slurm doctor` finds common causes",
+            nodes.join(", "),
+            self.options.logs.display()
+        );
+        error!("{why}");
+        self.notes.gave_up = Some(why);
+        out.push_back(Deed::Note);
+    }
+
+    /// The sweep has ended or is suspended: from now on nobody is to be left.
+    #[must_use]
+    pub fn end(mut self, now: Millis) -> Ending {
+        // A call that was broken off may have done its work.
+        self.scaler.break_off(now);
+        Ending { keeper: self, begun: now, looks: 0, empty: 0, sent: vec![], told: BTreeSet::new() }
+    }
+}
+
+/// The end of a keeper: cancels what waits, lets what runs leave by itself for a while, and cancels the rest. Not the task of this
+/// driver.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    keeper: Keeper,
+    begun: Millis,
+    /// That showed something.
+    looks: u32,
+    /// Looks in a row that showed nothing of ours.
+    empty: u32,
+    /// What was last to be cancelled.
+    sent: Vec<Place>,
+    /// Tasks of which the controller knows that they are to go.
+    told: BTreeSet<Place>,
+}
+
+/// What comes after a look at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing is left.
+    Over,
+    /// People are to be told that tasks may be left.
+    Left,
+    /// These are to be cancelled, if any, and after a while comes another look.
+    Again {
+        /// Which.
+        cancel: Vec<Place>,
+        /// The wait, in milliseconds.
+        after: Millis,
+    },
+}
+
+impl Ending {
+    /// A look at the queue; `None` if there was no answer.
+    pub fn looked(&mut self, now: Millis, queue: Option<&Queue>) -> Next {
+        let passed = now.saturating_sub(self.begun);
+        let slow = self.keeper.options.policy.look_every.max(LAST_WAIT);
+        let Some(queue) = queue else {
+            let patient = passed < LAST_PATIENCE;
+            return if patient { Next::Again { cancel: vec![], after: slow } } else { Next::Left };
+        };
+        self.keeper.scaler.hear(now, &News::Queue(queue.clone()));
+        self.looks += 1;
+        let unseen = self.keeper.scaler.unseen_places();
+        let mut cancel = self.left(queue, self.looks > LEAVE_LOOKS);
+        // Those need not be waited for: they have their names.
+        cancel.extend(unseen.iter().filter(|place| Some(**place) != self.keeper.options.own));
+        let left = self.left(queue, true);
+        let is_empty = left.is_empty() && unseen.is_empty() && !queue.torn;
+        self.empty = if is_empty { self.empty + 1 } else { 0 };
+        let in_doubt = self.keeper.scaler.in_doubt();
+        if self.empty > 1 && !in_doubt {
+            return Next::Over;
+        }
+        let soon = self.looks < LAST_LOOKS;
+        // What the controller knows to be cancelled is its own affair, however long a node takes to obey.
+        let is_told = !queue.torn && !in_doubt && left.iter().chain(&unseen).all(|place| self.told.contains(place));
+        if !soon && (is_told && !left.is_empty() || passed >= LAST_PATIENCE) {
+            return Next::Left;
+        }
+        self.sent.clone_from(&cancel);
+        Next::Again { cancel, after: if soon { LAST_WAIT } else { slow } }
+    }
+
+    /// The controller has taken note of what was to be cancelled.
+    pub fn cancelled(&mut self) {
+        self.told.extend(self.sent.drain(..));
+    }
+
+    /// What is to go: what waits, and with `all` also what runs.
+    fn left(&self, queue: &Queue, all: bool) -> Vec<Place> {
+        let KeeperOptions { policy, own, .. } = &self.keeper.options;
+        let ours = queue.tasks.iter().filter(|task| task.name == policy.name);
+        let goes = ours.filter(|task| if all { task.state.is_alive() } else { task.state == State::Pending });
+        goes.filter_map(|task| Some((task.array, task.index?))).filter(|place| Some(*place) != *own).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Guests of Slurm that are not welcome again.
+use hpo_core::schedule::{Ladder, SchedulerSpec};
+use hpo_core::{Resource, Stamp};
+
+use super::cluster::spec;
+use crate::check::jobs::Jobs;
+use crate::check::{Fact, Judge, Last, Premises};
+use crate::setup::Cluster;
+
+const MINUTE: u64 = 60_000;
+
+fn judge() -> Jobs {
+    let spec = spec(SchedulerSpec::Fifo { ladder: Ladder::single(Resource(1)).unwrap() }, 1);
+    let slurm = Cluster { nodes: vec![1, 1], slots: 1, max_workers: 2, array_max: 4, submit_max: 0, poll: MINUTE / 2, limit: 0, notice: 0 };
+    Jobs::new(&Premises { spec, faultless: false, heard: true, slots: 2, slurm: Some(slurm) }).unwrap()
+}
+
+fn asked(tasks: u32) -> Fact {
+    Fact::Asked { epoch: 1, tasks, exclude: vec![] }
+}
+
+fn answered(accepted: Option<bool>) -> Fact {
+    Fact::Answered { epoch: 1, accepted }
+}
+
+/// What the judge says of the last of these.
+fn verdict(facts: &[(u64, Fact)]) -> Option<String> {
+    let mut judge = judge();
+    let (last, before) = facts.split_last().unwrap();
+    before.iter().for_each(|(at, fact)| judge.fact(Stamp(*at), fact).unwrap());
+    judge.fact(Stamp(last.0), &last.1).err().map(|violation| violation.what)
+}
+
+#[test]
+fn more_tasks_than_allowed_are_refused_and_as_many_are_not() {
+    assert_eq!(verdict(&[(0, Fact::Queued { tasks: 2 })]), None);
+    assert!(verdict(&[(0, Fact::Queued { tasks: 3 })]).unwrap().starts_with("3 tasks wait or run"));
+}
+
+#[test]
+fn tasks_that_are_left_behind_are_refused() {
+    let last = |tasks| Last { at: Stamp(0), store: vec![], tasks };
+    assert!(judge().end(&last(0)).is_ok() && judge().end(&last(1)).is_err());
+}
+
+#[test]
+fn a_queue_that_is_asked_for_too_often_is_refused() {
+    let look = |epoch, ending| Fact::Looked { epoch, ending };
+    assert_eq!(verdict(&[(0, look(1, false)), (MINUTE / 2, look(1, false))]), None);
+    assert!(verdict(&[(0, look(1, false)), (MINUTE / 2 - 1, look(1, false))]).is_some());
+    assert_eq!(verdict(&[(0, look(1, false)), (1, look(2, false))]), None, "the first look of another");
+    let mut looks: Vec<_> = (0..9).map(|at| (at, look(1, true))).collect();
+    assert_eq!(verdict(&looks), None, "some at the end");
+    looks.push((9, look(1, true)));
+    assert!(verdict(&looks).is_some());
+}
+
+#[test]
+fn a_storm_of_submissions_is_refused() {
+    let refused = [(0, asked(4)), (0, answered(Some(false)))];
+    let then = |at, fact| verdict(&[&refused[..], &[(at, fact)]].concat());
+    assert_eq!(then(5_000, asked(2)), None);
+    assert!(then(4_999, asked(2)).is_some(), "too soon");
+    assert!(then(5_000, asked(3)).is_some(), "too many");
+    let mut facts = vec![(0, asked(1)), (0, answered(None)), (MINUTE, asked(1)), (MINUTE, answered(Some(false)))];
+    facts.push((3 * MINUTE, asked(1)));
+    assert_eq!(verdict(&facts), None);
+    facts.last_mut().unwrap().0 -= 1;
+    assert!(verdict(&facts).is_some(), "each pause is twice as long");
+    facts.splice(4.., [(3 * MINUTE, asked(1)), (3 * MINUTE, answered(Some(true))), (3 * MINUTE, asked(4))]);
+    assert_eq!(verdict(&facts), None, "accepted: all is forgotten");
+}
+
+#[test]
+fn whoever_blames_every_node_is_refused() {
+    let excludes = |nodes: &[&str]| Fact::Asked { epoch: 1, tasks: 1, exclude: nodes.iter().map(|node| (*node).to_owned()).collect() };
+    assert_eq!(verdict(&[(0, excludes(&["n1"]))]), None);
+    assert!(verdict(&[(0, excludes(&["n1", "n2"]))]).is_some());
+}

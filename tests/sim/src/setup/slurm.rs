@@ -1,0 +1,134 @@
+//! Clusters on which workers are tasks of Slurm, and what goes wrong there.
+use hpo_core::{Millis, Seed, SweepSpec};
+
+use super::{Faults, Times};
+use crate::chance::{Chance, Dice};
+
+/// A cluster before anything was submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// How many tasks fit on each node.
+    pub nodes: Vec<u32>,
+    /// Slots of each worker.
+    pub slots: u16,
+    /// Most workers that wait or run.
+    pub max_workers: u32,
+    /// Most tasks of one array.
+    pub array_max: u32,
+    /// Most tasks of this user in the queue, by the site's rules; 0: any number.
+    pub submit_max: u32,
+    /// How often the queue may be asked for.
+    pub poll: Millis,
+    /// Time limit of a task; 0: none.
+    pub limit: Millis,
+    /// So long before it, Slurm sends its signal.
+    pub notice: Millis,
+}
+
+/// What goes wrong in a Slurm, each class on or off. `_every` is the mean time between two, in milliseconds; 0 is never.
+/// `_pm` is how often in a thousand it happens where it can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlurmFaults {
+    /// Longest wait in the queue; 0: half a minute.
+    pub wait_ms: Millis,
+    /// A task has to make room, and is put back into the queue or ends.
+    pub preempt_every: Millis,
+    /// It is told so before.
+    pub grace_pm: u32,
+    /// `sbatch` is refused.
+    pub refuse_pm: u32,
+    /// Slurm's programs take very long; what was asked may be done all the same, and late.
+    pub slow_pm: u32,
+    /// `sbatch` is accepted, and its answer is lost.
+    pub lose_pm: u32,
+    /// The queue is shown as it was a while ago.
+    pub stale_pm: u32,
+    /// For minutes the queue is shown as it was.
+    pub frozen_every: Millis,
+    /// The queue is shown torn, with words of the site in it, or with states that nobody knows.
+    pub garble_pm: u32,
+    /// A node dies with all that runs there.
+    pub node_every: Millis,
+    /// Only Slurm's program on a node dies: its tasks run on, and elsewhere a second time.
+    pub slurmd_every: Millis,
+    /// On one node nothing starts.
+    pub bad_node: bool,
+    /// The controller is away for minutes.
+    pub controller_every: Millis,
+    /// It comes back without what was submitted last, and gives those numbers out again.
+    pub amnesia_pm: u32,
+}
+
+/// One seed in eight; none of them is one that was found before there was a Slurm.
+pub(super) fn is_tried(seed: Seed) -> bool {
+    seed.0 % 8 == 4
+}
+
+impl Cluster {
+    /// The cluster of a seed, if it has one. What takes seconds elsewhere takes minutes here, and faults are as much rarer.
+    pub(super) fn of(seed: Seed, spec: &mut SweepSpec, times: &mut Times, faults: &mut Faults, safety: &mut Millis) -> Option<Self> {
+        if !is_tried(seed) {
+            return None;
+        }
+        let mut dice = Dice::of(seed, "slurm");
+        let chance: &mut dyn Chance = &mut dice;
+        let nodes: Vec<u32> = (0..2 + chance.one_of("nodes", 3)).map(|_| 1 + chance.one_of("room", 3) as u32).collect();
+        let unit = chance.between("unit", (500, 20_000));
+        times.unit = (unit.div_ceil(2), unit);
+        times.tick = (200, 2_000);
+        *safety = chance.between("safety", (10 * 60_000, 120 * 60_000));
+        let calm = faults.none();
+        faults.rarer(40);
+        spec.budget.wall = spec.budget.wall.map(|wall| wall * 30);
+        spec.budget.reserved = spec.budget.reserved.map(|reserved| reserved * 10);
+        if !calm {
+            faults.slurm = SlurmFaults::of(chance);
+        }
+        let limited = chance.one_of("limit", 3) == 0;
+        Some(Self {
+            nodes,
+            slots: 1 + chance.one_of("slots", 2) as u16,
+            max_workers: 1 + chance.one_of("most workers", 8) as u32,
+            array_max: [1001, 3, 1][chance.one_of("longest array", 3)],
+            submit_max: [0, 0, 0, 1, 3][chance.one_of("site's limit", 5)],
+            poll: 30_000,
+            limit: if limited { chance.between("limit", (3 * 60_000, 30 * 60_000)) } else { 0 },
+            notice: 70_000,
+        })
+    }
+
+    /// How long the queue alone may hold up a healed world: the longest pause after refusals, a submission in doubt, tasks that
+    /// come, go and come again.
+    pub(super) fn patience_ms(&self) -> Millis {
+        (30 + 3 * 5 + 4 * 5) * 60_000
+    }
+}
+
+impl SlurmFaults {
+    fn of(chance: &mut dyn Chance) -> Self {
+        let on_pm = [150, 300, 300, 600][chance.one_of("classes", 4)];
+        let mut every = |name: &'static str, (least, most): (Millis, Millis)| {
+            if chance.hits(name, on_pm) { chance.between(name, (least, most)) } else { 0 }
+        };
+        let minutes = (2 * 60_000, 30 * 60_000);
+        let mut faults = Self {
+            wait_ms: every("long waits", (60_000, 3 * 3_600_000)),
+            preempt_every: every("preemption", (30_000, 15 * 60_000)),
+            frozen_every: every("frozen", minutes),
+            node_every: every("node", minutes),
+            slurmd_every: every("slurmd", minutes),
+            controller_every: every("controller", minutes),
+            ..Self::default()
+        };
+        let mut often = |name: &'static str, most: u64| if chance.hits(name, on_pm) { chance.between(name, (1, most)) as u32 } else { 0 };
+        faults.grace_pm = often("grace", 1000);
+        faults.refuse_pm = often("refusal", 700);
+        faults.slow_pm = often("slow", 400);
+        faults.lose_pm = often("lost answer", 500);
+        faults.stale_pm = often("stale", 600);
+        faults.garble_pm = often("garbled", 600);
+        faults.amnesia_pm = often("amnesia", 1000);
+        faults.bad_node = chance.hits("bad node", on_pm);
+        faults
+    }
+}
