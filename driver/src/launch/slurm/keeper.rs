@@ -96,7 +96,8 @@ impl Keeper {
         if notes != Notes::default() || !options.policy.submits {
             let age = |then: u64| unix_ms.saturating_sub(then);
             let arrays: Vec<_> = notes.arrays.iter().map(|one| (one.array, one.tasks, age(one.unix_ms))).collect();
-            scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, age(one.unix_ms))), &notes.bad_nodes);
+            // Its age by another machine's clock proves nothing, and to wait once more costs minutes.
+            scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, 0)), &notes.bad_nodes);
         }
         // It tries again.
         let notes = Notes { gave_up: None, ..notes };

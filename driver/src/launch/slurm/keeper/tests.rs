@@ -34,6 +34,11 @@ fn what_is_submitted_is_noted_before_and_the_next_keeper_looks_first() {
     out.clear();
     next.step(0, 2_000, demand(3, &none), &mut out);
     assert_eq!(out, [Deed::Look]);
+    let mut hasty = Keeper::new(keeper.options.clone(), keeper.notes().clone(), u64::MAX);
+    hasty.hear(1, u64::MAX, &News::Queue(queue(&[])), demand(3, &none), &mut out);
+    out.clear();
+    hasty.step(2, u64::MAX, demand(3, &none), &mut out);
+    assert_eq!(out, [Deed::Look], "its clock is ahead, and the answer may be on its way");
     out.clear();
     keeper.hear(5, 1_005, &News::Submitted { array: 7, tasks: 3 }, demand(3, &none), &mut out);
     assert_eq!((out.pop_front(), keeper.notes().in_doubt, keeper.notes().arrays.len()), (Some(Deed::Note), None, 1));
