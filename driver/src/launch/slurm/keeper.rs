@@ -82,6 +82,8 @@ pub struct Keeper {
     asked: Asked,
     /// Workers that the scaler was told of.
     joined: BTreeSet<WorkerId>,
+    /// Arrays in the last answer.
+    present: BTreeSet<u32>,
     /// How many bad nodes it was told of.
     bad: usize,
     /// The sweep was suspended because nobody would ever come.
@@ -101,7 +103,7 @@ impl Keeper {
         }
         // It tries again.
         let notes = Notes { gave_up: None, ..notes };
-        Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new(), bad: 0, deserted: false }
+        Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new(), present: BTreeSet::new(), bad: 0, deserted: false }
     }
 
     /// What the next keeper must know.
@@ -155,11 +157,8 @@ impl Keeper {
     pub fn hear(&mut self, now: Millis, unix_ms: u64, news: &News, demand: Demand<'_>, out: &mut VecDeque<Deed>) {
         self.scaler.hear(now, news);
         match news {
-            News::Queue(_) => {
-                if self.notes.in_doubt.is_some() && !self.scaler.in_doubt() {
-                    self.notes.in_doubt = None;
-                    out.push_back(Deed::Note);
-                }
+            News::Queue(queue) => {
+                self.take_note_of(queue, unix_ms, out);
                 let mut orders = vec![];
                 self.scaler.trim(demand.slots, &mut orders);
                 for order in orders {
@@ -174,7 +173,7 @@ impl Keeper {
             News::Submitted { array, tasks } => {
                 info!("submitted {tasks} workers as array {array}");
                 self.notes.in_doubt = None;
-                self.notes.arrays.retain(|one| unix_ms.saturating_sub(one.unix_ms) < NOTED);
+                self.notes.arrays.retain(|one| unix_ms.saturating_sub(one.unix_ms) < NOTED || self.present.contains(&one.array));
                 self.notes.arrays.push(Submitted { array: *array, tasks: *tasks, unix_ms });
                 out.push_back(Deed::Note);
             }
@@ -184,6 +183,23 @@ impl Keeper {
             }
             // That it is in doubt stands in the notes already.
             News::NoAnswer | News::NoQueue | News::Joined(_) | News::Bad(_) => {}
+        }
+    }
+
+    /// Arrays that nobody told of. The next driver must not take them for the answer to a later question.
+    fn take_note_of(&mut self, queue: &Queue, unix_ms: u64, out: &mut VecDeque<Deed>) {
+        let mut found: BTreeMap<u32, u32> = BTreeMap::new();
+        let ours = queue.tasks.iter().filter(|task| task.name == self.options.policy.name && task.index.is_some());
+        ours.for_each(|task| *found.entry(task.array).or_default() += 1);
+        self.present = found.keys().copied().collect();
+        found.retain(|array, _| self.notes.arrays.iter().all(|one| one.array != *array));
+        let answered = self.notes.in_doubt.is_some() && !self.scaler.in_doubt();
+        if answered {
+            self.notes.in_doubt = None;
+        }
+        if answered || !found.is_empty() {
+            self.notes.arrays.extend(found.into_iter().map(|(array, tasks)| Submitted { array, tasks, unix_ms }));
+            out.push_back(Deed::Note);
         }
     }
 
