@@ -193,7 +193,8 @@ impl Keeper {
         ours.for_each(|task| *found.entry(task.array).or_default() += 1);
         self.present = found.keys().copied().collect();
         found.retain(|array, _| self.notes.arrays.iter().all(|one| one.array != *array));
-        let answered = self.notes.in_doubt.is_some() && !self.scaler.in_doubt();
+        // A look that comes back while a submission is out says nothing about that.
+        let answered = self.notes.in_doubt.is_some() && !self.scaler.in_doubt() && !self.scaler.is_submitting();
         if answered {
             self.notes.in_doubt = None;
         }

@@ -218,6 +218,12 @@ impl Scaler {
         self.unseen.iter().any(|(array, ..)| array.is_none())
     }
 
+    /// Whether the answer to a submission is awaited.
+    #[must_use]
+    pub fn is_submitting(&self) -> bool {
+        self.submitting.is_some()
+    }
+
     /// Tasks that were accepted and that the queue has not shown.
     #[must_use]
     pub fn unseen_places(&self) -> Vec<Place> {

@@ -25,6 +25,8 @@ pub(super) struct Jobs {
     now: Stamp,
     /// Drivers so far.
     born: u32,
+    /// Whether one has died: what it wrote may be durable only when the next one reads it.
+    died: bool,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ impl Jobs {
     pub(super) fn new(premises: &Premises) -> Option<Self> {
         let cluster = premises.slurm.clone()?;
         let (drivers, tasks, booked) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining: vec![], now: Stamp(0), born: 0 })
+        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining: vec![], now: Stamp(0), born: 0, died: false })
     }
 
     fn looks(&mut self, at: Stamp, epoch: u32, ending: bool) -> Result<(), Violation> {
@@ -92,7 +94,7 @@ impl Jobs {
 
     /// Whether lengths of time in the journal are to be believed: what one driver wrote was durable soon.
     fn is_exact(&self) -> bool {
-        self.heard && self.born < 2
+        self.heard && self.born < 2 && !self.died
     }
 
     /// A worker's time is booked from the beginning of its task. The journal's clock is not the true time, so that only lengths of
@@ -142,6 +144,7 @@ impl Judge for Jobs {
         self.have_joined(at)?;
         match fact {
             Fact::DriverBorn { .. } => self.born += 1,
+            Fact::DriverDied { .. } => self.died = true,
             Fact::TaskBegan { worker, at } => drop(self.tasks.insert(*worker, (*at, None))),
             Fact::WorkerDied { worker } => {
                 self.tasks.entry(*worker).and_modify(|(_, ended)| *ended = Some(at));
