@@ -147,6 +147,7 @@ impl Faults {
         ] {
             *every *= times;
         }
+        self.driver_point_pm = self.driver_point_pm.div_ceil(10);
     }
 
     /// Whether nothing goes wrong.

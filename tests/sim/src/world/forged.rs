@@ -14,7 +14,7 @@ impl World {
         }
         let mut word = word.clone();
         match self.chance.one_of("kind of forgery", 6) {
-            0 => word.attempt = Attempt(word.attempt.0 + 1),
+            0 => word.attempt = Attempt(word.attempt.0 + 1_000),
             1 => word.attempt = Attempt(word.attempt.0 - 1),
             2 => word.trial = TrialId(word.trial.0 + 10_000),
             3 => word.seq = Seq(word.seq.0 - 1),
