@@ -95,12 +95,11 @@ impl Keeper {
     #[must_use]
     pub fn new(options: KeeperOptions, notes: Notes, unix_ms: u64) -> Self {
         let mut scaler = Scaler::new(options.policy.clone());
-        if notes != Notes::default() || !options.policy.submits {
-            let age = |then: u64| unix_ms.saturating_sub(then);
-            let arrays: Vec<_> = notes.arrays.iter().map(|one| (one.array, one.tasks, age(one.unix_ms))).collect();
-            // Its age by another machine's clock proves nothing, and to wait once more costs minutes.
-            scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, 0)), &notes.bad_nodes);
-        }
+        let age = |then: u64| unix_ms.saturating_sub(then);
+        let arrays: Vec<_> = notes.arrays.iter().map(|one| (one.array, one.tasks, age(one.unix_ms))).collect();
+        // Empty notes do not say that nothing was submitted: an answer may have been lost. And the age of a submission in doubt by
+        // another machine's clock proves nothing.
+        scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, 0)), &notes.bad_nodes);
         // It tries again.
         let notes = Notes { gave_up: None, ..notes };
         Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new(), present: BTreeSet::new(), bad: 0, deserted: false }

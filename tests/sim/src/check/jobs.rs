@@ -23,9 +23,7 @@ pub(super) struct Jobs {
     joining: Vec<(u64, WorkerId, Stamp, u64)>,
     /// The true time of the last thing that happened.
     now: Stamp,
-    /// Drivers so far.
-    born: u32,
-    /// Whether one has died: what it wrote may be durable only when the next one reads it.
+    /// A driver has died: what it wrote may be durable late.
     died: bool,
 }
 
@@ -56,7 +54,7 @@ impl Jobs {
     pub(super) fn new(premises: &Premises) -> Option<Self> {
         let cluster = premises.slurm.clone()?;
         let (drivers, tasks, booked) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining: vec![], now: Stamp(0), born: 0, died: false })
+        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining: vec![], now: Stamp(0), died: false })
     }
 
     fn looks(&mut self, at: Stamp, epoch: u32, ending: bool) -> Result<(), Violation> {
@@ -94,7 +92,7 @@ impl Jobs {
 
     /// Whether lengths of time in the journal are to be believed: what one driver wrote was durable soon.
     fn is_exact(&self) -> bool {
-        self.heard && self.born < 2 && !self.died
+        self.heard && !self.died
     }
 
     /// A worker's time is booked from the beginning of its task. The journal's clock is not the true time, so that only lengths of
@@ -143,7 +141,6 @@ impl Judge for Jobs {
         self.now = at;
         self.have_joined(at)?;
         match fact {
-            Fact::DriverBorn { .. } => self.born += 1,
             Fact::DriverDied { .. } => self.died = true,
             Fact::TaskBegan { worker, at } => drop(self.tasks.insert(*worker, (*at, None))),
             Fact::WorkerDied { worker } => {

@@ -9,7 +9,8 @@ use super::{Fact, Judge, Premises, Stamp, Violation, refuse};
 /// Who is dead.
 #[derive(Debug)]
 pub(super) struct Silence {
-    /// Whether whoever lives can be heard in time.
+    /// Whether whoever lives can be heard in time. Where workers are told to go by Slurm, or by a driver that has nobody left, one
+    /// that is on its way out is silent; who else must not be lost, the world itself sees.
     heard: bool,
     dead: BTreeSet<WorkerId>,
 }
@@ -20,7 +21,7 @@ impl Silence {
     /// Everyone lives.
     #[must_use]
     pub(super) fn new(premises: &Premises) -> Self {
-        Self { heard: premises.heard, dead: BTreeSet::new() }
+        Self { heard: premises.heard && premises.slurm.is_none(), dead: BTreeSet::new() }
     }
 }
 

@@ -126,7 +126,8 @@ impl Setup {
             style,
             workers,
             options: Options { lease_ms, heartbeat_ms, drain_ms: 30_000, closing_ms: 10_000 },
-            stall_ms: if slurm.is_some() { 60_000 + 80 * times.unit.1 } else { 60_000 },
+            // A straggler takes twenty times as long, and one that skips reports is silent for as many units.
+            stall_ms: u64::from(odd.stride) * if slurm.is_some() { 60_000 + 80 * times.unit.1 } else { 60_000 },
             grace_ms: 5_000,
             times,
             faults,

@@ -79,7 +79,9 @@ impl Cluster {
         *safety = chance.between("safety", (10 * 60_000, 120 * 60_000));
         let calm = faults.none();
         faults.rarer(40);
-        spec.budget.wall = spec.budget.wall.map(|wall| wall * 30);
+        // Without a limit on trials the time is one on the work of this simulator.
+        let longer = if spec.budget.max_trials.is_some() { 30 } else { 2 };
+        spec.budget.wall = spec.budget.wall.map(|wall| wall * longer);
         spec.budget.reserved = spec.budget.reserved.map(|reserved| reserved * 10);
         if !calm {
             faults.slurm = SlurmFaults::of(chance);

@@ -7,6 +7,9 @@ use super::Due;
 use super::controller::Life;
 use crate::setup::Faults;
 
+/// A controller that was away answers for so long at least.
+const BETWEEN: Millis = 5 * 60_000;
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::world) enum Trouble {
@@ -140,6 +143,9 @@ impl World {
         let since = Stamp(self.now.0.saturating_sub(10_000));
         let now = self.now;
         let Some(slurm) = &mut self.slurm else { return };
+        if now < slurm.controller.away_until.plus(BETWEEN) && slurm.controller.away_until > Stamp(0) {
+            return;
+        }
         slurm.controller.away_until = slurm.controller.away_until.max(until);
         if !forgets {
             return;
