@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use arbitrary::{Result, Unstructured};
 use hpo_core::job::{CommandJob, CurveSource, CurvesJob, Job, TabularJob, Trainable};
-use hpo_core::sweep::event::{FailureKind, Held, Slot};
+use hpo_core::sweep::event::{End, FailureKind, Held, Slot};
 use hpo_core::{Attempt, Goal, Lease, Metrics, Millis, Resource, Seed, Seq, SlotId, TrialId, WorkerId};
-use hpo_wire::{Acknowledged, FromDriver, FromWorker, Welcome, from_driver, pb};
+use hpo_wire::{About, Acknowledged, FromDriver, FromWorker, Welcome, from_driver, pb};
 use hpo_worker::checkpoint::Stored;
 use hpo_worker::session::{Config, Exit, Input, Output, Session, SpawnFailure, StoreFailure, TrainerEvent};
 use hpo_worker::trainer::lines::Line;
@@ -94,8 +94,13 @@ impl World {
         for output in out {
             match output {
                 Output::Send(FromWorker::Word(word)) => {
+                    // An attempt that is leased again after its end is refused above all that was said of its trial.
+                    let of_trial = (word.trial, Attempt(0))..=(word.trial, Attempt(u32::MAX));
+                    let highest = self.said.range(of_trial).map(|(_, seq)| seq.0).max().unwrap_or(0);
+                    let refused = matches!(word.about, About::Ended(End::Preempted { checkpoint: None }));
                     let last = self.said.entry((word.trial, word.attempt)).or_default();
-                    assert!(word.seq.0 <= last.0 + 1, "words are numbered one after another: {word:?} after {last}");
+                    let next = if refused { highest + 1 } else { last.0 + 1 };
+                    assert!(word.seq.0 <= next, "words are numbered one after another: {word:?} after {last}");
                     *last = word.seq.max(*last);
                     pb::FromWorker::from(FromWorker::Word(word.clone())).encode_to_vec();
                 }
