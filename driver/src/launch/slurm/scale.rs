@@ -267,6 +267,10 @@ impl Scaler {
             self.served.extend(&present);
         }
         ours.into_iter().for_each(|(place, task)| self.saw(place, task));
+        // What a torn answer does not show is not gone, and a number in it may be half of one.
+        if queue.torn {
+            return;
+        }
         let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
         // One that nobody told us of is the answer to a submission that nobody answered.
         let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
@@ -274,10 +278,6 @@ impl Scaler {
         self.unseen.retain(|(array, _, since)| {
             let seen = array.map_or(orphan, |array| arrays.contains(&array));
             let expected = now.saturating_sub(*since) < UNSEEN;
-            if queue.torn && array.is_some() {
-                // What a torn answer does not show is not gone.
-                return true;
-            }
             let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
             if !seen && !expected && array.is_some_and(|array| !came(array)) {
                 // It came and went between two looks, on a site that forgets at once.
@@ -286,9 +286,6 @@ impl Scaler {
             !seen && expected
         });
         self.arrays.extend(arrays);
-        if queue.torn {
-            return;
-        }
         for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
             self.missed(place);
         }
