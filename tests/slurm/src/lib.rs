@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hpo_tests::root;
 
-/// No wait in these tests is longer.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+/// No wait in these tests is longer. A driver that ends while nobody knows what became of a submission waits five minutes for it.
+pub const PATIENCE: Duration = Duration::from_secs(480);
 /// Where the ports of the first cluster lie; each has as many.
 const PORTS: u16 = 18_000;
 const PORTS_EACH: u16 = 200;
