@@ -117,7 +117,7 @@ mod tests {
         let mounts =
             "/dev/sda1 / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\ntmpfs /home/me/scratch tmpfs rw 0 0\n/dev/sdb /a\\040b xfs rw 0 0\n";
         for (path, kind) in
-            [("/work/run", "ext4"), ("/home/me/run", "nfs4"), ("/homely", "ext4"), ("/home/me/scratch/x", "tmpfs"), ("/a b/c", "xfs")]
+            [("/data/run", "ext4"), ("/home/me/run", "nfs4"), ("/homely", "ext4"), ("/home/me/scratch/x", "tmpfs"), ("/a b/c", "xfs")]
         {
             assert_eq!(kind_of(mounts, Path::new(path)).as_deref(), Some(kind), "{path}");
         }

@@ -150,7 +150,7 @@ mod tests {
             poll: 30_000,
         };
         let names = Names::of("mnist", "0123456789abcdef");
-        Jobs { setup, run: RunDir::new("/work/runs/m"), program: "/opt/hpo".into(), folder: Path::new("/work").to_owned(), names }
+        Jobs { setup, run: RunDir::new("/home/me/runs/m"), program: "/opt/hpo".into(), folder: Path::new("/home/me").to_owned(), names }
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         let text = jobs(DriverPlace::Login).workers(4, &[], None);
         assert!(text.contains("#SBATCH --job-name=hpo-mnist-01234567\n#SBATCH --array=0-3\n"), "{text}");
         assert!(text.ends_with(
-            "module load cuda\nexec /opt/hpo worker --run-dir /work/runs/m --token-file /work/runs/m/token --slots 2 --leave-before 70s\n"
+            "module load cuda\nexec /opt/hpo worker --run-dir /home/me/runs/m --token-file /home/me/runs/m/token --slots 2 --leave-before 70s\n"
         ));
     }
 
@@ -167,8 +167,8 @@ mod tests {
         let jobs = jobs(DriverPlace::Job);
         let expected = "#!/bin/bash\n\
             #SBATCH --job-name=hpo-driver-mnist-01234567\n\
-            #SBATCH --chdir=/work\n\
-            #SBATCH --output=/work/runs/m/logs/slurm-%j.out\n\
+            #SBATCH --chdir=/home/me\n\
+            #SBATCH --output=/home/me/runs/m/logs/slurm-%j.out\n\
             #SBATCH --open-mode=append\n\
             #SBATCH --signal=B:USR2@60\n\
             #SBATCH --requeue\n\
@@ -177,7 +177,7 @@ mod tests {
             #SBATCH --time=2-00\n\
             \n\
             module load cuda\n\
-            exec /opt/hpo driver /work/runs/m --slurm\n";
+            exec /opt/hpo driver /home/me/runs/m --slurm\n";
         assert_eq!(jobs.driver(), expected);
         let workers = jobs.workers(4, &["bad".to_owned()], Some(17));
         assert!(workers.contains("#SBATCH --dependency=after:17\n") && workers.contains("#SBATCH --exclude=bad\n"), "{workers}");
@@ -189,9 +189,9 @@ mod tests {
         let text = jobs(DriverPlace::Task0).workers_with_driver(4, &[]);
         let end = "module load cuda\n\
             if [ \"$SLURM_ARRAY_TASK_ID\" = 0 ]; then\n    \
-                exec /opt/hpo driver /work/runs/m --slurm --workers 2\n\
+                exec /opt/hpo driver /home/me/runs/m --slurm --workers 2\n\
             fi\n\
-            exec /opt/hpo worker --run-dir /work/runs/m --token-file /work/runs/m/token --slots 2 --leave-before 70s --requeue\n";
+            exec /opt/hpo worker --run-dir /home/me/runs/m --token-file /home/me/runs/m/token --slots 2 --leave-before 70s --requeue\n";
         assert!(text.ends_with(end), "{text}");
     }
 }

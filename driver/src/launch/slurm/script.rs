@@ -172,21 +172,21 @@ mod tests {
 
     #[test]
     fn a_workers_script_reads_as_people_write_it() {
-        let command = words(&["/opt/hpo", "worker", "--run-dir", "/work/my runs/a"]);
+        let command = words(&["/opt/hpo", "worker", "--run-dir", "/home/me/my runs/a"]);
         let job = Job {
             name: "hpo-1f",
-            run: Path::new("/work/runs/a"),
+            run: Path::new("/home/me/runs/a"),
             command: &command,
             tasks: Some(32),
             avoid: &words(&["n7"]),
-            folder: Path::new("/work/sweeps"),
+            folder: Path::new("/home/me/sweeps"),
             after: None,
         };
         let expected = "#!/bin/bash\n\
             #SBATCH --job-name=hpo-1f\n\
             #SBATCH --array=0-31%8\n\
-            #SBATCH --chdir=/work/sweeps\n\
-            #SBATCH --output=/work/runs/a/logs/slurm-%A_%a.out\n\
+            #SBATCH --chdir=/home/me/sweeps\n\
+            #SBATCH --output=/home/me/runs/a/logs/slurm-%A_%a.out\n\
             #SBATCH --open-mode=append\n\
             #SBATCH --partition=gpu\n\
             #SBATCH --gres=gpu:1\n\
@@ -196,7 +196,7 @@ mod tests {
             #SBATCH --requeue\n\
             \n\
             module load cuda\n\
-            exec /opt/hpo worker --run-dir '/work/my runs/a'\n";
+            exec /opt/hpo worker --run-dir '/home/me/my runs/a'\n";
         assert_eq!(script(&settings(), &job), expected);
     }
 
