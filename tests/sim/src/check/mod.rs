@@ -45,6 +45,11 @@ pub enum Fact {
         /// Who.
         worker: WorkerId,
     },
+    /// A worker has heard that it is not needed any more: it leaves, and speaks to no other driver.
+    WorkerDismissed {
+        /// Who.
+        worker: WorkerId,
+    },
     /// A driver process began; it has replayed the journal.
     DriverBorn {
         /// Its epoch.

@@ -335,7 +335,9 @@ fn a_live_worker_that_is_declared_lost() {
     refused(Silence::new(&heard(true)), std::slice::from_ref(&lost), "it lives and speaks");
     assert_eq!(tell(&mut Silence::new(&heard(false)), std::slice::from_ref(&lost)), Ok(()));
     let died = Told::Fact(Stamp(0), Fact::WorkerDied { worker });
-    assert_eq!(tell(&mut Silence::new(&heard(true)), &[died, lost]), Ok(()));
+    assert_eq!(tell(&mut Silence::new(&heard(true)), &[died, lost.clone()]), Ok(()));
+    let dismissed = Told::Fact(Stamp(0), Fact::WorkerDismissed { worker });
+    assert_eq!(tell(&mut Silence::new(&heard(true)), &[dismissed, lost]), Ok(()));
 }
 
 #[test]
