@@ -12,8 +12,8 @@ const LONGEST_PAUSE: Millis = 30 * 60_000;
 pub struct Limiter {
     /// Most tasks of one submission.
     most: u32,
-    /// What the next one may ask for.
-    size: u32,
+    /// What refusals have taught: the next one may ask for no more. None until one was refused.
+    taught: Option<u32>,
     pause: Millis,
     not_before: Millis,
 }
@@ -22,33 +22,30 @@ impl Limiter {
     /// One submission may ask for `most` tasks: what the site states, such as `MaxArraySize`.
     #[must_use]
     pub fn new(most: u32) -> Self {
-        let most = most.max(1);
-        Self { most, size: most, pause: FIRST_PAUSE, not_before: 0 }
+        Self { most: most.max(1), taught: None, pause: FIRST_PAUSE, not_before: 0 }
     }
 
     /// How many of `wanted` tasks may be submitted now; 0 for none.
     #[must_use]
     pub fn allows(&self, now: Millis, wanted: u32) -> u32 {
-        if now < self.not_before { 0 } else { wanted.min(self.size) }
+        if now < self.not_before { 0 } else { wanted.min(self.most).min(self.taught.unwrap_or(self.most)) }
     }
 
-    /// One submission may ask for more or for less than before.
+    /// One submission may ask for more or for less than before; what refusals have taught holds on.
     pub fn raise(&mut self, most: u32) {
-        let unhurt = self.size == self.most;
         self.most = most.max(1);
-        self.size = if unhurt { self.most } else { self.size.min(self.most) };
     }
 
     /// A submission was accepted: the next may ask for twice as much again.
     pub fn accepted(&mut self) {
-        self.size = self.size.saturating_mul(2).min(self.most);
+        self.taught = self.taught.map(|taught| taught.saturating_mul(2));
         self.pause = FIRST_PAUSE;
         self.not_before = 0;
     }
 
     /// One of `asked` tasks was refused, or the controller did not answer.
     pub fn refused(&mut self, now: Millis, asked: u32) {
-        self.size = (asked / 2).clamp(1, self.most);
+        self.taught = Some((asked / 2).max(1));
         // Below one task only time can help.
         self.not_before = now.saturating_add(if asked > 1 { FIRST_PAUSE / 12 } else { self.pause });
         if asked <= 1 {
@@ -91,5 +88,20 @@ mod tests {
         assert_eq!(limiter.allows(now, 32), 2);
         limiter.refused(now, 1);
         assert_eq!(limiter.next() - now, FIRST_PAUSE, "the pause begins anew");
+    }
+
+    #[test]
+    fn whoever_allows_fewer_and_then_more_does_not_unlearn_a_refusal() {
+        let mut limiter = Limiter::new(8);
+        limiter.refused(0, 1);
+        limiter.raise(1);
+        limiter.raise(16);
+        let later = limiter.next();
+        assert_eq!(limiter.allows(later, 16), 1, "one was refused");
+        limiter.accepted();
+        assert_eq!(limiter.allows(later, 16), 2);
+        let mut unhurt = Limiter::new(1);
+        unhurt.raise(16);
+        assert_eq!(unhurt.allows(0, 16), 16);
     }
 }

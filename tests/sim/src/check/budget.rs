@@ -77,11 +77,12 @@ impl Spent {
     /// Whether the sweep ends when it must and not before, and for the right reason.
     fn finish(&mut self, line: u64, why: Option<String>) -> Result<(), Violation> {
         let live = self.book.live();
+        let idle = live == 0 && self.book.asked.is_empty() && !self.book.may_ask();
         let must = match self.book.phase {
             Phase::Ending(why) if live == 0 => Some(why),
-            Phase::Open if live == 0 && self.book.asked.is_empty() && !self.book.may_ask() && self.book.free().next().is_some() => {
-                Some(COMPLETE)
-            }
+            Phase::Open if idle && self.book.free().next().is_some() => Some(COMPLETE),
+            // Slots that leave too soon are not given to whoever waits: the judge of the order looks at whether somebody does.
+            Phase::Open if self.book.only_spent_slots_are_left() => why.as_deref().map(|_| COMPLETE),
             _ => None,
         };
         let before = self.ended.is_some();

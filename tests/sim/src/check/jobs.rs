@@ -15,16 +15,27 @@ pub(super) struct Jobs {
     /// Whether what is sent soon arrives, and clocks go right.
     heard: bool,
     drivers: BTreeMap<u32, Driver>,
-    /// When the task of each worker began and, once it has ended, ended.
-    tasks: BTreeMap<WorkerId, (Stamp, Option<Stamp>)>,
+    /// Of the task of each worker.
+    tasks: BTreeMap<WorkerId, Task>,
     /// Since when the time of each worker is in the books, while it is there.
     booked: BTreeMap<WorkerId, Stamp>,
-    /// Workers that have just joined: the line, who, when the task began, and how long ago that was by its word.
-    joining: Vec<(u64, WorkerId, Stamp, u64)>,
+    /// Workers that have just joined: the line, who, how long ago its task began by its word, and in what time it leaves.
+    joining: Vec<(u64, WorkerId, u64, Option<u64>)>,
+    /// How many tasks people allowed, and until when; the last is what they allow now.
+    allowed: Vec<(u32, Stamp)>,
     /// The true time of the last thing that happened.
     now: Stamp,
     /// A driver has died: what it wrote may be durable late.
     died: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    began: Stamp,
+    /// Once it has.
+    ended: Option<Stamp>,
+    /// When its worker leaves by itself.
+    leaves: Option<Stamp>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +56,10 @@ const LAST_LOOKS: u32 = 8;
 /// A pause after a refusal of one task: this long at first, twice as long each time, up to the longest.
 const PAUSE: u64 = 60_000;
 const LONGEST: u64 = 30 * PAUSE;
+/// From a decision to the submission that it leads to: a look at the queue and the submission itself may each take a minute and a
+/// half.
+const ON_ITS_WAY: u64 = 4 * 60_000;
+const FOR_EVER: Stamp = Stamp(u64::MAX);
 /// What is measured on both sides of a quiet network differs by no more, in milliseconds.
 const CLOSE: u64 = 5_000;
 
@@ -54,7 +69,8 @@ impl Jobs {
     pub(super) fn new(premises: &Premises) -> Option<Self> {
         let cluster = premises.slurm.clone()?;
         let (drivers, tasks, booked) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining: vec![], now: Stamp(0), died: false })
+        let allowed = vec![(cluster.max_workers, FOR_EVER)];
+        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining: vec![], allowed, now: Stamp(0), died: false })
     }
 
     fn looks(&mut self, at: Stamp, epoch: u32, ending: bool) -> Result<(), Violation> {
@@ -90,6 +106,17 @@ impl Jobs {
         }
     }
 
+    fn allow(&mut self, at: Stamp, tasks: u32) {
+        self.allowed.last_mut().into_iter().for_each(|(_, until)| *until = at);
+        self.allowed.push((tasks, FOR_EVER));
+    }
+
+    /// How many tasks may have been asked for by what is in the queue now. Whoever stands still may have decided long ago.
+    fn most(&self, at: Stamp) -> u32 {
+        let known = self.allowed.iter().filter(|(_, until)| !self.heard || until.plus(ON_ITS_WAY) >= at);
+        known.map(|(tasks, _)| *tasks).max().unwrap_or(0)
+    }
+
     /// Whether lengths of time in the journal are to be believed: what one driver wrote was durable soon.
     fn is_exact(&self) -> bool {
         self.heard && !self.died
@@ -99,32 +126,38 @@ impl Jobs {
     /// time are compared.
     fn joins(&mut self, record: &Record) -> Result<(), Violation> {
         let Event::WorkerJoined { worker, allocation: Some(allocation), .. } = &record.event else { return Ok(()) };
-        let Some((begun, _)) = self.tasks.get(worker) else {
+        if !self.tasks.contains_key(worker) {
             return refuse(true, NAME, || format!("line {}: worker {worker} is in a task, and nobody began it", record.seq));
-        };
+        }
         let said = allocation.started_ms_ago;
-        self.joining.push((record.seq, *worker, *begun, said));
+        self.joining.push((record.seq, *worker, said, allocation.ends_in_ms));
         self.booked.entry(*worker).or_insert(Stamp(record.at.0.saturating_sub(said)));
         Ok(())
     }
 
     fn have_joined(&mut self, at: Stamp) -> Result<(), Violation> {
         let exact = self.is_exact();
-        self.joining.drain(..).try_for_each(|(line, worker, begun, said)| {
-            let age = at.since(begun);
+        let tasks = &self.tasks;
+        self.joining.drain(..).try_for_each(|(line, worker, said, ends)| {
+            let Some(task) = tasks.get(&worker) else { return Ok(()) };
+            let age = at.since(task.began);
             let wrong = said > age || exact && said + CLOSE < age;
-            refuse(wrong, NAME, || format!("line {line}: the task of {worker} began {age} ms ago, not {said}"))
+            refuse(wrong, NAME, || format!("line {line}: the task of {worker} began {age} ms ago, not {said}"))?;
+            // What was measured earlier was more.
+            let left = task.leaves.map(|leaves| leaves.since(at));
+            let wrong = ends.is_some() != left.is_some() || ends < left || exact && ends > left.map(|left| left + CLOSE);
+            refuse(wrong, NAME, || format!("line {line}: {worker} leaves in {left:?} ms, not {ends:?}"))
         })
     }
 
     /// And to its end, or until it was missed.
     fn leaves(&mut self, record: &Record) -> Result<(), Violation> {
         let (Event::WorkerLeft { worker } | Event::WorkerLost { worker }) = &record.event else { return Ok(()) };
-        let Some((since, (begun, ended))) = self.booked.remove(worker).zip(self.tasks.get(worker).copied()) else { return Ok(()) };
+        let Some((since, task)) = self.booked.remove(worker).zip(self.tasks.get(worker).copied()) else { return Ok(()) };
         if !self.is_exact() {
             return Ok(());
         }
-        let (booked, lasted) = (record.at.since(since), ended.unwrap_or(self.now).since(begun));
+        let (booked, lasted) = (record.at.since(since), task.ended.unwrap_or(self.now).since(task.began));
         refuse(booked + CLOSE < lasted, NAME, || {
             format!("line {}: {booked} ms of {worker} are in the books, and its task took {lasted}", record.seq)
         })
@@ -142,15 +175,18 @@ impl Judge for Jobs {
         self.have_joined(at)?;
         match fact {
             Fact::DriverDied { .. } => self.died = true,
-            Fact::TaskBegan { worker, at } => drop(self.tasks.insert(*worker, (*at, None))),
-            Fact::WorkerDied { worker } => {
-                self.tasks.entry(*worker).and_modify(|(_, ended)| *ended = Some(at));
+            Fact::TaskBegan { worker, at, leaves } => {
+                self.tasks.insert(*worker, Task { began: *at, ended: None, leaves: *leaves });
             }
+            Fact::WorkerDied { worker } => {
+                self.tasks.entry(*worker).and_modify(|task| task.ended = Some(at));
+            }
+            Fact::Allowed { tasks } => self.allow(at, *tasks),
             Fact::Looked { epoch, ending } => return self.looks(at, *epoch, *ending),
             Fact::Asked { epoch, tasks, exclude } => return self.asks(at, *epoch, *tasks, exclude),
             Fact::Answered { epoch, accepted } => self.answered(at, *epoch, *accepted),
             Fact::Queued { tasks } => {
-                let most = self.cluster.max_workers;
+                let most = self.most(at);
                 return refuse(*tasks > most, NAME, || format!("{tasks} tasks wait or run, and {most} may"));
             }
             _ => {}

@@ -318,6 +318,8 @@ impl Judge for Ledger {
     }
 
     fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
+        let chosen = self.book.hears_of_a_choice(sweep);
+        self.informed.extend(chosen);
         let moments = [self.book.at, self.book.at.plus(7)];
         let [now, soon] = moments.map(|at| sweep.view_at(at).uses);
         self.looks_at(line, &now, moments[0])?;

@@ -178,6 +178,7 @@ impl Judge for Mirror {
     }
 
     fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
+        self.book.hears_of_a_choice(sweep);
         self.trials(line, |id| sweep.trial(id))?;
         self.whole(line, &Said::by(sweep))
     }

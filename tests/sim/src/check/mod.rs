@@ -9,6 +9,7 @@ mod jobs;
 mod ledger;
 mod mirror;
 mod newest;
+mod nodes;
 mod once;
 mod order;
 mod panel;
@@ -132,6 +133,18 @@ pub enum Fact {
         worker: WorkerId,
         /// When the task began.
         at: Stamp,
+        /// When the worker leaves by itself, shortly before the task's time limit.
+        leaves: Option<Stamp>,
+    },
+    /// A task of Slurm came to nothing before its worker began.
+    StartFailed {
+        /// On this node.
+        node: String,
+    },
+    /// People ask for another number of workers at the most.
+    Allowed {
+        /// So many tasks may wait or run.
+        tasks: u32,
     },
     /// A driver asked Slurm for the queue.
     Looked {

@@ -103,12 +103,16 @@ impl Order {
     /// While leases are given, nobody waits before a free slot, and for each slot that stays free a trial is asked for.
     fn nobody_waits(&self, line: u64) -> Result<(), Violation> {
         let free = self.book.free().count();
-        if self.book.phase != Phase::Open || free == 0 {
+        if self.book.phase != Phase::Open || !self.book.rests() {
             return Ok(());
         }
         let doubt = self.book.in_doubt();
         let waiting = self.book.interrupted.front().copied();
         let waiting = waiting.or_else(|| self.rule.next().map(|(trial, _)| trial).or(self.book.fresh.front().copied()).filter(|_| !doubt));
+        if free == 0 {
+            let over = self.book.only_spent_slots_are_left() && waiting.is_none();
+            return refuse(over, NAME, || format!("line {line}: nobody runs or waits, and the sweep goes on"));
+        }
         refuse(waiting.is_some(), NAME, || format!("line {line}: {free} slots are idle, and trial {waiting:?} waits"))?;
         let asked = self.book.asked.len();
         let short = asked < free && self.book.may_ask() && !doubt;

@@ -7,6 +7,7 @@ use super::jobs::Jobs;
 use super::ledger::Ledger;
 use super::mirror::Mirror;
 use super::newest::Newest;
+use super::nodes::Nodes;
 use super::once::Once;
 use super::order::Order;
 use super::repeated::Repeated;
@@ -43,6 +44,7 @@ impl Panel {
             Box::new(Silence::new(premises)),
         ];
         judges.extend(Jobs::new(premises).map(|jobs| Box::new(jobs) as Box<dyn Judge>));
+        judges.extend(Nodes::new(premises).map(|nodes| Box::new(nodes) as Box<dyn Judge>));
         if premises.faultless && premises.slots == 1 && premises.slurm.is_none() {
             judges.extend(Textbook::new(spec).map(|textbook| Box::new(textbook) as Box<dyn Judge>));
         }

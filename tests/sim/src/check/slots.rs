@@ -32,6 +32,7 @@ impl Slots {
             return refuse(true, NAME, || format!("line {line}: lease of {of} on {on}, which is nowhere"));
         };
         refuse(!slot.heard, NAME, || format!("line {line}: lease of {of} on {on}, of which this driver has not heard"))?;
+        refuse(slot.spent, NAME, || format!("line {line}: lease of {of} on {on}, whose worker leaves too soon for it"))?;
         if let Some(other) = slot.lease {
             return refuse(true, NAME, || format!("line {line}: lease of {of} on {on}, which {other} has"));
         }

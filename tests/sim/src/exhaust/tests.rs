@@ -15,6 +15,6 @@ fn two_workers_three_trials_two_rungs_and_a_crash_in_every_order() {
 
 #[test]
 fn rungs_that_wait_for_all_in_every_order() {
-    assert!(all(1, 3, 1, true).orders > 1e10);
-    assert!(all(2, 3, 0, true).orders > 1e20);
+    let explored = all(2, 3, 1, true);
+    assert!(explored.states > 200_000 && explored.orders > 1e27, "{explored:?}");
 }

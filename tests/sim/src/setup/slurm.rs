@@ -23,6 +23,10 @@ pub struct Cluster {
     pub limit: Millis,
     /// So long before it, Slurm sends its signal.
     pub notice: Millis,
+    /// So long before it, a worker leaves by itself and says so from its beginning; 0: it says nothing.
+    pub leave_before: Millis,
+    /// Nothing goes wrong but that on one node nothing starts.
+    pub only_bad_node: bool,
 }
 
 /// What goes wrong in a Slurm, each class on or off. `_every` is the mean time between two, in milliseconds; 0 is never.
@@ -57,11 +61,18 @@ pub struct SlurmFaults {
     pub controller_every: Millis,
     /// It comes back without what was submitted last, and gives those numbers out again.
     pub amnesia_pm: u32,
+    /// People ask for another number of workers: no fault, but it comes as unasked for.
+    pub people_every: Millis,
 }
 
 /// One seed in eight; none of them is one that was found before there was a Slurm.
 pub(super) fn is_tried(seed: Seed) -> bool {
     seed.0 % 8 == 4
+}
+
+/// What was added later is tried by half of these, none of which is one that was found before.
+fn is_later(seed: Seed) -> bool {
+    matches!(seed.0 / 8 % 8, 3..=6)
 }
 
 impl Cluster {
@@ -87,7 +98,7 @@ impl Cluster {
             faults.slurm = SlurmFaults::of(chance);
         }
         let limited = chance.one_of("limit", 3) == 0;
-        Some(Self {
+        let mut cluster = Self {
             nodes,
             slots: 1 + chance.one_of("slots", 2) as u16,
             max_workers: 1 + chance.one_of("most workers", 8) as u32,
@@ -96,7 +107,31 @@ impl Cluster {
             poll: 30_000,
             limit: if limited { chance.between("limit", (3 * 60_000, 30 * 60_000)) } else { 0 },
             notice: 70_000,
-        })
+            leave_before: 0,
+            only_bad_node: false,
+        };
+        if is_later(seed) {
+            cluster.add_people_and_ends(seed, faults);
+        }
+        Some(cluster)
+    }
+
+    /// Workers that know when their task ends, people who want more workers or fewer, and a node that alone is bad.
+    fn add_people_and_ends(&mut self, seed: Seed, faults: &mut Faults) {
+        let mut dice = Dice::of(seed, "ends and people");
+        let chance: &mut dyn Chance = &mut dice;
+        if chance.one_of("workers know their end", 3) > 0 {
+            if self.limit == 0 {
+                self.limit = chance.between("limit", (3 * 60_000, 30 * 60_000));
+            }
+            self.leave_before = (self.limit / 4).min(90_000);
+        }
+        if chance.one_of("only a bad node", 4) == 0 {
+            *faults = Faults { slurm: SlurmFaults { bad_node: true, ..SlurmFaults::default() }, ..Faults::default() };
+            (self.only_bad_node, self.submit_max, self.array_max) = (true, 0, 1001);
+        } else if chance.one_of("people", 2) == 0 {
+            faults.slurm.people_every = chance.between("people", (60_000, 15 * 60_000));
+        }
     }
 
     /// How long the queue alone may hold up a healed world: the longest pause after refusals, a submission in doubt, tasks that

@@ -96,7 +96,8 @@ impl World {
         self.fact(&Fact::WorkerBorn { worker: id, slots: vec![milli_gpus; usize::from(slots)] });
         let mut out = vec![];
         if let Some((allocation, at)) = task {
-            self.fact(&Fact::TaskBegan { worker: id, at });
+            let leaves = allocation.ends_in_ms.map(|left| self.now.plus(left));
+            self.fact(&Fact::TaskBegan { worker: id, at, leaves });
             self.workers[worker].session.step(0, Input::Allocated(allocation), &mut out);
         }
         self.workers[worker].session.begin(0, &mut out);

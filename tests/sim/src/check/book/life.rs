@@ -217,6 +217,7 @@ impl Book {
         row.promoted |= row.life == Life::Paused;
         (row.life, row.attempt, row.last, row.lost_on) = (Life::Leased, attempt.0, None, None);
         (row.from, row.until) = (lease.from, lease.until);
+        self.pace.leased(lease.of, self.at);
         self.occupy(lease.of, lease.on);
     }
 

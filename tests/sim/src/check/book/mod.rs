@@ -1,6 +1,7 @@
 //! What a journal says has happened, kept in the plainest way: no index, no sum kept up to date, no shortcut. Judges look
 //! things up here. Written from the design's words on the life of a trial, apart from the sweep that it is held against.
 mod life;
+mod pace;
 mod purse;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -9,6 +10,7 @@ use hpo_core::{Event, Loss, Stamp, SweepSpec, TrialId};
 use hpo_driver::journal::Record;
 
 pub use life::{Life, Row, Saved};
+use pace::Pace;
 use purse::Purse;
 
 use super::act::{Act, Of, Place};
@@ -38,6 +40,8 @@ pub struct Book {
     pub slots: BTreeMap<Place, Slot>,
     /// What was reserved.
     pub purse: Purse,
+    /// How long things take.
+    pace: Pace,
     /// Where the sweep stands.
     pub phase: Phase,
     /// What the last event meant for who goes on.
@@ -51,6 +55,8 @@ pub struct Slot {
     pub heard: bool,
     /// What runs there.
     pub lease: Option<Of>,
+    /// Nothing is given to it any more, for its worker leaves too soon.
+    pub spent: bool,
     /// The trial that its trainer has in memory, and at which resource.
     pub memory: Option<(TrialId, u32)>,
 }
@@ -97,6 +103,7 @@ impl Book {
             fresh: VecDeque::new(),
             slots: BTreeMap::new(),
             purse: Purse::default(),
+            pace: Pace::default(),
             phase: Phase::Open,
             moves: vec![],
         }
@@ -120,10 +127,11 @@ impl Book {
         self.moves.clear();
         self.purse.record(self.at, record);
         self.at = record.at;
+        self.pace(record);
         match &record.event {
             Event::DriverStarted { epoch } => {
                 self.epoch = *epoch;
-                self.slots.values_mut().for_each(|slot| slot.heard = false);
+                self.slots.values_mut().for_each(|slot| (slot.heard, slot.spent) = (false, false));
                 if self.phase == Phase::Draining {
                     self.phase = Phase::Open;
                 }
@@ -142,6 +150,7 @@ impl Book {
                 for index in 0..slots.len() {
                     self.slots.entry(Place::new(*worker, index as u16)).or_default().heard = true;
                 }
+                self.leaves_at(record);
                 for held in holds {
                     self.brought_back((*held).into(), Place::new(*worker, held.slot), acts);
                 }
@@ -160,6 +169,7 @@ impl Book {
             self.phase = Phase::Ending(why);
             self.asked.clear();
         }
+        self.retire();
     }
 
     /// What was decided on it.
@@ -173,6 +183,7 @@ impl Book {
             Act::Stop(of, place) => {
                 if self.is_open(*of, *place) {
                     self.close(of.trial, Life::Stopped, None);
+                    self.retire();
                 }
             }
             Act::CallBack(..) => {}
@@ -206,7 +217,13 @@ impl Book {
 
     /// Slots that can be given something.
     pub fn free(&self) -> impl Iterator<Item = Place> + '_ {
-        self.slots.iter().filter(|(_, slot)| slot.heard && slot.lease.is_none()).map(|(&place, _)| place)
+        self.slots.iter().filter(|(_, slot)| slot.heard && slot.lease.is_none() && !slot.spent).map(|(&place, _)| place)
+    }
+
+    /// Whether some slot has nothing to do, if only because its worker leaves soon.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.slots.values().any(|slot| slot.heard && slot.lease.is_none())
     }
 
     /// Whether the searcher may be asked for more.

@@ -104,7 +104,11 @@ impl World {
             return self.due(asleep, Due::Keep { driver, turn });
         }
         if keeping.deeds.is_empty() && matches!(keeping.mind, Mind::Keeps(_)) {
-            self.with_keeper(driver, |keeper, now, unix_ms, demand, deeds| keeper.step(now, unix_ms, demand, deeds));
+            let asked = self.slurm.as_ref().map(|slurm| slurm.asked).unwrap_or_default();
+            self.with_keeper(driver, |keeper, now, unix_ms, demand, deeds| {
+                keeper.obey(asked, deeds);
+                keeper.step(now, unix_ms, demand, deeds);
+            });
         }
         self.do_next(driver);
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use hpo_core::Stamp;
 use hpo_driver::launch::slurm::call::Said;
-use hpo_driver::launch::slurm::keep::Notes;
+use hpo_driver::launch::slurm::keep::{Asked, Notes};
 use hpo_driver::launch::slurm::scale::Place;
 
 use super::World;
@@ -26,6 +26,8 @@ pub(super) struct Slurm {
     keepers: BTreeMap<usize, Keeping>,
     /// `slurm.json` of the run folder.
     notes: Notes,
+    /// `slurm-asked.json`: what people want.
+    asked: Asked,
     /// The queue is shown as it was then, until then.
     frozen: Option<(Stamp, Stamp)>,
     /// When a look showed the queue last, and as it was when.
@@ -66,6 +68,7 @@ impl Slurm {
             cluster,
             keepers: BTreeMap::new(),
             notes: Notes::default(),
+            asked: Asked::default(),
             frozen: None,
             shown: Stamp(0),
             ghosts: vec![],

@@ -7,6 +7,8 @@ use hpo_worker::session::Input;
 use super::super::{Coming, World};
 use super::Due;
 use super::controller::{Life, Task};
+use crate::check::Fact;
+use crate::setup::Cluster;
 
 /// The shortest waits in a queue.
 const WAIT: (Millis, Millis) = (100, 30_000);
@@ -76,12 +78,18 @@ impl World {
             return;
         }
         if bad {
+            self.fact(&Fact::StartFailed { node: name });
             self.end_task(place, run, "FAILED");
             return;
         }
-        let allocation =
-            Allocation { job: format!("{}_{}", place.0, place.1), node: name, started_ms_ago: self.now.since(since), ends_in_ms: None };
-        let slots = slurm.cluster.slots;
+        let Cluster { slots, limit, leave_before, .. } = slurm.cluster;
+        let leaves = (leave_before > 0).then(|| since.plus(limit - leave_before));
+        let allocation = Allocation {
+            job: format!("{}_{}", place.0, place.1),
+            node: name,
+            started_ms_ago: self.now.since(since),
+            ends_in_ms: leaves.map(|leaves| leaves.since(self.now)),
+        };
         let worker = self.bear(place.1 as usize, slots, Some((allocation, since)));
         if let Some(task) = self.slurm.as_mut().and_then(|slurm| slurm.controller.tasks.get_mut(&place)) {
             task.worker = Some(worker);

@@ -5,6 +5,7 @@ use hpo_driver::launch::slurm::scale::Place;
 use super::super::World;
 use super::Due;
 use super::controller::Life;
+use crate::check::Fact;
 use crate::setup::Faults;
 
 /// A controller that was away answers for so long at least.
@@ -23,10 +24,12 @@ pub(in crate::world) enum Trouble {
     Controller,
     /// The queue is shown as it was.
     Frozen,
+    /// People ask for another number of workers.
+    People,
 }
 
 impl Trouble {
-    pub(in crate::world) const ALL: [Self; 5] = [Self::Preempt, Self::Node, Self::Slurmd, Self::Controller, Self::Frozen];
+    pub(in crate::world) const ALL: [Self; 6] = [Self::Preempt, Self::Node, Self::Slurmd, Self::Controller, Self::Frozen, Self::People];
 
     pub(in crate::world) fn every(self, faults: &Faults) -> Millis {
         let faults = &faults.slurm;
@@ -36,6 +39,7 @@ impl Trouble {
             Self::Slurmd => faults.slurmd_every,
             Self::Controller => faults.controller_every,
             Self::Frozen => faults.frozen_every,
+            Self::People => faults.people_every,
         }
     }
 }
@@ -50,6 +54,7 @@ impl World {
             Trouble::Node => self.lose_node(true),
             Trouble::Slurmd => self.lose_node(false),
             Trouble::Controller => self.lose_controller(),
+            Trouble::People => self.scale(),
             Trouble::Frozen => {
                 let (now, until) = (self.now, self.after("frozen queue", (30_000, 3 * 60_000)));
                 if let Some(slurm) = &mut self.slurm {
@@ -57,6 +62,16 @@ impl World {
                 }
             }
         }
+    }
+
+    /// By `hpo slurm scale`: fewer workers, or more than the sweep file allows.
+    fn scale(&mut self) {
+        let most = self.slurm.as_ref().map_or(1, |slurm| 2 * slurm.cluster.max_workers);
+        let tasks = 1 + self.chance.one_of("workers that people want", most as usize) as u32;
+        if let Some(slurm) = &mut self.slurm {
+            slurm.asked.max_workers = Some(tasks);
+        }
+        self.fact(&Fact::Allowed { tasks });
     }
 
     fn running_tasks(&self) -> Vec<(Place, u64)> {

@@ -3,7 +3,7 @@ use hpo_core::schedule::{Ladder, SchedulerSpec};
 use hpo_core::sweep::event::Allocation;
 use hpo_core::{Event, Resource, Stamp};
 
-use super::{Told, joined, line, refused, worker};
+use super::{Told, joined, leaves_in, line, refused, worker};
 use crate::check::jobs::Jobs;
 use crate::check::tests::cluster::{spec, tell};
 use crate::check::{Fact, Judge, Last, Premises};
@@ -11,6 +11,8 @@ use crate::setup::Cluster;
 
 pub(super) const ALL: &[fn()] = &[
     more_tasks_than_allowed_are_refused_and_as_many_are_not,
+    what_people_allow_holds_from_when_it_can_be_known,
+    a_worker_that_does_not_know_when_it_leaves_is_refused,
     tasks_that_are_left_behind_are_refused,
     a_queue_that_is_asked_for_too_often_is_refused,
     a_storm_of_submissions_is_refused,
@@ -22,10 +24,26 @@ pub(super) const ALL: &[fn()] = &[
 
 const MINUTE: u64 = 60_000;
 
-fn judge() -> Jobs {
+/// Two nodes, one worker on each, and nothing else goes wrong than a node.
+pub(super) fn cluster_premises() -> Premises {
     let spec = spec(SchedulerSpec::Fifo { ladder: Ladder::single(Resource(1)).unwrap() }, 1);
-    let slurm = Cluster { nodes: vec![1, 1], slots: 1, max_workers: 2, array_max: 4, submit_max: 0, poll: MINUTE / 2, limit: 0, notice: 0 };
-    Jobs::new(&Premises { spec, faultless: false, heard: true, slots: 2, slurm: Some(slurm) }).unwrap()
+    let slurm = Cluster {
+        nodes: vec![1, 1],
+        slots: 1,
+        max_workers: 2,
+        array_max: 4,
+        submit_max: 0,
+        poll: MINUTE / 2,
+        limit: 0,
+        notice: 0,
+        leave_before: 0,
+        only_bad_node: true,
+    };
+    Premises { spec, faultless: false, heard: true, slots: 2, slurm: Some(slurm) }
+}
+
+fn judge() -> Jobs {
+    Jobs::new(&cluster_premises()).unwrap()
 }
 
 fn asked(tasks: u32) -> Fact {
@@ -48,6 +66,27 @@ fn verdict(facts: &[(u64, Fact)]) -> Option<String> {
 fn more_tasks_than_allowed_are_refused_and_as_many_are_not() {
     assert_eq!(verdict(&[(0, Fact::Queued { tasks: 2 })]), None);
     assert!(verdict(&[(0, Fact::Queued { tasks: 3 })]).unwrap().starts_with("3 tasks wait or run"));
+}
+
+#[test]
+fn what_people_allow_holds_from_when_it_can_be_known() {
+    let allowed = |at, tasks| (at, Fact::Allowed { tasks });
+    assert_eq!(verdict(&[allowed(0, 3), (0, Fact::Queued { tasks: 3 })]), None);
+    assert_eq!(verdict(&[allowed(MINUTE, 1), (5 * MINUTE, Fact::Queued { tasks: 2 })]), None, "it may have been decided before");
+    assert!(verdict(&[allowed(MINUTE, 1), (5 * MINUTE + 1, Fact::Queued { tasks: 2 })]).unwrap().starts_with("2 tasks wait or run, and 1"));
+}
+
+#[test]
+fn a_worker_that_does_not_know_when_it_leaves_is_refused() {
+    let ends = |leaves: Option<u64>| {
+        let began = Fact::TaskBegan { worker: worker(1), at: Stamp(0), leaves: leaves.map(Stamp) };
+        let joins = line(leaves_in(joined(1, 1, &[]), 2 * MINUTE), &[]);
+        [Told::Fact(Stamp(0), began), joins, Told::Fact(Stamp(1_000), Fact::Queued { tasks: 1 })]
+    };
+    assert_eq!(tell(&mut judge(), &ends(Some(2 * MINUTE))), Ok(()));
+    for leaves in [None, Some(MINUTE), Some(3 * MINUTE)] {
+        refused(judge(), &ends(leaves), "ms, not Some(120000)");
+    }
 }
 
 #[test]
@@ -99,16 +138,15 @@ fn an_array_that_no_site_takes_is_refused() {
 
 /// The first worker joins at the stamp 900, in a task that began so long ago by its word.
 fn joins(started_ms_ago: u64) -> Told {
-    let allocation = Allocation { job: "7_0".to_owned(), node: "n1".to_owned(), started_ms_ago, ends_in_ms: None };
     let mut event = joined(1, 1, &[]);
-    if let Event::WorkerJoined { allocation: told, .. } = &mut event {
-        *told = Some(allocation);
+    if let Event::WorkerJoined { allocation, .. } = &mut event {
+        *allocation = Some(Allocation { job: "7_0".to_owned(), node: "n1".to_owned(), started_ms_ago, ends_in_ms: None });
     }
     line(event, &[])
 }
 
 fn task_began(at: u64) -> Told {
-    Told::Fact(Stamp(at), Fact::TaskBegan { worker: worker(1), at: Stamp(at) })
+    Told::Fact(Stamp(at), Fact::TaskBegan { worker: worker(1), at: Stamp(at), leaves: None })
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod books;
 mod budget;
 mod jobs;
+mod nodes;
 mod order;
 mod sentences;
 mod slots;
@@ -10,7 +11,7 @@ mod states;
 mod words;
 
 use hpo_core::schedule::{Ladder, SchedulerSpec};
-use hpo_core::sweep::event::{Checkpoint, End, Held, Slot};
+use hpo_core::sweep::event::{Allocation, Checkpoint, End, Held, Slot};
 use hpo_core::{Attempt, Event, Loss, Metrics, Resource, Seq, Stamp, Sweep, SweepSpec, TrialId, Value, WorkerId};
 use hpo_driver::journal::{Record, decisions};
 
@@ -144,6 +145,15 @@ fn joined(number: u128, slots: usize, holds: &[Held]) -> Event {
         holds: holds.to_vec(),
         allocation: None,
     }
+}
+
+/// A worker that joins in a task of Slurm, and leaves in so many milliseconds.
+fn leaves_in(mut joins: Event, left: u64) -> Event {
+    if let Event::WorkerJoined { allocation, .. } = &mut joins {
+        let (job, node) = ("7_0".to_owned(), "n1".to_owned());
+        *allocation = Some(Allocation { job, node, started_ms_ago: 0, ends_in_ms: Some(left) });
+    }
+    joins
 }
 
 fn suggested(trial: u32) -> Event {

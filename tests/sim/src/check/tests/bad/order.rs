@@ -11,6 +11,7 @@ pub(super) const ALL: &[fn()] = &[
     a_state_in_memory_that_is_not_used,
     a_free_slot_for_which_nobody_is_asked_or_a_question_without_one,
     a_sweep_that_is_called_complete_too_early,
+    a_sweep_that_is_over_and_goes_on,
     a_trial_that_never_goes_on_and_keeps_its_state,
 ];
 
@@ -83,4 +84,15 @@ fn a_trial_that_never_goes_on_and_keeps_its_state() {
     let mut bad = calm(&spec);
     bad.iter_mut().filter(|told| record(told).is_some()).for_each(|told| record_mut(told).acts.retain(|act| !act.starts_with("forget ")));
     refused(Order::new(&spec), &bad, "it will never go on and keeps a state");
+}
+
+#[test]
+fn a_sweep_that_is_over_and_goes_on() {
+    let mut spec = asha();
+    spec.budget.max_trials = Some(1);
+    // All that is left is a slot whose worker leaves too soon to be given anything.
+    let events = [began(1), leaves_in(joined(1, 1, &[]), 45), suggested(0), reported(0, 1, 1, 1, 0.5), reached(0, 1, 2, 1, "whole")];
+    let good = lived(&spec, &events);
+    assert_eq!(tell(&mut Order::new(&spec), &good), Ok(()));
+    refused_with(Order::new(&spec), &good, 4, |record| record.acts.clear(), "nobody runs or waits, and the sweep goes on");
 }

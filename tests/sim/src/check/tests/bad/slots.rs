@@ -2,6 +2,7 @@
 use hpo_core::Event;
 
 use super::*;
+use crate::check::order::Order;
 use crate::check::slots::Slots;
 
 pub(super) const ALL: &[fn()] = &[
@@ -10,6 +11,7 @@ pub(super) const ALL: &[fn()] = &[
     a_trial_that_is_leased_in_two_places,
     an_attempt_that_could_go_on_and_is_stopped,
     an_attempt_that_goes_on_where_another_is,
+    a_lease_on_a_slot_that_leaves_too_soon,
 ];
 
 #[test]
@@ -75,4 +77,18 @@ fn an_attempt_that_goes_on_where_another_is() {
     bad.push(line(joined(1, 1, &[]), &["lease 1.1 0..1 on 00000001/0"]));
     bad.push(line(joined(1, 1, &[held(0, 1, 0)]), &[]));
     refused(Slots::new(&asha()), &bad, "0.1 goes on on 00000001/0, which is taken");
+}
+
+#[test]
+fn a_lease_on_a_slot_that_leaves_too_soon() {
+    // The first report takes 10 ms, so that another lease needs 20; when it is over, 15 are left.
+    let reports = [suggested(0), reported(0, 1, 1, 1, 0.5), reached(0, 1, 2, 1, "whole")];
+    let good = lived(&asha(), &[&[began(1), leaves_in(joined(1, 1, &[]), 45)][..], &reports].concat());
+    assert_eq!(tell(&mut Slots::new(&asha()), &good), Ok(()));
+    let lease = "lease 1.1 0..1 on 00000001/0".to_owned();
+    refused_with(Slots::new(&asha()), &good, 4, |record| record.acts.push(lease), "whose worker leaves too soon for it");
+    // With a minute more it is time enough, and a trial is asked for.
+    let idle = lived(&asha(), &[&[began(1), leaves_in(joined(1, 1, &[]), 60_045)][..], &reports].concat());
+    assert!(has_act("suggest ")(record(&idle[4]).unwrap()) && !has_act("suggest ")(record(&good[4]).unwrap()));
+    refused_with(Order::new(&asha()), &idle, 4, |record| record.acts.clear(), "1 slots are idle, and 0 trials are asked for");
 }

@@ -1,0 +1,102 @@
+//! Which slots are still there long enough for another lease.
+//!
+//! By the design: a worker in a task with a time limit says when it leaves. What begins on it later than it takes to come to a state
+//! that can be saved is in vain. That is twice the mean time from a lease to the first report of its attempt; where trainings keep
+//! no states, no less than the longest lease took.
+use std::collections::BTreeMap;
+
+use hpo_core::sweep::State;
+use hpo_core::{Event, Stamp, Sweep, TrialId};
+use hpo_driver::journal::Record;
+
+use super::{Book, Life, Phase};
+use crate::check::act::{Of, Place};
+
+/// What is known of time: all of it, in the order in which it came.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pace {
+    /// When each attempt got its slot.
+    given: BTreeMap<Of, Stamp>,
+    /// From the lease to the first report, of each attempt that reported.
+    begun: Vec<u64>,
+    /// Leases that were trained to their end: how long they took, and whether they left a state.
+    whole: Vec<(u64, bool)>,
+    /// By worker: when it leaves.
+    ends: BTreeMap<u32, Stamp>,
+}
+
+impl Pace {
+    fn need(&self) -> u64 {
+        let first = 2 * self.begun.iter().sum::<u64>().checked_div(self.begun.len() as u64).unwrap_or(0);
+        let longest = self.whole.iter().map(|(took, _)| *took).max().unwrap_or(0);
+        if self.whole.iter().any(|(_, with_state)| !with_state) { first.max(longest) } else { first }
+    }
+
+    pub(super) fn leased(&mut self, of: Of, at: Stamp) {
+        self.given.insert(of, at);
+    }
+}
+
+impl Book {
+    /// What a word says of how long things take; before it changes anything else.
+    pub(super) fn pace(&mut self, record: &Record) {
+        let (of, after_ms) = match record.event {
+            Event::Reported { trial, attempt, after_ms, .. } | Event::Reached { trial, attempt, after_ms, .. } => {
+                (Of { trial, attempt }, after_ms)
+            }
+            _ => return,
+        };
+        let Some(given) = self.pace.given.get(&of).copied() else { return };
+        let took = after_ms.map_or(record.at, |after| given.plus(after).min(record.at)).since(given);
+        match &record.event {
+            Event::Reached { checkpoint, .. } => self.pace.whole.push((took, checkpoint.is_some())),
+            _ if self.trials.get(&of.trial).is_some_and(|row| row.last.is_none()) => self.pace.begun.push(took),
+            _ => {}
+        }
+    }
+
+    /// A worker says when it leaves. Another moment than the last it said is looked at anew.
+    pub(super) fn leaves_at(&mut self, record: &Record) {
+        let Event::WorkerJoined { worker, allocation, .. } = &record.event else { return };
+        let its = Place::new(*worker, 0).worker;
+        let ends = allocation.as_ref().and_then(|allocation| Some(record.at.plus(allocation.ends_in_ms?)));
+        let before = match ends {
+            Some(ends) => self.pace.ends.insert(its, ends),
+            None => self.pace.ends.remove(&its),
+        };
+        if before != ends {
+            self.slots.iter_mut().filter(|(place, _)| place.worker == its).for_each(|(_, slot)| slot.spent = false);
+        }
+    }
+
+    /// Free slots whose workers leave too soon are given nothing any more.
+    pub(super) fn retire(&mut self) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        let until = self.at.plus(self.pace.need());
+        let Pace { ends, .. } = &self.pace;
+        let free = self.slots.iter_mut().filter(|(_, slot)| slot.heard && slot.lease.is_none());
+        let leaving = free.filter(|(place, _)| ends.get(&place.worker).is_some_and(|ends| *ends < until));
+        leaving.for_each(|(_, slot)| slot.spent = true);
+    }
+
+    /// Whether nobody runs, nobody more is asked for, and all slots that are there leave too soon for another lease.
+    #[must_use]
+    pub fn only_spent_slots_are_left(&self) -> bool {
+        let idle = self.phase == Phase::Open && self.live() == 0 && self.asked.is_empty() && !self.may_ask();
+        idle && self.rests() && self.free().next().is_none()
+    }
+
+    /// Then the sweep has to see whether anyone would go on, and chooses who does as soon as a slot comes: from there on that trial
+    /// waits. Nothing can happen before that would change the choice; the judge of the order sees at its lease that it was right.
+    pub(in crate::check) fn hears_of_a_choice(&mut self, sweep: &Sweep) -> Option<TrialId> {
+        if !self.only_spent_slots_are_left() || self.trials.values().any(|row| row.life == Life::Waiting) {
+            return None;
+        }
+        let waits = |trial: TrialId| sweep.trial(trial).is_some_and(|trial| trial.state == State::Waiting);
+        let (id, row) = self.trials.iter_mut().find(|(id, row)| row.life == Life::Paused && waits(**id))?;
+        (row.life, row.promoted) = (Life::Waiting, true);
+        Some(*id)
+    }
+}
