@@ -5,7 +5,7 @@
 //!
 //! The loss is taken for a draw from a normal process whose covariance says how alike two points are. Given what was seen, the process
 //! expects of each point a mean m(x) and a deviation s(x), and the point is proposed that makes the logarithm of the expected
-//! improvement on the best the largest.
+//! improvement on the best the largest, with s(x) doubled: such a model is too sure of itself ([`acquisition`]).
 //!
 //! - **Points** are those of the unit cube in which a draw by chance is uniform, words one-hot, conditions as in [`cube`].
 //! - **Losses** are warped, so that bad ones do not set the scale ([`warp`]); what is not finite is as bad as the worst that is.
