@@ -307,13 +307,13 @@ impl Sweep {
     fn arrived(&mut self, worker: WorkerId, name: &str, slots: &[Slot], allocation: Option<&Allocation>) {
         let ends = allocation.and_then(|allocation| allocation.ends_in_ms).map(|left| self.now.plus(left));
         if self.fleet.knows(worker) {
-            self.fleet.will_end(worker, ends);
+            self.fleet.will_end(worker, self.now, ends);
             return;
         }
         let begun = allocation.map_or(self.now, |allocation| Stamp(self.now.0.saturating_sub(allocation.started_ms_ago)));
         let since = self.booked.get(&worker).map_or(begun, |&until| begun.max(until));
         self.fleet.join(worker, name, slots.len());
-        self.fleet.will_end(worker, ends);
+        self.fleet.will_end(worker, self.now, ends);
         self.tally.gpus |= slots.iter().any(|slot| slot.milli_gpus > 0);
         for (slot, offer) in self.fleet.slot_ids(worker).into_iter().zip(slots) {
             self.ledger.join(slot, offer.milli_gpus, since);

@@ -10,7 +10,7 @@ impl Sweep {
         if self.phase != Phase::Open {
             return;
         }
-        self.fleet.retire(self.now.plus(self.pace.need()));
+        self.fleet.retire(self.now, self.pace.need());
         while !self.fleet.free().is_empty() {
             let Some(id) = self.next_ready() else { break };
             let Some((slot, in_place)) = self.fleet.choose(id, self.trials[id].resumes_at()) else { break };

@@ -1,7 +1,7 @@
 //! Workers and slots: who is there, what is free, which trainer still has which trial in memory.
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Resource, SlotId, Stamp, TrialId, WorkerId};
+use crate::{Millis, Resource, SlotId, Stamp, TrialId, WorkerId};
 
 /// All workers that the sweep believes in.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ struct Worker {
     heard: bool,
     /// When it leaves, if its allocation ends.
     ends: Option<Stamp>,
+    /// How long it stays, from when that was first known.
+    stay: Option<Millis>,
     /// Per slot: the trial that its trainer still has in memory.
     slots: Vec<Option<TrialId>>,
 }
@@ -54,13 +56,14 @@ impl Fleet {
     }
 
     pub(super) fn join(&mut self, worker: WorkerId, name: &str, slots: usize) {
-        self.workers.insert(worker, Worker { name: name.to_owned(), heard: true, ends: None, slots: vec![None; slots] });
+        self.workers.insert(worker, Worker { name: name.to_owned(), heard: true, ends: None, stay: None, slots: vec![None; slots] });
         self.free.extend(self.slot_ids(worker));
     }
 
-    /// The worker leaves at `ends`, as far as is known now.
-    pub(super) fn will_end(&mut self, worker: WorkerId, ends: Option<Stamp>) {
+    /// The worker leaves at `ends`, as far as is known `now`.
+    pub(super) fn will_end(&mut self, worker: WorkerId, now: Stamp, ends: Option<Stamp>) {
         let Some(known) = self.workers.get_mut(&worker) else { return };
+        known.stay = known.stay.or(ends.map(|ends| ends.since(now)));
         let before = std::mem::replace(&mut known.ends, ends);
         if before == ends {
             return;
@@ -79,9 +82,12 @@ impl Fleet {
         self.workers.get(&worker).and_then(|worker| worker.ends).unwrap_or(Stamp(u64::MAX))
     }
 
-    /// Sets the free slots aside whose worker leaves before `until`: what they began could not be kept.
-    pub(super) fn retire(&mut self, until: Stamp) {
-        let leaving = self.ends.iter().take_while(|(ends, _)| *ends < until);
+    /// Sets the free slots aside whose worker leaves sooner than in `need`: what they began could not be kept. For the first half of
+    /// its stay each is given something all the same: after one slow start nobody would ever stay long enough.
+    pub(super) fn retire(&mut self, now: Stamp, need: Millis) {
+        let stay = |worker: &WorkerId| self.workers.get(worker).and_then(|worker| worker.stay).unwrap_or(Millis::MAX);
+        let soon = self.ends.iter().take_while(|(ends, _)| *ends < now.plus(need));
+        let leaving = soon.filter(|(ends, worker)| *ends < now.plus(need.min(stay(worker) / 2)));
         let slots: Vec<SlotId> = leaving.flat_map(|&(_, worker)| self.slot_ids(worker)).collect();
         for slot in slots {
             if self.free.remove(&slot) {

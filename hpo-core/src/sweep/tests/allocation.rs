@@ -23,8 +23,8 @@ fn a_slot_that_leaves_before_a_state_could_be_saved_gets_no_lease_and_the_sweep_
     let mut world = World::new(spec(3));
     world.join_task(ONE, 0, 700, vec![]);
     world.suggest_all();
-    world.at += 300;
-    // Its first report came after 320 ms, and twice as long is not left.
+    world.at += 400;
+    // Its first report came after 420 ms, and twice as long is not left.
     assert_eq!(world.finish_lease(0, 1.0), Vec::<String>::new(), "neither a lease nor a question");
     assert_eq!(world.sweep.idle(), [crate::sweep::idle::Idle::Spent { slots: 1 }]);
     assert_eq!(world.sweep.appetite(), 2, "two more trials are to come");
@@ -43,13 +43,24 @@ fn a_slot_that_leaves_before_a_state_could_be_saved_gets_no_lease_and_the_sweep_
 }
 
 #[test]
+fn after_one_slow_start_others_are_given_something_all_the_same() {
+    let mut world = World::new(spec(3));
+    world.join_task(ONE, 0, 10_000, vec![]);
+    world.suggest_all();
+    world.at += 9_000;
+    assert_eq!(world.finish_lease(0, 1.0), Vec::<String>::new(), "here it is too late");
+    // For twice as long as the first start took nobody will ever stay.
+    assert_eq!(world.join_task(TWO, 0, 10_000, vec![]), ["suggest 1"]);
+}
+
+#[test]
 fn a_task_whose_time_is_prolonged_works_on() {
     let mut world = World::new(spec(3));
     world.join_task(ONE, 0, 700, vec![]);
     world.suggest_all();
-    world.at += 300;
+    world.at += 400;
     world.finish_lease(0, 1.0);
-    assert_eq!(world.join_task(ONE, 320, 100_000, vec![]), ["suggest 1"]);
+    assert_eq!(world.join_task(ONE, 420, 100_000, vec![]), ["suggest 1"]);
 }
 
 #[test]

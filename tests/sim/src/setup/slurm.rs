@@ -111,19 +111,23 @@ impl Cluster {
             only_bad_node: false,
         };
         if is_later(seed) {
-            cluster.add_people_and_ends(seed, faults);
+            let top = spec.scheduler.ladder().rungs().last().map_or(1, |top| u64::from(top.0));
+            cluster.add_people_and_ends(seed, top * times.unit.1, faults);
         }
         Some(cluster)
     }
 
     /// Workers that know when their task ends, people who want more workers or fewer, and a node that alone is bad.
-    fn add_people_and_ends(&mut self, seed: Seed, faults: &mut Faults) {
+    /// `training` is what a whole trial takes: a program that saves its state at the end of a lease alone, and never has the time
+    /// for one, would be begun in vain for ever.
+    fn add_people_and_ends(&mut self, seed: Seed, training: Millis, faults: &mut Faults) {
         let mut dice = Dice::of(seed, "ends and people");
         let chance: &mut dyn Chance = &mut dice;
         if chance.one_of("workers know their end", 3) > 0 {
             if self.limit == 0 {
                 self.limit = chance.between("limit", (3 * 60_000, 30 * 60_000));
             }
+            self.limit = self.limit.max(4 * (training + 60_000));
             self.leave_before = (self.limit / 4).min(90_000);
         }
         if chance.one_of("only a bad node", 4) == 0 {

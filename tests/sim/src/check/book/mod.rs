@@ -147,10 +147,10 @@ impl Book {
                 self.exhausted = true;
             }
             Event::WorkerJoined { worker, slots, holds, .. } => {
+                self.leaves_at(record);
                 for index in 0..slots.len() {
                     self.slots.entry(Place::new(*worker, index as u16)).or_default().heard = true;
                 }
-                self.leaves_at(record);
                 for held in holds {
                     self.brought_back((*held).into(), Place::new(*worker, held.slot), acts);
                 }

@@ -2,7 +2,7 @@
 //!
 //! By the design: a worker in a task with a time limit says when it leaves. What begins on it later than it takes to come to a state
 //! that can be saved is in vain. That is twice the mean time from a lease to the first report of its attempt; where trainings keep
-//! no states, no less than the longest lease took.
+//! no states, no less than the longest lease took. For the first half of its stay a worker is given something all the same.
 use std::collections::BTreeMap;
 
 use hpo_core::sweep::State;
@@ -21,8 +21,8 @@ pub(super) struct Pace {
     begun: Vec<u64>,
     /// Leases that were trained to their end: how long they took, and whether they left a state.
     whole: Vec<(u64, bool)>,
-    /// By worker: when it leaves.
-    ends: BTreeMap<u32, Stamp>,
+    /// By worker: when it leaves, and how long it stays, from when that was first known.
+    ends: BTreeMap<u32, (Stamp, u64)>,
 }
 
 impl Pace {
@@ -60,11 +60,12 @@ impl Book {
         let Event::WorkerJoined { worker, allocation, .. } = &record.event else { return };
         let its = Place::new(*worker, 0).worker;
         let ends = allocation.as_ref().and_then(|allocation| Some(record.at.plus(allocation.ends_in_ms?)));
-        let before = match ends {
-            Some(ends) => self.pace.ends.insert(its, ends),
-            None => self.pace.ends.remove(&its),
-        };
-        if before != ends {
+        let known = self.slots.keys().any(|place| place.worker == its);
+        let before = self.pace.ends.remove(&its).filter(|_| known);
+        if let Some(ends) = ends {
+            self.pace.ends.insert(its, (ends, before.map_or(ends.since(record.at), |(_, stay)| stay)));
+        }
+        if before.map(|(ends, _)| ends) != ends {
             self.slots.iter_mut().filter(|(place, _)| place.worker == its).for_each(|(_, slot)| slot.spent = false);
         }
     }
@@ -74,10 +75,10 @@ impl Book {
         if self.phase != Phase::Open {
             return;
         }
-        let until = self.at.plus(self.pace.need());
-        let Pace { ends, .. } = &self.pace;
+        let (now, need, ends) = (self.at, self.pace.need(), &self.pace.ends);
+        let too_soon = |(ends, stay): &(Stamp, u64)| *ends < now.plus(need.min(stay / 2));
         let free = self.slots.iter_mut().filter(|(_, slot)| slot.heard && slot.lease.is_none());
-        let leaving = free.filter(|(place, _)| ends.get(&place.worker).is_some_and(|ends| *ends < until));
+        let leaving = free.filter(|(place, _)| ends.get(&place.worker).is_some_and(too_soon));
         leaving.for_each(|(_, slot)| slot.spent = true);
     }
 
