@@ -79,9 +79,9 @@ impl Fleet {
         self.workers.get(&worker).and_then(|worker| worker.ends).unwrap_or(Stamp(u64::MAX))
     }
 
-    /// Sets the free slots aside whose worker leaves before `until`: what they began could not be kept.
+    /// Sets the free slots aside whose worker leaves by `until`: what they began could not be kept.
     pub(super) fn retire(&mut self, until: Stamp) {
-        let leaving = self.ends.iter().take_while(|(ends, _)| *ends < until);
+        let leaving = self.ends.iter().take_while(|(ends, _)| *ends <= until);
         let slots: Vec<SlotId> = leaving.flat_map(|&(_, worker)| self.slot_ids(worker)).collect();
         for slot in slots {
             if self.free.remove(&slot) {

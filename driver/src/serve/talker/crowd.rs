@@ -35,6 +35,8 @@ pub enum Pace {
 pub struct Plan {
     /// How many workers there are.
     pub workers: u32,
+    /// The number of the first: those of other processes have others.
+    pub first: u32,
     /// How many reports they make in all.
     pub reports: u32,
     /// How each of them goes on.
@@ -151,7 +153,7 @@ impl Talker {
     /// Dials, and waits for a lease and for the others.
     async fn join(number: u32, target: &Target, common: Arc<Common>) -> Result<Self, TalkFault> {
         // The first digits are what people see of an id.
-        let worker = WorkerId(u128::from(number + 1) << 96);
+        let worker = WorkerId(u128::from(common.plan.first + number + 1) << 96);
         let turn = common.dialling.acquire().await;
         let line = Line::open(target, worker).await?;
         drop(turn);

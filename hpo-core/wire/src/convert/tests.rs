@@ -82,6 +82,7 @@ fn from_a_worker() -> impl Strategy<Value = FromWorker> {
     prop_oneof![
         hello.prop_map(FromWorker::Hello),
         Just(FromWorker::Heartbeat),
+        Just(FromWorker::Leaving),
         word.prop_map(FromWorker::Word),
         ".*".prop_map(|why| FromWorker::Goodbye { why }),
     ]
