@@ -37,7 +37,7 @@ pub struct Scaler {
     submitting: Option<u32>,
     /// How many tasks of it may run at one time.
     asked: Option<u32>,
-    /// The same of arrays that were accepted.
+    /// The same of arrays that were accepted; of one that is not here it is not known.
     throttles: BTreeMap<u32, u32>,
     /// Tasks too many at the last look. They go when there are too many at the next one, too.
     surplus: u32,

@@ -14,7 +14,7 @@ impl Scaler {
     }
 
     /// Lets the newest array run as many tasks as there is room for, if some of them wait and it may run another number now.
-    pub(super) fn throttle(&self, out: &mut Vec<Order>) {
+    pub(super) fn throttle(&mut self, out: &mut Vec<Order>) {
         if self.in_doubt() || self.is_submitting() {
             // Nobody knows all arrays.
             return;
@@ -25,6 +25,8 @@ impl Scaler {
         // To Slurm, 0 is no limit at all.
         let most = room.max(1);
         if self.throttles.get(&array) != Some(&most) {
+            // Until somebody says that it was done, nobody knows whether it was.
+            self.throttles.remove(&array);
             out.push(Order::Throttle { array, most });
         }
     }
