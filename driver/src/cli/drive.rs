@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use hpo_core::SweepSpec;
 use hpo_driver::config::{self, Checked, plan, warm};
-use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle};
+use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle, Rest};
 use hpo_driver::launch::LocalOptions;
 use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
@@ -185,13 +185,24 @@ pub(super) fn exit_of(fault: &DriveFault) -> Exit {
 pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
     let ended = runtime.block_on(watched(drive, signals, run, &checked.spec, manners));
     let outcome = match ended {
-        Ok(Ended::Suspended) => {
+        Ok((Ended::Suspended, rest)) => {
+            runtime.block_on(rest.close());
             if !manners.quiet {
                 eprintln!("stopped for now; go on with `hpo resume {}`", run.path().display());
             }
             Ok(Exit::Resumable)
         }
-        Ok(Ended::Finished(_)) => conclude(run, checked, manners),
+        Ok((Ended::Finished(_), rest)) => {
+            // Slurm may take minutes to say that nobody is left; nobody waits as long for the result.
+            let closing = runtime.spawn(rest.close());
+            let concluded = conclude(run, checked, manners);
+            if !closing.is_finished() && !manners.quiet {
+                eprintln!("waiting until no worker is left");
+            }
+            // A panic there was told by itself.
+            let _ = runtime.block_on(closing);
+            concluded
+        }
         Err(DriveFault::Engine(EngineFault::Left)) => {
             if !manners.quiet {
                 let run = run.path().display();
@@ -207,7 +218,7 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
 }
 
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
-async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<Ended, DriveFault> {
+async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<(Ended, Rest), DriveFault> {
     let by_hand = drive.has_other_workers();
     if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
@@ -223,14 +234,14 @@ async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec,
         }
         std::future::pending::<()>().await;
     };
-    let outcome = tokio::select! {
-        outcome = drive.wait() => outcome?,
+    let (outcome, rest) = tokio::select! {
+        ended = drive.outcome() => ended?,
         () = shown => return Err(DriveFault::EnginePanicked),
     };
     display.show(&outcome.view);
     let Counters { events, syncs, .. } = outcome.counters;
     tracing::info!(events, syncs, "this driver is done");
-    Ok(outcome.ended)
+    Ok((outcome.ended, rest))
 }
 
 /// Heeds signals, also through export and report.

@@ -236,7 +236,18 @@ impl Drive {
     ///
     /// # Errors
     /// Why it could not be driven to its end. `hpo resume` can go on once that is put right.
-    pub async fn wait(mut self) -> Result<Outcome, DriveFault> {
+    pub async fn wait(self) -> Result<Outcome, DriveFault> {
+        let (outcome, rest) = self.outcome().await?;
+        rest.close().await;
+        Ok(outcome)
+    }
+
+    /// Waits until the sweep has ended or is suspended. All that was started goes in [`Rest::close`], which may take minutes where
+    /// jobs of Slurm are among it.
+    ///
+    /// # Errors
+    /// Why it could not be driven to its end; then nothing is left. `hpo resume` can go on once that is put right.
+    pub async fn outcome(mut self) -> Result<(Outcome, Rest), DriveFault> {
         let result = tokio::select! {
             ended = &mut self.ended => outcome(ended),
             // The engine would find out with its next record, and has nothing to say before that.
@@ -244,8 +255,10 @@ impl Drive {
             fault = launch_fault(&mut self.local) => return Err(self.give_up(fault.into()).await),
             served = &mut self.server => return Err(self.give_up(server_fault(served)).await),
         };
-        self.clean_up(&result).await;
-        result
+        match result {
+            Ok(outcome) => Ok((outcome.clone(), Rest { drive: self, outcome })),
+            Err(fault) => Err(self.clean_up_after(fault).await),
+        }
     }
 
     /// Suspends the sweep because of a fault outside the engine.
@@ -253,6 +266,10 @@ impl Drive {
         // An engine that has ended need not be asked.
         let _ = self.engine.drain().await;
         let _ = (&mut self.ended).await;
+        self.clean_up_after(fault).await
+    }
+
+    async fn clean_up_after(self, fault: DriveFault) -> DriveFault {
         let result = Err(fault);
         self.clean_up(&result).await;
         result.err().unwrap_or(DriveFault::EnginePanicked)
@@ -296,6 +313,21 @@ impl Drive {
             // Said here and not by the last owner, which may be a beat that waits for its disk.
             let _ = off_the_runtime(move || self.fence.end()).await;
         }
+    }
+}
+
+/// What a driver leaves behind when its sweep has ended or is suspended.
+#[derive(Debug)]
+#[must_use = "workers, jobs and the claim on the run folder outlive the engine until they are closed"]
+pub struct Rest {
+    drive: Drive,
+    outcome: Outcome,
+}
+
+impl Rest {
+    /// Ends it. Nothing of it is left, or people were told.
+    pub async fn close(self) {
+        self.drive.clean_up(&Ok(self.outcome)).await;
     }
 }
 

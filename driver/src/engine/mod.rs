@@ -21,7 +21,7 @@ mod run;
 mod standby;
 mod take;
 
-pub use drive::{Begin, Drive, DriveOptions, SweepFile};
+pub use drive::{Begin, Drive, DriveOptions, Rest, SweepFile};
 pub use fault::{DriveFault, EngineFault, Settled};
 pub(crate) use inbox::Credit;
 #[cfg(test)]

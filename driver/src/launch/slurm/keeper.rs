@@ -297,11 +297,14 @@ impl Ending {
         };
         self.keeper.scaler.hear(now, &News::Queue(queue.clone()));
         self.looks += 1;
-        let unseen = self.keeper.scaler.unseen_places();
+        let mut unseen = self.keeper.scaler.unseen_places();
+        unseen.retain(|place| Some(*place) != self.keeper.options.own);
         let mut cancel = self.left(queue, self.looks > LEAVE_LOOKS);
         // Those need not be waited for: they have their names.
-        cancel.extend(unseen.iter().filter(|place| Some(**place) != self.keeper.options.own));
+        cancel.extend(&unseen);
         let left = self.left(queue, true);
+        // What was accepted and cancelled before anybody saw it has come and gone.
+        unseen.retain(|place| !self.told.contains(place));
         let is_empty = left.is_empty() && unseen.is_empty() && !queue.torn;
         self.empty = if is_empty { self.empty + 1 } else { 0 };
         let in_doubt = self.keeper.scaler.in_doubt();
@@ -310,7 +313,7 @@ impl Ending {
         }
         let soon = self.looks < LAST_LOOKS;
         // What the controller knows to be cancelled is its own affair, however long a node takes to obey.
-        let is_told = !queue.torn && !in_doubt && left.iter().chain(&unseen).all(|place| self.told.contains(place));
+        let is_told = !queue.torn && !in_doubt && unseen.is_empty() && left.iter().all(|place| self.told.contains(place));
         if !soon && (is_told && !left.is_empty() || passed >= LAST_PATIENCE) {
             return Next::Left;
         }

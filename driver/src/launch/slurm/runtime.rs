@@ -67,10 +67,7 @@ impl Slurm {
         let (stop, mut seen) = watch::channel(Stage::Working);
         let task = tokio::spawn(async move {
             let mut runtime = Runtime::new(options, notes, engine, progress, fence).await;
-            tokio::select! {
-                () = runtime.keep() => {}
-                _ = seen.wait_for(|stage| *stage != Stage::Working) => {}
-            }
+            runtime.keep(&mut seen).await;
             if *seen.borrow() == Stage::Ending {
                 runtime.end().await;
             }
@@ -127,7 +124,8 @@ impl Runtime {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    async fn keep(&mut self) {
+    /// Keeps them until something else is expected.
+    async fn keep(&mut self, stage: &mut watch::Receiver<Stage>) {
         loop {
             let mut deeds = VecDeque::new();
             match Asked::read(&self.jobs.run) {
@@ -137,12 +135,27 @@ impl Runtime {
             let now = self.now();
             self.with_demand(|keeper, demand| keeper.step(now, unix_ms(), demand, &mut deeds));
             while let Some(deed) = deeds.pop_front() {
-                if let Some(news) = self.perform(deed).await {
+                if *stage.borrow() != Stage::Working {
+                    return;
+                }
+                // A submission that is broken off leaves a doubt, over which whoever ends the workers has to wait for minutes.
+                let breaks = |stage: &Stage| match deed {
+                    Deed::Submit { .. } => *stage == Stage::Leaving,
+                    _ => *stage != Stage::Working,
+                };
+                let news = tokio::select! {
+                    news = self.perform(deed.clone()) => news,
+                    _ = stage.wait_for(breaks) => return,
+                };
+                if let Some(news) = news {
                     let now = self.now();
                     self.with_demand(|keeper, demand| keeper.hear(now, unix_ms(), &news, demand, &mut deeds));
                 }
             }
-            tokio::time::sleep(TURN).await;
+            tokio::select! {
+                () = tokio::time::sleep(TURN) => {}
+                _ = stage.wait_for(|stage| *stage != Stage::Working) => return,
+            }
         }
     }
 

@@ -204,6 +204,12 @@ impl Ledger {
         waited
     }
 
+    /// Whether the books of a sweep, as they stand at `at`, are right.
+    pub(super) fn looks_at(&self, line: u64, uses: &Uses, at: Stamp) -> Result<(), Violation> {
+        self.compare(line, uses, at)?;
+        self.shares(line, uses, at)
+    }
+
     fn compare(&self, line: u64, uses: &Uses, at: Stamp) -> Result<(), Violation> {
         let reserved = self.book.purse.reserved(at);
         let sum: u64 = uses.categories().iter().map(|(_, amount)| amount).sum();
@@ -314,14 +320,17 @@ impl Judge for Ledger {
     fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
         let moments = [self.book.at, self.book.at.plus(7)];
         let [now, soon] = moments.map(|at| sweep.view_at(at).uses);
-        for (at, uses) in moments.into_iter().zip([&now, &soon]) {
-            self.compare(line, uses, at)?;
-            self.shares(line, uses, at)?;
-        }
+        self.looks_at(line, &now, moments[0])?;
+        self.looks_at(line, &soon, moments[1])?;
+        self.grows(line, &now, &soon)
+    }
+}
+
+impl Ledger {
+    /// While leases are given no slot drains, and afterwards none is idle: by the books of two moments.
+    pub(super) fn grows(&self, line: u64, now: &Uses, soon: &Uses) -> Result<(), Violation> {
         let open = self.book.phase == Phase::Open;
-        let wrong = if open { soon.drain > now.drain } else { soon.idle > now.idle };
-        refuse(wrong, NAME, || {
-            format!("line {line}: a slot is {}", if open { "draining, and leases are given" } else { "idle at the end" })
-        })
+        refuse(open && soon.drain > now.drain, NAME, || format!("line {line}: a slot is draining, and leases are given"))?;
+        refuse(!open && soon.idle > now.idle, NAME, || format!("line {line}: a slot is idle at the end"))
     }
 }

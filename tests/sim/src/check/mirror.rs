@@ -1,7 +1,7 @@
 //! The sweep says of itself what its journal says: where each trial stands, how attempts ended, who is best, what is free.
-use hpo_core::sweep::State;
 use hpo_core::sweep::event::{End, FailureKind};
-use hpo_core::{Event, Resource, Sweep, SweepSpec, TrialId};
+use hpo_core::sweep::{State, SweepView, Trial};
+use hpo_core::{Event, Resource, Stamp, Sweep, SweepSpec, TrialId};
 use hpo_driver::journal::Record;
 
 use super::book::{Book, Life, Phase, Row};
@@ -26,6 +26,38 @@ struct Attempts {
     preempted: u32,
     lost: u32,
     failed: u32,
+}
+
+/// What a sweep says of itself as a whole.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) epoch: u32,
+    pub(super) view: SweepView,
+    /// The best trials, best first.
+    pub(super) best: Vec<TrialId>,
+    pub(super) drained: bool,
+    pub(super) tick: Option<Stamp>,
+    /// What a new driver would ask for, in the words of the journal.
+    pub(super) owed: Vec<String>,
+    pub(super) over: bool,
+    /// How many things a searcher would be told.
+    pub(super) told: usize,
+}
+
+impl Said {
+    /// By this sweep.
+    pub(super) fn by(sweep: &Sweep) -> Self {
+        Self {
+            epoch: sweep.driver_epoch(),
+            view: sweep.view(),
+            best: sweep.best().iter().map(|best| best.trial).collect(),
+            drained: sweep.drained(),
+            tick: sweep.next_tick(),
+            owed: sweep.owed().iter().map(ToString::to_string).collect(),
+            over: sweep.finished().is_some(),
+            told: sweep.observations().count(),
+        }
+    }
 }
 
 const NAME: &str = "mirror";
@@ -59,8 +91,13 @@ impl Mirror {
         }
     }
 
-    fn trial(line: u64, sweep: &Sweep, id: TrialId, row: &Row) -> Result<(), Violation> {
-        let Some(trial) = sweep.trial(id) else {
+    /// Whether each trial is said to stand where it stands; `said` is what the sweep says of one.
+    pub(super) fn trials<'a>(&self, line: u64, said: impl Fn(TrialId) -> Option<&'a Trial>) -> Result<(), Violation> {
+        self.book.trials.iter().try_for_each(|(id, row)| Self::trial(line, said(*id), *id, row))
+    }
+
+    fn trial(line: u64, trial: Option<&Trial>, id: TrialId, row: &Row) -> Result<(), Violation> {
+        let Some(trial) = trial else {
             return refuse(true, NAME, || format!("line {line}: trial {id} has come, and the sweep does not know it"));
         };
         let life = match trial.state {
@@ -88,46 +125,45 @@ impl Mirror {
         refuse(!reason, NAME, || format!("line {line}: trial {id} has failed for no stated reason"))
     }
 
-    fn whole(&self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
-        let (epoch, said) = (self.book.epoch, sweep.driver_epoch());
-        refuse(said != epoch, NAME, || format!("line {line}: the driver is that of epoch {epoch}, not {said}"))?;
-        let view = sweep.view();
+    /// Whether the sweep as a whole stands where it is said to.
+    pub(super) fn whole(&self, line: u64, said: &Said) -> Result<(), Violation> {
+        let Said { epoch, view, best, drained, tick, .. } = said;
+        let newest = self.book.epoch;
+        refuse(*epoch != newest, NAME, || format!("line {line}: the driver is that of epoch {newest}, not {epoch}"))?;
         let in_life = |life: Life| self.book.trials.values().filter(|row| row.life == life).count() as u32;
-        let said = view.trials;
-        let said = [said.total, said.waiting, said.running, said.paused, said.finished, said.stopped, said.failed];
+        let trials = view.trials;
+        let trials = [trials.total, trials.waiting, trials.running, trials.paused, trials.finished, trials.stopped, trials.failed];
         let [waiting, running, paused] = [Life::Waiting, Life::Leased, Life::Paused].map(in_life);
         let [finished, stopped, failed] = [Life::Finished, Life::Stopped, Life::Failed].map(in_life);
         let counts = [self.book.trials.len() as u32, waiting, running, paused, finished, stopped, failed];
-        refuse(said != counts, NAME, || format!("line {line}: trials are {counts:?}, not {said:?}"))?;
-        let said = view.attempts;
-        let said = Attempts { finished: said.finished, preempted: said.preempted, lost: said.lost, failed: said.failed };
-        refuse(said != self.attempts, NAME, || format!("line {line}: attempts ended as {:?}, not {said:?}", self.attempts))?;
-        let best: Vec<TrialId> = self.book.best().iter().take(KEPT).map(|(_, trial)| *trial).collect();
-        let said: Vec<TrialId> = sweep.best().iter().map(|best| best.trial).collect();
-        refuse(said != best, NAME, || format!("line {line}: the best trials are {best:?}, not {said:?}"))?;
+        refuse(trials != counts, NAME, || format!("line {line}: trials are {counts:?}, not {trials:?}"))?;
+        let ended = view.attempts;
+        let ended = Attempts { finished: ended.finished, preempted: ended.preempted, lost: ended.lost, failed: ended.failed };
+        refuse(ended != self.attempts, NAME, || format!("line {line}: attempts ended as {:?}, not {ended:?}", self.attempts))?;
+        let leaders: Vec<TrialId> = self.book.best().iter().take(KEPT).map(|(_, trial)| *trial).collect();
+        refuse(*best != leaders, NAME, || format!("line {line}: the best trials are {leaders:?}, not {best:?}"))?;
         let slots = (self.book.slots.len() as u32, self.book.live() as u32);
         refuse((view.slots.total, view.slots.busy) != slots, NAME, || format!("line {line}: slots are {slots:?}, not {:?}", view.slots))?;
         let units: u64 = self.book.trials.values().map(|row| u64::from(row.trained)).sum();
         refuse(view.resource != units, NAME, || format!("line {line}: {units} units were trained, not {}", view.resource))?;
         refuse(view.gpus != self.gpus, NAME, || format!("line {line}: there were GPUs: {}", self.gpus))?;
-        let drained = self.book.phase == Phase::Draining && self.book.live() == 0;
-        refuse(sweep.drained() != drained, NAME, || format!("line {line}: it is drained: {drained}"))?;
-        let tick = self.book.next_tick();
-        refuse(sweep.next_tick() != tick, NAME, || format!("line {line}: a budget is used up at {tick:?}, not at {:?}", sweep.next_tick()))
+        let still = self.book.phase == Phase::Draining && self.book.live() == 0;
+        refuse(*drained != still, NAME, || format!("line {line}: it is drained: {still}"))?;
+        let moment = self.book.next_tick();
+        refuse(*tick != moment, NAME, || format!("line {line}: a budget is used up at {moment:?}, not at {tick:?}"))?;
+        self.owed(line, said)
     }
 
     /// What a new driver would ask for and tell its searcher.
-    fn owed(&self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
-        let owed: Vec<String> = sweep.owed().iter().map(ToString::to_string).collect();
-        let over = sweep.finished().is_some();
+    fn owed(&self, line: u64, said: &Said) -> Result<(), Violation> {
+        let Said { owed, over, told, .. } = said;
         let asked: Vec<String> = self.book.asked.iter().map(|trial| format!("suggest {trial}")).collect();
-        refuse(!over && owed != asked, NAME, || format!("line {line}: {asked:?} is owed, not {owed:?}"))?;
-        refuse(over && !owed.first().is_some_and(|act| act.starts_with("finish: ")), NAME, || {
+        refuse(!over && *owed != asked, NAME, || format!("line {line}: {asked:?} is owed, not {owed:?}"))?;
+        refuse(*over && !owed.first().is_some_and(|act| act.starts_with("finish: ")), NAME, || {
             format!("line {line}: the end is owed, not {owed:?}")
         })?;
-        let told = sweep.observations().count();
         let rungs: usize = self.book.trials.values().map(|row| row.rungs.len() + usize::from(row.life == Life::Failed)).sum();
-        refuse(told != rungs, NAME, || format!("line {line}: a searcher is to hear {rungs} things, not {told}"))
+        refuse(*told != rungs, NAME, || format!("line {line}: a searcher is to hear {rungs} things, not {told}"))
     }
 }
 
@@ -142,10 +178,7 @@ impl Judge for Mirror {
     }
 
     fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
-        for (id, row) in &self.book.trials {
-            Self::trial(line, sweep, *id, row)?;
-        }
-        self.whole(line, sweep)?;
-        self.owed(line, sweep)
+        self.trials(line, |id| sweep.trial(id))?;
+        self.whole(line, &Said::by(sweep))
     }
 }

@@ -45,6 +45,11 @@ pub enum Fact {
         /// Who.
         worker: WorkerId,
     },
+    /// A worker has heard that it is not needed any more: it leaves, and speaks to no other driver.
+    WorkerDismissed {
+        /// Who.
+        worker: WorkerId,
+    },
     /// A driver process began; it has replayed the journal.
     DriverBorn {
         /// Its epoch.
@@ -241,7 +246,13 @@ pub trait Judge {
     }
 }
 
-/// Err if it is `broken`.
+/// Err if it is `broken`. Each call is a sentence that a judge can say; `tests/bad` has a history for each.
+#[cfg_attr(test, track_caller)]
 pub(crate) fn refuse(broken: bool, judge: &'static str, what: impl FnOnce() -> String) -> Result<(), Violation> {
-    if broken { Err(Violation { judge, what: what() }) } else { Ok(()) }
+    if !broken {
+        return Ok(());
+    }
+    #[cfg(test)]
+    tests::has_said(std::panic::Location::caller());
+    Err(Violation { judge, what: what() })
 }

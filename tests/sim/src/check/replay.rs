@@ -20,7 +20,13 @@ impl Replay {
     /// Nothing has happened.
     #[must_use]
     pub(super) fn new(spec: &SweepSpec) -> Self {
-        Self { sweep: Sweep::new(spec.clone()), book: Book::new(spec), seq: 0 }
+        Self::of(spec, spec)
+    }
+
+    /// A sweep that lives by the one, before a judge who goes by the other.
+    #[must_use]
+    pub(super) fn of(lived: &SweepSpec, judged: &SweepSpec) -> Self {
+        Self { sweep: Sweep::new(lived.clone()), book: Book::new(judged), seq: 0 }
     }
 
     /// What a searcher can know.

@@ -192,6 +192,8 @@ impl World {
                     if let FromDriver::Finish { .. } = message {
                         // It leaves, and looks for no other driver.
                         self.trouble(worker, Stamp(u64::MAX));
+                        let worker = self.workers[worker].id;
+                        self.fact(&Fact::WorkerDismissed { worker });
                     }
                     self.tell(worker, Input::Driver(message));
                 }

@@ -4,5 +4,6 @@
 
 mod dead;
 mod ends;
+mod slow;
 mod submit;
 mod sweep;

@@ -8,7 +8,7 @@ use hpo_tests::root;
 use crate::sweep::{Sweep, synthetic};
 
 /// A sweep file with this `[slurm]`.
-fn file(trials: u32, units: u32, slurm: &str) -> String {
+pub(crate) fn file(trials: u32, units: u32, slurm: &str) -> String {
     format!("{}\n[slurm]\npoll = \"10s\"\n{slurm}\n", synthetic(trials, units))
 }
 

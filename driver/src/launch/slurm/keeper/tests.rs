@@ -120,6 +120,23 @@ fn a_submission_that_was_broken_off_is_looked_for_before_the_driver_leaves() {
 }
 
 #[test]
+fn an_array_that_came_and_went_before_anybody_looked_keeps_no_driver_once_it_is_cancelled() {
+    let (mut keeper, none, mut out) = (keeper(Notes::default()), BTreeMap::new(), VecDeque::new());
+    keeper.hear(0, 0, &News::Queue(queue(&[])), demand(2, &none), &mut out);
+    keeper.step(0, 0, demand(2, &none), &mut out);
+    // Its first task is the one in which this driver runs.
+    keeper.hear(5, 5, &News::Submitted { array: 7, tasks: 2 }, demand(2, &none), &mut out);
+    let mut ending = keeper.end(10);
+    for now in 0..9 {
+        let next = ending.looked(now, Some(&queue(&[])));
+        assert!(matches!(next, Next::Again { cancel, .. } if cancel == [(7, 1)]), "a controller that did not hear may still begin it");
+    }
+    ending.cancelled();
+    ending.looked(20, Some(&queue(&[])));
+    assert_eq!(ending.looked(21, Some(&queue(&[]))), Next::Over);
+}
+
+#[test]
 fn a_node_on_which_trials_fail_is_noted_once_and_set_aside() {
     let mut keeper = keeper(Notes::default());
     let (tasks, bad_nodes) = (BTreeMap::new(), BTreeSet::from(["n7".to_owned()]));

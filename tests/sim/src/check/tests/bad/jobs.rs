@@ -1,11 +1,24 @@
 //! Guests of Slurm that are not welcome again.
 use hpo_core::schedule::{Ladder, SchedulerSpec};
-use hpo_core::{Resource, Stamp};
+use hpo_core::sweep::event::Allocation;
+use hpo_core::{Event, Resource, Stamp};
 
-use super::cluster::spec;
+use super::{Told, joined, line, refused, worker};
 use crate::check::jobs::Jobs;
+use crate::check::tests::cluster::{spec, tell};
 use crate::check::{Fact, Judge, Last, Premises};
 use crate::setup::Cluster;
+
+pub(super) const ALL: &[fn()] = &[
+    more_tasks_than_allowed_are_refused_and_as_many_are_not,
+    tasks_that_are_left_behind_are_refused,
+    a_queue_that_is_asked_for_too_often_is_refused,
+    a_storm_of_submissions_is_refused,
+    an_array_that_no_site_takes_is_refused,
+    whoever_blames_every_node_is_refused,
+    a_task_that_nobody_began_or_that_is_older_than_it_says_is_refused,
+    time_that_is_not_in_the_books_is_refused,
+];
 
 const MINUTE: u64 = 60_000;
 
@@ -76,4 +89,48 @@ fn whoever_blames_every_node_is_refused() {
     let excludes = |nodes: &[&str]| Fact::Asked { epoch: 1, tasks: 1, exclude: nodes.iter().map(|node| (*node).to_owned()).collect() };
     assert_eq!(verdict(&[(0, excludes(&["n1"]))]), None);
     assert!(verdict(&[(0, excludes(&["n1", "n2"]))]).is_some());
+}
+
+#[test]
+fn an_array_that_no_site_takes_is_refused() {
+    assert_eq!(verdict(&[(0, asked(0))]).unwrap(), "driver 1 asks for an array of 0");
+    assert_eq!(verdict(&[(0, asked(5))]).unwrap(), "driver 1 asks for an array of 5");
+}
+
+/// The first worker joins at the stamp 900, in a task that began so long ago by its word.
+fn joins(started_ms_ago: u64) -> Told {
+    let allocation = Allocation { job: "7_0".to_owned(), node: "n1".to_owned(), started_ms_ago, ends_in_ms: None };
+    let mut event = joined(1, 1, &[]);
+    if let Event::WorkerJoined { allocation: told, .. } = &mut event {
+        *told = Some(allocation);
+    }
+    line(event, &[])
+}
+
+fn task_began(at: u64) -> Told {
+    Told::Fact(Stamp(at), Fact::TaskBegan { worker: worker(1), at: Stamp(at) })
+}
+
+#[test]
+fn a_task_that_nobody_began_or_that_is_older_than_it_says_is_refused() {
+    refused(judge(), &[joins(0)], "is in a task, and nobody began it");
+    let later = Told::Fact(Stamp(MINUTE), Fact::Queued { tasks: 1 });
+    assert_eq!(tell(&mut judge(), &[task_began(0), joins(MINUTE - 10), later.clone()]), Ok(()));
+    refused(judge(), &[task_began(0), joins(2 * MINUTE), later.clone()], "began 60000 ms ago, not 120000");
+    refused(judge(), &[task_began(0), joins(MINUTE / 2), later], "began 60000 ms ago, not 30000");
+}
+
+#[test]
+fn time_that_is_not_in_the_books_is_refused() {
+    let died = Told::Fact(Stamp(MINUTE), Fact::WorkerDied { worker: worker(1) });
+    let left = |at| {
+        let mut told = line(Event::WorkerLeft { worker: worker(1) }, &[]);
+        if let Told::Record(record) = &mut told {
+            record.at = Stamp(at);
+        }
+        told
+    };
+    let heard = Told::Fact(Stamp(10), Fact::Queued { tasks: 1 });
+    assert_eq!(tell(&mut judge(), &[task_began(0), joins(0), heard.clone(), died.clone(), left(MINUTE)]), Ok(()));
+    refused(judge(), &[task_began(0), joins(0), heard, died, left(10_900)], "10000 ms of 00000001");
 }
