@@ -49,6 +49,8 @@ pub struct Book {
 pub struct Slot {
     /// Its worker has spoken to the newest driver.
     pub heard: bool,
+    /// Its worker leaves, and is given nothing more.
+    pub leaving: bool,
     /// What runs there.
     pub lease: Option<Of>,
     /// The trial that its trainer has in memory, and at which resource.
@@ -138,13 +140,19 @@ impl Book {
                 self.asked.remove(trial);
                 self.exhausted = true;
             }
-            Event::WorkerJoined { worker, slots, holds, .. } => {
+            Event::WorkerJoined { worker, slots, holds, allocation, .. } => {
+                let leaving = allocation.as_ref().is_some_and(|allocation| allocation.ends_in_ms == Some(0));
                 for index in 0..slots.len() {
-                    self.slots.entry(Place::new(*worker, index as u16)).or_default().heard = true;
+                    let slot = self.slots.entry(Place::new(*worker, index as u16)).or_default();
+                    (slot.heard, slot.leaving) = (true, leaving);
                 }
                 for held in holds {
                     self.brought_back((*held).into(), Place::new(*worker, held.slot), acts);
                 }
+            }
+            Event::WorkerLeaving { worker } => {
+                let it = Place::new(*worker, 0).worker;
+                self.slots.iter_mut().filter(|(place, _)| place.worker == it).for_each(|(_, slot)| slot.leaving = true);
             }
             Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
                 let lost = matches!(record.event, Event::WorkerLost { .. });
@@ -206,7 +214,13 @@ impl Book {
 
     /// Slots that can be given something.
     pub fn free(&self) -> impl Iterator<Item = Place> + '_ {
-        self.slots.iter().filter(|(_, slot)| slot.heard && slot.lease.is_none()).map(|(&place, _)| place)
+        self.slots.iter().filter(|(_, slot)| slot.heard && !slot.leaving && slot.lease.is_none()).map(|(&place, _)| place)
+    }
+
+    /// Whether a worker is there that has no lease and leaves.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        self.slots.values().any(|slot| slot.heard && slot.leaving && slot.lease.is_none())
     }
 
     /// Whether the searcher may be asked for more.
