@@ -69,7 +69,7 @@ def dispatch(bench):
     """Leases a second to light workers in the tasks of an array; beside it, what one step of Slurm a trial would come to."""
     rows = []
     with Cluster(bench, 4) as cluster:
-        for tasks, workers in [(4, 16), (4, 64), (16, 64)]:
+        for tasks, workers in [(4, 16), (4, 64)] if bench.quick else [(4, 16), (4, 64), (16, 64)]:
             for _ in range(1 if bench.quick else 3):
                 rows.append(one_crowd(bench, cluster, tasks, workers))
         steps = 20 if bench.quick else 50
@@ -93,14 +93,15 @@ def one_crowd(bench, cluster, tasks, workers):
     run = bench.folder / f"dispatch-{tasks}-{workers}-{time.monotonic_ns()}"
     driver = start_driver(bench, cluster, measure.sweep("dispatch", 'kind = "fifo"\nmax_resource = 1\n', 10_000_000, 1.0), run)
     try:
-        each = (30_000 if bench.quick else 60_000) // tasks
+        # Long enough that all tasks are at work for a while.
+        each = (30_000 if bench.quick else 60_000 if workers * tasks <= 256 else 150_000) // tasks
         talk = f"{bench.hpo} bench talk --json --run-dir {run} --workers {workers} --reports {each}"
         array(cluster, run, tasks, f"{talk} --first $((SLURM_ARRAY_TASK_ID * {workers}))")
         wait_for("the end of the array", cluster.is_empty)
     finally:
         driver.send_signal(signal.SIGINT)
         driver.wait(timeout=PATIENCE)
-    said = [json.loads(Path(f"{run}.{task}.out").read_text(encoding="utf-8")) for task in range(tasks)]
+    said = [said_by(Path(f"{run}.{task}.out")) for task in range(tasks)]
     _, events = journal.records(run)
     given = journal.leases(events)
     # Only while all tasks are at work: from when the last has joined until the first leaves.
@@ -116,6 +117,14 @@ def one_crowd(bench, cluster, tasks, workers):
     p99 = max(one["lease_ms"]["p99"] for one in said)
     bench.note("dispatch", {"tasks": tasks, "workers": workers, "leases": len(within), "seconds": seconds, "rate": rate, "best": best, "p50": p50, "p99": p99})
     return [tasks, workers, f"{len(within):,} in {seconds:.1f} s", f"{rate:,.0f}", f"{best:,}", f"{p50:.0f}", f"{p99:.0f}"]
+
+
+def said_by(path):
+    """The figures of one task."""
+    text = path.read_text(encoding="utf-8")
+    if not text.startswith("{"):
+        raise SystemExit(f"a task of the array failed: {text or 'it said nothing'}")
+    return json.loads(text)
 
 
 def end(bench):

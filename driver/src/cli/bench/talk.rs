@@ -6,6 +6,9 @@ use serde::Serialize;
 use super::super::args::BenchTalk;
 use super::grpc::Quantiles;
 
+/// How many dial at one time: other tasks do, too.
+const DIALLING: usize = 8;
+
 /// What they saw. The driver's journal tells the rest: when each lease was given.
 #[derive(Debug, Serialize)]
 pub(super) struct Rate {
@@ -22,7 +25,7 @@ pub(super) fn measure(args: &BenchTalk) -> anyhow::Result<Rate> {
     hpo_driver::process::raise_open_files();
     let target = Target::of(&RunDir::new(&args.run_dir))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let plan = Plan { workers, first, reports, pace: Pace::Flood, metric: args.metric.clone() };
+    let plan = Plan { workers, first, dialling: DIALLING, reports, pace: Pace::Flood, metric: args.metric.clone() };
     let figures = runtime.block_on(talker::crowd(&target, plan, || {}))?;
     Ok(Rate { workers, reports, seconds: figures.took.as_secs_f64(), lease_ms: Quantiles::of(figures.to_lease) })
 }

@@ -15,9 +15,6 @@ use tokio::time::sleep_until;
 use super::line::Line;
 use super::{TalkFault, Target};
 
-/// Workers that dial at one time. Hundreds that nobody knows yet would look like an attack.
-const DIALLING: usize = 64;
-
 /// How a worker goes from one report to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -37,6 +34,8 @@ pub struct Plan {
     pub workers: u32,
     /// The number of the first: those of other processes have others.
     pub first: u32,
+    /// How many dial at one time. Hundreds that nobody knows yet would look like an attack.
+    pub dialling: usize,
     /// How many reports they make in all.
     pub reports: u32,
     /// How each of them goes on.
@@ -75,7 +74,7 @@ struct Common {
 pub async fn crowd(target: &Target, plan: Plan, begun: impl FnOnce()) -> Result<Figures, TalkFault> {
     let workers = plan.workers;
     let left = AtomicU32::new(plan.reports);
-    let (dialling, gate) = (Semaphore::new(DIALLING), Barrier::new(workers as usize + 1));
+    let (dialling, gate) = (Semaphore::new(plan.dialling), Barrier::new(workers as usize + 1));
     let common = Arc::new(Common { plan, dialling, gate, left });
     let (tell, mut told) = mpsc::channel(workers as usize);
     let (all_done, done) = watch::channel(());
