@@ -46,6 +46,11 @@ impl RunDir {
     pub fn warm_start(&self) -> PathBuf {
         self.0.join("warm-start.json")
     }
+    /// What a driver has noted of its jobs, where Slurm runs the workers.
+    #[must_use]
+    pub fn slurm_notes(&self) -> PathBuf {
+        self.0.join("slurm.json")
+    }
     /// Every event, in order: `journal.jsonl`, or what has taken its place. See `journal/FORMAT.md`.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

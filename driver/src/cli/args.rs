@@ -146,7 +146,12 @@ Example:
 
 const SIMULATE_HELP: &str = "\
 The trials of the files are looked up or computed: [trial] kind = \"tabular\", \"surrogate\" or \"synthetic\". What the
-workers are like stands in [simulate]: startup, restore, checkpoint, suggest, straggler_share, straggler_factor, mtbf, restart.
+workers are like stands in [simulate]: startup, restore, checkpoint, suggest, straggler_share, straggler_factor, mtbf, restart; what
+a large cluster adds: worker_startup, latency, words_per_second.
+
+The second table tells where the slots' time went: work (training that counts), start-up (of workers and trainers, reading
+states), dispatch (waiting for the driver or the searcher), checkpoint (writing states), redone (training lost with a worker), idle
+(nothing to train: at a rung that waits for its last members, and at the end). The share of work is what more workers are worth.
 
 Examples:
   hpo simulate sweep.toml --workers 32 --seeds 0..50

@@ -7,6 +7,7 @@ use hpo_core::SweepSpec;
 use hpo_driver::config::{self, Checked, plan, warm};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle, Rest};
 use hpo_driver::launch::LocalOptions;
+use hpo_driver::launch::slurm::keep::Notes;
 use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
@@ -73,15 +74,15 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
 /// What the user most likely did not mean, before anything starts.
 fn warn(checked: &Checked, manners: Manners) {
     if !manners.quiet {
-        plan::warnings(checked).iter().for_each(|warning| eprintln!("warning: {warning}"));
-        warm::said(checked).iter().for_each(|line| eprintln!("{line}"));
+        plan::warnings(checked).iter().for_each(|warning| mention!("warning: {warning}"));
+        warm::said(checked).iter().for_each(|line| mention!("{line}"));
     }
 }
 
 /// What another host would not like about the run folder's file system.
 pub(super) fn warn_of_mount(run: &RunDir, manners: Manners) {
     if let (false, Some(doubt)) = (manners.quiet, mount::doubt(run.path())) {
-        eprintln!("warning: {doubt}");
+        mention!("warning: {doubt}");
     }
 }
 
@@ -141,14 +142,14 @@ fn drive(
 /// What is said to whoever stops a driver that does not listen yet.
 pub(super) fn wait_for_the_start(manners: Manners) {
     if !manners.quiet {
-        eprintln!("stopping as soon as the journal is read; once more, and it ends at once");
+        mention!("stopping as soon as the journal is read; once more, and it ends at once");
     }
 }
 
 /// The end of a driver that was told twice to stop before it listened. Its journal is as it was.
 pub(super) fn not_started(runtime: Runtime, manners: Manners) -> Exit {
     if !manners.quiet {
-        eprintln!("stopped before the driver listened; nothing was lost");
+        mention!("stopped before the driver listened; nothing was lost");
     }
     // The journal is read by a thread that nobody waits for any more.
     runtime.shutdown_background();
@@ -183,12 +184,13 @@ pub(super) fn exit_of(fault: &DriveFault) -> Exit {
 
 /// Goes on with a sweep to its end, and past it.
 pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
+    let on_slurm = drive.has_slurm();
     let ended = runtime.block_on(watched(drive, signals, run, &checked.spec, manners));
     let outcome = match ended {
         Ok((Ended::Suspended, rest)) => {
             runtime.block_on(rest.close());
             if !manners.quiet {
-                eprintln!("stopped for now; go on with `hpo resume {}`", run.path().display());
+                say_how_to_go_on(run, on_slurm);
             }
             Ok(Exit::Resumable)
         }
@@ -197,7 +199,7 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
             let closing = runtime.spawn(rest.close());
             let concluded = conclude(run, checked, manners);
             if !closing.is_finished() && !manners.quiet {
-                eprintln!("waiting until no worker is left");
+                mention!("waiting until no worker is left");
             }
             // A panic there was told by itself.
             let _ = runtime.block_on(closing);
@@ -206,7 +208,7 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
         Err(DriveFault::Engine(EngineFault::Left)) => {
             if !manners.quiet {
                 let run = run.path().display();
-                eprintln!("this driver has left; workers train on for a standby, or for `hpo driver {run}`");
+                mention!("this driver has left; workers train on for a standby, or for `hpo driver {run}`");
             }
             Ok(Exit::Resumable)
         }
@@ -217,12 +219,25 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
     outcome
 }
 
+fn say_how_to_go_on(run: &RunDir, on_slurm: bool) {
+    let shown = run.path().display();
+    if !on_slurm {
+        mention!("stopped for now; go on with `hpo resume {shown}`");
+        return;
+    }
+    // The queue's troubles are in the log as well, but far above.
+    if let Some(why) = Notes::read(run).ok().and_then(|notes| notes.gave_up) {
+        mention!("{why}");
+    }
+    mention!("stopped for now; go on with `hpo slurm submit {shown}`");
+}
+
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.
 async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec, manners: Manners) -> Result<(Ended, Rest), DriveFault> {
     let by_hand = drive.has_other_workers();
     if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
-        eprintln!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
+        mention!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
     }
     tokio::spawn(obey(signals, drive.handle(), by_hand, run.clone(), manners));
     let mut seen = drive.progress();
@@ -255,7 +270,7 @@ async fn obey(mut signals: Signals, engine: Handle, by_hand: bool, run: RunDir, 
         if asked.is_err() {
             // What is left can be done again at any time, and whoever asks now does not want to wait for it.
             if !manners.quiet {
-                eprintln!("stopped before all was done; the rest is done by `hpo resume {}`", run.path().display());
+                mention!("stopped before all was done; the rest is done by `hpo resume {}`", run.path().display());
             }
             std::process::exit(Exit::Resumable as i32);
         }

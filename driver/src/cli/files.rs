@@ -23,7 +23,7 @@ pub(super) fn check(file: &SweepFile, manners: Manners) -> Outcome {
     let checked = load(file).or_exit(Exit::BadInput)?;
     let plan = Plan::of(&checked);
     if let Err(elsewhere) = config::program::find(&checked) {
-        eprintln!("{}\nworkers on other machines may have it; everything else is right", elsewhere.render_for_stderr());
+        mention!("{}\nworkers on other machines may have it; everything else is right", elsewhere.render_for_stderr());
     }
     if manners.json {
         say!("{}", plan.to_json());

@@ -5,6 +5,14 @@ macro_rules! say {
     ($($words:tt)*) => { $crate::cli::print(&format!("{}\n", format_args!($($words)*))) };
 }
 
+/// Words for people on standard error. Whoever closed it wants none, and the work goes on.
+macro_rules! mention {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 mod args;
 mod bench;
 #[cfg(feature = "burn")]
@@ -72,7 +80,7 @@ fn print(text: &str) {
         if fault.kind() == std::io::ErrorKind::BrokenPipe {
             std::process::exit(0);
         }
-        eprintln!("error: cannot write to standard output: {fault}");
+        mention!("error: cannot write to standard output: {fault}");
         // Whoever wanted these words does not have them.
         std::process::exit(Exit::NoResult as i32);
     }
@@ -90,7 +98,22 @@ fn log(command: &Command, manners: Manners) {
     };
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let filter = tracing_subscriber::EnvFilter::try_from_env("HPO_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unminded(std::io::stderr())).with_ansi(colours).with_target(false).init();
+}
+
+/// A log that nobody reads any more stops nothing.
+struct Unminded<W>(W);
+
+impl<W: std::io::Write> std::io::Write for Unminded<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
 }
 
 /// The error and what it came from, one a line. A sweep file's faults are a text of their own.
@@ -99,16 +122,16 @@ fn complain(why: &anyhow::Error, manners: Manners) {
         if manners.json {
             say!("{}", faults.to_json());
         }
-        eprintln!("{}", faults.render_for_stderr());
+        mention!("{}", faults.render_for_stderr());
         return;
     }
-    eprintln!("error: {why}");
+    mention!("error: {why}");
     let mut last = why.to_string();
     for cause in why.chain().skip(1) {
         let text = cause.to_string();
         // Some libraries repeat their source's words in their own.
         if !last.contains(&text) {
-            eprintln!("  because {text}");
+            mention!("  because {text}");
         }
         last = text;
     }

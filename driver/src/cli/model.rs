@@ -56,14 +56,14 @@ mod with {
     pub(in crate::cli) fn export_best(run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
         if let Some(why) = no_model(&checked.job.trainable) {
             if !manners.quiet {
-                eprintln!("{why}");
+                mention!("{why}");
             }
             return Ok(Exit::Done);
         }
         let replayed = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?;
         let Some(best) = exportable(&replayed.sweep, manners) else { return Ok(Exit::NoResult) };
         if !manners.quiet {
-            eprintln!("exporting trial {best} to ONNX and verifying it");
+            mention!("exporting trial {best} to ONNX and verifying it");
         }
         export_trial(run, &replayed.header, &replayed.sweep, checked, best)?;
         Ok(Exit::Done)
@@ -75,7 +75,7 @@ mod with {
         let first = *best.first()?;
         let chosen = best.into_iter().find(|id| sweep.trial(*id).is_some_and(|trial| trial.checkpoint.is_some())).unwrap_or(first);
         if chosen != first && !manners.quiet {
-            eprintln!("trial {first} is the best, but it has no checkpoint; the best that has one is trial {chosen}");
+            mention!("trial {first} is the best, but it has no checkpoint; the best that has one is trial {chosen}");
         }
         Some(chosen)
     }
@@ -199,7 +199,7 @@ mod without {
     /// Where no model can be read none is exported; a machine with the worker's half can do it later.
     pub(in crate::cli) fn export_best(run: &RunDir, _checked: &Checked, manners: Manners) -> Outcome {
         if !manners.quiet {
-            eprintln!("this hpo cannot export models; elsewhere: `hpo export {}`", run.path().display());
+            mention!("this hpo cannot export models; elsewhere: `hpo export {}`", run.path().display());
         }
         Ok(Exit::Done)
     }

@@ -47,7 +47,7 @@ impl Progress {
             Kind::Plain { last, best } => {
                 let now_best = view.best.as_ref().map(|best| best.metric);
                 if now_best != *best || last.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {
-                    eprintln!("{text}");
+                    mention!("{text}");
                     (*last, *best) = (Some(Instant::now()), now_best);
                 }
             }

@@ -81,7 +81,7 @@ fn run_of(args: &Driver) -> Result<RunDir, Failure> {
 
 fn tell(manners: Manners, words: &str) {
     if !manners.quiet {
-        eprintln!("{words}");
+        mention!("{words}");
     }
 }
 

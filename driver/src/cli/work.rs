@@ -54,7 +54,7 @@ mod with {
         // A driver that was killed at its very end has left no word, but its journal.
         let finished = || journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some());
         if run.ended().exists() || (!run.rendezvous().exists() && finished()) {
-            eprintln!("the sweep in {} has ended: there is nothing to do", run.path().display());
+            mention!("the sweep in {} has ended: there is nothing to do", run.path().display());
             return Ok(Exit::Done);
         }
         // Trainers die with the thread that started them: this one, which lives as long as the process.
@@ -66,11 +66,11 @@ mod with {
         runtime.shutdown_background();
         match ended {
             Ok(AgentEnd::Orphaned { away, words }) => {
-                eprintln!("the driver was away for {} s; {words} words never reached it, states are saved", away.as_secs());
+                mention!("the driver was away for {} s; {words} words never reached it, states are saved", away.as_secs());
                 Ok(Exit::Resumable)
             }
             Ok(AgentEnd::Idle(time)) => {
-                eprintln!("there was nothing to train for {} s (`--idle-limit`)", time.as_secs());
+                mention!("there was nothing to train for {} s (`--idle-limit`)", time.as_secs());
                 Ok(Exit::Done)
             }
             Ok(AgentEnd::Finished { .. }) => Ok(Exit::Done),

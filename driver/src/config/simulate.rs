@@ -9,6 +9,9 @@ pub(super) fn read(file: &Section<'_>, workers: Option<&Workers>, reader: &mut R
     let section = file.table_or_empty(&SIMULATE, reader)?;
     let local = workers.and_then(|workers| u32::try_from(workers.local?).ok());
     let own = section.plain(&simulate::WORKERS, reader).map(|count| count.0);
+    let worker_startup = section.plain(&simulate::WORKER_STARTUP, reader);
+    let latency = section.plain(&simulate::LATENCY, reader);
+    let words_per_second = section.plain(&simulate::WORDS_PER_SECOND, reader).map(|rate| rate.0);
     let startup = section.plain(&simulate::STARTUP, reader);
     let restore = section.plain(&simulate::RESTORE, reader);
     let checkpoint = section.plain(&simulate::CHECKPOINT, reader);
@@ -19,6 +22,9 @@ pub(super) fn read(file: &Section<'_>, workers: Option<&Workers>, reader: &mut R
     let restart = section.plain(&simulate::RESTART, reader);
     Some(Conditions {
         workers: own.or(local).unwrap_or(1).max(1),
+        worker_startup: worker_startup?.0,
+        latency: latency?.0,
+        words_per_second,
         startup: startup?.0,
         restore: restore?.0,
         checkpoint: checkpoint?.0,
@@ -58,10 +64,13 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let all = "simulate = { workers = 4, startup = '30s', restore = '2s', checkpoint = '1500ms', suggest = '0s', \
+        let all = "simulate = { workers = 4, worker_startup = '8s', latency = '5ms', words_per_second = 27000, startup = '30s', restore = '2s', checkpoint = '1500ms', suggest = '0s', \
                    straggler_share = 0.1, straggler_factor = 3, mtbf = '6h', restart = '2m' }";
         let wanted = Conditions {
             workers: 4,
+            worker_startup: 8000,
+            latency: 5,
+            words_per_second: Some(27_000),
             startup: 30_000,
             restore: 2000,
             checkpoint: 1500,

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 
 use hpo_core::space::ROW;
 use hpo_core::sweep::{State, Trial};
-use hpo_core::{Params, Seed, Space, Value};
+use hpo_core::{Goal, Params, Seed, Space, SweepSpec, Value};
 use hpo_searchers::{Best, Hints, MOST_PAST, PartialFault, PastTrial, SearcherSpec, complete, scores, thinned};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -132,6 +133,7 @@ pub fn take_up(checked: Checked) -> Result<Checked, Faults> {
             let help = "name folders of earlier sweeps; relative paths start at the folder of the sweep file";
             Faults::of_key(&checked, "searcher", "warm_start", why, help.to_owned())
         })?;
+        comparable(&checked, folder, &replayed.header.spec)?;
         let mut source = Source { run: folder.display().to_string(), sweep: replayed.header.sweep, ..Source::default() };
         let mapping = Mapping::new(&checked.spec.space, checked.spec.seed.derive("warm_start", past.runs.len() as u64));
         let trials: Vec<&Trial> = replayed.sweep.trials().collect();
@@ -140,6 +142,20 @@ pub fn take_up(checked: Checked) -> Result<Checked, Faults> {
         past.runs.push(source);
     }
     Ok(with(checked, past))
+}
+
+/// A run whose best are this sweep's worst would mislead its searcher. Another metric may be as good a guide: that is the user's to say.
+fn comparable(checked: &Checked, folder: &Path, earlier: &SweepSpec) -> Result<(), Faults> {
+    let (now, then) = (&checked.spec, earlier);
+    if now.metric != then.metric || now.goal == then.goal {
+        return Ok(());
+    }
+    let word = |goal: Goal| match goal {
+        Goal::Minimize => "minimize",
+        Goal::Maximize => "maximize",
+    };
+    let why = format!("`{}` was to {} `{}`, and this sweep is to {} it", folder.display(), word(then.goal), then.metric, word(now.goal));
+    Err(Faults::of_key(checked, "searcher", "warm_start", why, "leave this run out, or correct `goal`".to_owned()))
 }
 
 /// Takes what a run has frozen, for a sweep that goes on.

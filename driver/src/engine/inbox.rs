@@ -42,6 +42,13 @@ pub enum Input {
         /// What.
         word: Word,
     },
+    /// A worker leaves as soon as what it holds is safe.
+    Leaving {
+        /// Who.
+        worker: WorkerId,
+        /// Number of its link.
+        session: u64,
+    },
     /// A worker said goodbye.
     Left {
         /// Who.

@@ -28,6 +28,11 @@ impl Heart {
                 self.detector.heard(worker, now);
                 self.said(now, worker, word);
             }
+            Input::Leaving { worker, session } if self.fleet.is_current(worker, session) => {
+                self.detector.heard(worker, now);
+                // Unknown only if it was lost a moment ago.
+                let _ = self.offer(now, Event::WorkerLeaving { worker });
+            }
             Input::Left { worker, session } if self.fleet.is_current(worker, session) => {
                 // Unknown only if it was lost a moment ago.
                 let _ = self.offer(now, Event::WorkerLeft { worker });
@@ -40,7 +45,7 @@ impl Heart {
                 self.phase.gone(worker);
             }
             // Of a connection that was replaced: what it said unacknowledged is said again on the new one.
-            Input::Heard { .. } | Input::Said { .. } | Input::Left { .. } | Input::Broke { .. } => {}
+            Input::Heard { .. } | Input::Said { .. } | Input::Leaving { .. } | Input::Left { .. } | Input::Broke { .. } => {}
             Input::Dead { worker } => self.lose(now, worker),
             Input::Suggested { trial, answer, cost_us } => {
                 self.proposer.answered(cost_us);

@@ -22,6 +22,7 @@ enum Kind {
     Suggested,
     Exhausted,
     WorkerJoined,
+    WorkerLeaving,
     WorkerLeft,
     WorkerLost,
     Started,
@@ -84,6 +85,7 @@ impl Members {
                 holds: need(self.holds, "holds")?,
                 allocation: self.allocation,
             },
+            Kind::WorkerLeaving => Event::WorkerLeaving { worker: need(self.worker, "worker")? },
             Kind::WorkerLeft => Event::WorkerLeft { worker: need(self.worker, "worker")? },
             Kind::WorkerLost => Event::WorkerLost { worker: need(self.worker, "worker")? },
             Kind::DrainAsked => Event::DrainAsked,
@@ -191,7 +193,7 @@ mod tests {
         let allocation = (text(), text(), any::<u64>(), any::<Option<u64>>())
             .prop_map(|(job, node, started_ms_ago, ends_in_ms)| Allocation { job, node, started_ms_ago, ends_in_ms });
         let joined = (text(), prop::collection::vec(slot, 0..3), prop::collection::vec(held, 0..3), prop::option::of(allocation));
-        (any::<u32>(), any::<u64>(), any::<u128>(), params, joined, 0..8).prop_map(
+        (any::<u32>(), any::<u64>(), any::<u128>(), params, joined, 0..9).prop_map(
             |(small, cost_us, id, params, (name, slots, holds, allocation), kind)| {
                 let (trial, worker) = (TrialId(small), WorkerId(id));
                 match kind {
@@ -202,6 +204,7 @@ mod tests {
                     4 => Event::WorkerLeft { worker },
                     5 => Event::WorkerLost { worker },
                     6 => Event::DrainAsked,
+                    7 => Event::WorkerLeaving { worker },
                     _ => Event::Ticked,
                 }
             },

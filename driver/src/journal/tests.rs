@@ -228,6 +228,7 @@ fn the_examples_in_the_format_page_are_true() {
         "suggested",
         "exhausted",
         "worker_joined",
+        "worker_leaving",
         "worker_left",
         "worker_lost",
         "started",

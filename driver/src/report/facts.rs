@@ -49,8 +49,15 @@ impl Report {
             (_, SweepState::Finished(why)) => format!("finished after {elapsed}: {why}"),
             (Standing::Running, SweepState::Draining | SweepState::Ending(_)) => format!("stopping, {elapsed} after it was created"),
             (Standing::Running, _) => format!("running, {elapsed} after it was created"),
-            _ => format!("stopped after {elapsed}; hpo resume goes on with it"),
+            (_, SweepState::Draining) => format!("stopped after {elapsed}; {} goes on with it", self.how_to_go_on()),
+            // It was killed, or has left; workers wait for the next one.
+            _ => format!("without a driver since {elapsed} after it was created; {} goes on with it", self.how_to_go_on()),
         }
+    }
+
+    /// `resume` would train on this machine.
+    fn how_to_go_on(&self) -> &'static str {
+        if self.on_slurm { "hpo slurm submit" } else { "hpo resume" }
     }
 
     /// Trials by where they stand.

@@ -80,6 +80,8 @@ pub struct Report {
     driver: Option<LiveDriver>,
     /// What was taken from earlier runs.
     past: Vec<Source>,
+    /// Its workers are jobs of Slurm.
+    on_slurm: bool,
 }
 
 /// The files that were written.
@@ -120,7 +122,8 @@ impl Report {
         let cards = ModelCard::read_all(&run.models(), &replayed.header.sweep);
         // A report must not fail because of what it can do without.
         let past = Past::of_run(run).map(|past| past.runs).unwrap_or_default();
-        Ok(Self { past, ..Self::new(replayed.header, replayed.sweep, history, cards, inputs) })
+        let on_slurm = run.slurm_notes().exists();
+        Ok(Self { past, on_slurm, ..Self::new(replayed.header, replayed.sweep, history, cards, inputs) })
     }
 
     /// The report of a sweep in memory, whose events `history` has seen.
@@ -131,7 +134,7 @@ impl Report {
         let figures = Figures::of(&history, &sweep, &view, inputs.price);
         let rows = rows::of(&sweep);
         let card = view.best.as_ref().and_then(|best| ModelCard::choose(cards, best.trial));
-        Self { header, sweep, history, view, figures, rows, card, driver: inputs.driver.clone(), past: vec![] }
+        Self { header, sweep, history, view, figures, rows, card, driver: inputs.driver.clone(), past: vec![], on_slurm: false }
     }
 
     /// Where the sweep stands.

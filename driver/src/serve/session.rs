@@ -94,6 +94,7 @@ impl Ears {
         loop {
             let input = match hear(&mut self.words).await {
                 Ok(Some(FromWorker::Heartbeat)) => Input::Heard { worker, session },
+                Ok(Some(FromWorker::Leaving)) => Input::Leaving { worker, session },
                 Ok(Some(FromWorker::Word(word))) => Input::Said { worker, session, word },
                 Ok(Some(FromWorker::Goodbye { why })) => {
                     debug!("worker {worker} leaves: {why}");

@@ -6,6 +6,12 @@ use hpo_core::Millis;
 pub struct Conditions {
     /// Virtual workers, of one slot each.
     pub workers: u32,
+    /// From the start of a worker, which is when it begins to cost, until it can be given a lease.
+    pub worker_startup: Millis,
+    /// From a worker's word to what the driver says to it: the network, there and back, and the journal's sync.
+    pub latency: Millis,
+    /// Words of workers that the driver takes a second, one after the other; None: any number.
+    pub words_per_second: Option<u32>,
     /// From a lease to the first unit, unless it goes on in place: starting the trainer, loading data, building the model.
     pub startup: Millis,
     /// Reading a checkpoint, before a lease that does not go on in place.
@@ -30,6 +36,9 @@ impl Conditions {
     pub fn ideal(workers: u32) -> Self {
         Self {
             workers,
+            worker_startup: 0,
+            latency: 0,
+            words_per_second: None,
             startup: 0,
             restore: 0,
             checkpoint: 0,

@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub(super) trial: TrialId,
     pub(super) attempt: Attempt,
     seq: Seq,
+    /// When its lease came.
+    began: Stamp,
     /// Where the lease begins.
     pub(super) from: Resource,
     /// The last resource that was reported, or `from`.
@@ -78,7 +80,7 @@ impl Machine {
         let Lease { trial, attempt, from, until, .. } = *lease;
         let next = Step::Started { startup, restore };
         self.turn = self.turn.wrapping_add(1);
-        self.run = Some(Run { trial, attempt, seq: Seq(0), from, done: from, until, curve, next });
+        self.run = Some(Run { trial, attempt, seq: Seq(0), began: now, from, done: from, until, curve, next });
         now.plus(startup + restore)
     }
 
@@ -94,6 +96,11 @@ impl Run {
     pub(super) fn word(&mut self) -> Seq {
         self.seq = Seq(self.seq.0 + 1);
         self.seq
+    }
+
+    /// Since its lease came, by the worker's clock.
+    pub(super) fn after(&self, now: Stamp) -> Option<Millis> {
+        Some(now.since(self.began))
     }
 
     /// How long the unit after `done` takes. Rounded so that a whole training takes what its curve says, but a millisecond at

@@ -13,15 +13,20 @@
 //! - **Resource** counts each unit that was trained once. With `until`, a simulation is over at the very report that makes
 //!   it full: units that are under way then are counted nowhere.
 //! - **Best** is the best report of any trial, whether or not the trial failed later: what `improvements` ends with.
+//! - **Words** reach the driver after [`Conditions::latency`] and are taken one after the other; what it answers is there at once,
+//!   for the latency is that of both ways.
 //! - **Busy** is slot time under a lease, with start-up, restoring, writing and what was trained in vain; **idle** is slot
-//!   time without one. Both come from the sweep's own ledger. A worker that is being restarted is neither.
+//!   time without one. Both come from the sweep's own ledger. A worker that is being restarted is neither. [`Split`] tells
+//!   more.
 mod conditions;
 mod fault;
 mod machine;
 mod outcome;
 mod parallel;
+mod post;
 mod queue;
 mod setup;
+mod split;
 mod stats;
 mod table;
 mod world;
@@ -31,6 +36,7 @@ pub use fault::Fault;
 pub use outcome::{Improvement, Outcome};
 pub use parallel::play_all;
 pub use setup::{Setup, open};
+pub use split::Split;
 pub use stats::{Interval, median};
 pub use table::Table;
 pub use world::play;

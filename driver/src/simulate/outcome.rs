@@ -4,6 +4,9 @@ use hpo_core::{Millis, Params, Stamp};
 use serde::Serialize;
 use serde_json::json;
 
+use super::Split;
+use super::split::Seconds;
+
 /// One sweep, played to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -23,6 +26,8 @@ pub struct Outcome {
     pub busy: Millis,
     /// Slot time without one.
     pub idle: Millis,
+    /// The same time by what it was spent on.
+    pub split: Split,
     /// Trials that failed for good.
     pub failed: u32,
     /// What the sweep decided: what `hpo verify` would derive again from its journal.
@@ -59,6 +64,7 @@ impl Outcome {
             virtual_seconds: f64,
             busy_seconds: f64,
             idle_seconds: f64,
+            slot_seconds: Seconds,
             failed: u32,
             decisions: u64,
         }
@@ -79,6 +85,7 @@ impl Outcome {
             virtual_seconds: seconds(self.ended.0),
             busy_seconds: seconds(self.busy),
             idle_seconds: seconds(self.idle),
+            slot_seconds: self.split.into(),
             failed: self.failed,
             decisions: self.decisions,
         };

@@ -2,7 +2,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use hpo_core::{Params, Stamp, TrialId};
+use hpo_core::{Event, Params, Stamp, TrialId};
+use hpo_curves::Point;
 
 /// One thing to come. A step of an attempt that was ended meanwhile is void: its turn is over.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,8 +12,12 @@ pub(super) enum Coming {
     Step { machine: u32, turn: u32 },
     /// A machine dies.
     Crash { machine: u32 },
-    /// A machine is back.
-    Restart { machine: u32 },
+    /// A worker starts on a machine.
+    Start { machine: u32 },
+    /// It can be given a lease.
+    Join { machine: u32 },
+    /// The driver takes the next word that is on its way.
+    Word,
     /// The searcher has its next answer.
     Answer,
     /// A budget of time must be looked at.
@@ -21,6 +26,9 @@ pub(super) enum Coming {
 
 /// Values that a searcher with a latency is still to give; `None` if it has no more.
 pub(super) type Answer = (TrialId, Option<Params>);
+
+/// A word on its way to the driver; a report with what its curve says there.
+pub(super) type Word = (Event, Option<Point>);
 
 /// A heap by moment, then by the order in which things were put in.
 #[derive(Debug, Default)]

@@ -4,19 +4,28 @@ use std::fmt;
 use hpo_core::Goal;
 
 use super::outcome::seconds;
-use super::{Interval, Outcome};
+use super::{Interval, Outcome, Split};
 use crate::report::words::cell;
 
-/// One row a sweep: medians over seeds, each with its 95 % bootstrap interval.
+/// Two tables, of one row a sweep each: what came of it, and where the slot time went. Medians over seeds, each with its 95 %
+/// bootstrap interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
+    found: Sheet,
+    time: Sheet,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Sheet {
+    title: &'static str,
+    columns: Vec<&'static str>,
     rows: Vec<Row>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
     name: String,
-    /// In the order of [`COLUMNS`]; None: there is no such figure.
+    /// In the order of the columns; None: there is no such figure.
     cells: Vec<Option<Interval>>,
 }
 
@@ -28,7 +37,10 @@ impl Table {
     #[must_use]
     pub fn of<'a>(sweeps: impl IntoIterator<Item = (&'a str, Goal, &'a [Outcome])>) -> Self {
         let mut mark = None;
-        let rows = sweeps.into_iter().map(|(name, goal, outcomes)| {
+        let mut found = Sheet { title: "sweep", columns: COLUMNS.to_vec(), rows: vec![] };
+        let parts = Split::default().parts().map(|(name, _)| name);
+        let mut time = Sheet { title: "slot time, %", columns: parts.to_vec(), rows: vec![] };
+        for (name, goal, outcomes) in sweeps {
             let all = |figure: &dyn Fn(&Outcome) -> Option<f64>| {
                 let values: Option<Vec<f64>> = outcomes.iter().map(figure).collect();
                 values.as_deref().and_then(Interval::of)
@@ -45,23 +57,27 @@ impl Table {
                 all(&|outcome| Some(f64::from(outcome.trials))),
                 all(&|outcome| Some(f64::from(outcome.failed))),
             ];
-            Row { name: name.to_owned(), cells }
-        });
-        Self { rows: rows.collect() }
+            found.rows.push(Row { name: name.to_owned(), cells });
+            let percent = |part: usize| all(&|outcome| Some(100.0 * outcome.split.share(outcome.split.parts()[part].1)));
+            time.rows.push(Row { name: name.to_owned(), cells: (0..parts.len()).map(percent).collect() });
+        }
+        Self { found, time }
     }
+}
 
-    /// Columns that say something: figures that some row has, failures where something failed, and comparisons where
+impl Sheet {
+    /// Columns that say something: figures that some row has, what goes wrong or is lost where that is so, and comparisons where
     /// there is something to compare.
     fn shown(&self) -> Vec<usize> {
         let says = |&column: &usize| {
             let mut cells = self.rows.iter().filter_map(|row| row.cells[column]);
-            match COLUMNS[column] {
-                "failed" => cells.any(|cell| cell.high > 0.0),
+            match self.columns[column] {
+                "failed" | "start-up" | "dispatch" | "checkpoint" | "redone" => cells.any(|cell| cell.high > 0.0),
                 "as good as the first" => self.rows.len() > 1,
                 _ => cells.next().is_some(),
             }
         };
-        (0..COLUMNS.len()).filter(says).collect()
+        (0..self.columns.len()).filter(says).collect()
     }
 }
 
@@ -75,8 +91,14 @@ impl Outcome {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.found, self.time)
+    }
+}
+
+impl fmt::Display for Sheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.shown();
-        let header = std::iter::once("sweep".to_owned()).chain(shown.iter().map(|&column| COLUMNS[column].to_owned()));
+        let header = std::iter::once(self.title.to_owned()).chain(shown.iter().map(|&column| self.columns[column].to_owned()));
         let row = |row: &Row| {
             let cells = shown.iter().map(|&column| row.cells[column].map_or("-".to_owned(), |interval| write_interval(&interval)));
             std::iter::once(cell(&row.name)).chain(cells).collect::<Vec<_>>()

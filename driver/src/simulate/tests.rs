@@ -15,6 +15,7 @@ use super::*;
 
 mod ends;
 mod searchers;
+mod split;
 
 const METRIC: &str = "loss";
 const TOP: u32 = 27;
@@ -328,6 +329,9 @@ proptest! {
         workers in 1_u32..9,
         trials in 1_u32..50,
         overheads in prop::array::uniform4(0_u64..3000),
+        worker_startup in 0_u64..3000,
+        latency in 0_u64..50,
+        words_per_second in prop::option::of(1_u32..2000),
         straggler_share in 0.0..1.0_f64,
         mtbf in prop::option::of(20_000_u64..500_000),
         failure_rate in 0.0..0.5_f64,
@@ -335,7 +339,8 @@ proptest! {
     ) {
         let [startup, restore, checkpoint, suggest] = overheads;
         let conditions =
-            Conditions { workers, startup, restore, checkpoint, suggest, straggler_share, straggler_factor: 2.0, mtbf, restart: 4000 };
+            Conditions { workers, startup, restore, checkpoint, suggest, straggler_share, straggler_factor: 2.0, mtbf, restart: 4000,
+                worker_startup, latency, words_per_second };
         let worst = scheduler.worst_resource(trials);
         let outcome = play(&setup(scheduler, Some(trials), SyntheticJob { failure_rate, ..formula() }, conditions), Seed(seed)).unwrap();
         prop_assert_eq!(outcome.trials, trials);
@@ -348,6 +353,8 @@ proptest! {
         } else {
             prop_assert!(outcome.busy + outcome.idle <= reserved);
         }
+        // Each of ten categories of the books is rounded for itself.
+        prop_assert!(outcome.split.total().abs_diff(outcome.busy + outcome.idle) <= 10);
         prop_assert_eq!(outcome.best.is_none(), outcome.resource == 0);
         let metrics: Vec<f64> = outcome.improvements.iter().map(|better| better.metric).collect();
         prop_assert!(metrics.windows(2).all(|pair| pair[1] < pair[0]), "{:?}", metrics);

@@ -3,14 +3,16 @@ use std::collections::VecDeque;
 
 use hpo_core::sweep::event::FailureKind;
 use hpo_core::sweep::view::Best;
-use hpo_core::sweep::{Checkpoint, End, Held, Slot, Trial};
-use hpo_core::{Action, Event, Lease, Loss, Metrics, Resource, Seed, Stamp, Sweep, TrialId};
+use hpo_core::sweep::{Allocation, Checkpoint, End, Held, Slot, Trial};
+use hpo_core::{Action, Event, Lease, Loss, Metrics, Millis, Resource, Seed, Stamp, Sweep, TrialId};
 use hpo_curves::{Point, Stop};
 use hpo_searchers::Searcher;
 
 use super::machine::{Machine, Run, Step};
 use super::outcome::{Improvement, Outcome};
-use super::queue::{Answer, Coming, Queue};
+use super::post::Post;
+use super::queue::{Answer, Coming, Queue, Word};
+use super::split::Split;
 use super::{Fault, Setup};
 
 /// So many trials in a row may come to nothing before a simulation is given up.
@@ -23,12 +25,12 @@ const BARREN: u32 = 10_000;
 pub fn play(setup: &Setup, seed: Seed) -> Result<Outcome, Fault> {
     let mut world = World::new(setup, seed)?;
     for machine in 0..setup.conditions.workers {
-        world.join(machine)?;
+        world.start(machine)?;
     }
     world.watch_the_time();
     while !world.over {
         let (at, what) = world.queue.pop().ok_or(Fault::StandsStill)?;
-        world.now = at;
+        world.pass(at);
         world.meet(what)?;
         world.watch_the_time();
     }
@@ -49,6 +51,12 @@ struct World<'a> {
     /// Values that the searcher is still thinking about, in order, and until when it thinks.
     answers: VecDeque<Answer>,
     thinks_until: Stamp,
+    post: Post,
+    /// Words on their way to the driver, in order.
+    words: VecDeque<Word>,
+    /// Time in which workers started, and in which slots had nothing to wait for.
+    joining: Millis,
+    starved: Millis,
     /// The moment of the next tick that is in the queue.
     tick: Option<Stamp>,
     resource: u64,
@@ -77,6 +85,10 @@ impl<'a> World<'a> {
             todo: VecDeque::new(),
             answers: VecDeque::new(),
             thinks_until: Stamp(0),
+            post: Post::new(&setup.conditions),
+            words: VecDeque::new(),
+            joining: 0,
+            starved: 0,
             tick: None,
             resource: 0,
             best: None,
@@ -93,7 +105,13 @@ impl<'a> World<'a> {
         match what {
             Coming::Step { machine, turn } => self.step(machine as usize, turn),
             Coming::Crash { machine } => self.crash(machine as usize),
-            Coming::Restart { machine } => self.join(machine),
+            Coming::Start { machine } => self.start(machine),
+            Coming::Join { machine } => self.join(machine),
+            Coming::Word => match self.words.pop_front() {
+                Some((event, point)) if self.sweep.admit(&event).is_ok() => self.take(&event, point),
+                // Of an attempt that is over meanwhile.
+                _ => Ok(()),
+            },
             Coming::Answer => match self.answers.pop_front() {
                 Some(answer) => self.answered(answer),
                 None => Ok(()),
@@ -103,6 +121,34 @@ impl<'a> World<'a> {
                 if self.sweep.next_tick().is_some_and(|due| due <= self.now) { self.say(&Event::Ticked) } else { Ok(()) }
             }
         }
+    }
+
+    /// Time goes on to `at`.
+    fn pass(&mut self, at: Stamp) {
+        let (free, waiting) = self.sweep.free_slots();
+        self.starved += (free - waiting) as u64 * at.since(self.now);
+        self.now = at;
+    }
+
+    /// A worker says something: the driver takes it when it has come there and those before it are dealt with.
+    fn send(&mut self, event: Event, point: Option<Point>) -> Result<(), Fault> {
+        if !self.post.is_slow() {
+            return self.take(&event, point);
+        }
+        let at = self.post.taken(self.now);
+        self.words.push_back((event, point));
+        self.queue.push(at, Coming::Word);
+        Ok(())
+    }
+
+    /// The driver takes a word.
+    fn take(&mut self, event: &Event, point: Option<Point>) -> Result<(), Fault> {
+        if let (&Event::Reported { trial, resource, loss, .. }, Some(point)) = (event, point) {
+            self.count(trial, resource, loss, point);
+        }
+        self.say(event)?;
+        self.over |= self.setup.until.is_some_and(|until| self.resource >= until);
+        Ok(())
     }
 
     /// A word or a fact reaches the sweep, and what it decides is done.
@@ -165,20 +211,35 @@ impl<'a> World<'a> {
         self.say(&event)
     }
 
+    /// A worker starts: from now on it costs.
+    fn start(&mut self, index: u32) -> Result<(), Fault> {
+        match self.setup.conditions.worker_startup {
+            0 => self.join(index),
+            wait => {
+                self.queue.push(self.now.plus(wait), Coming::Join { machine: index });
+                Ok(())
+            }
+        }
+    }
+
     fn join(&mut self, index: u32) -> Result<(), Fault> {
+        let started_ms_ago = self.setup.conditions.worker_startup;
+        self.joining += started_ms_ago;
         let machine = &mut self.machines[index as usize];
         if let Some(life) = machine.start(&self.setup.conditions, self.seed) {
             self.queue.push(self.now.plus(life), Coming::Crash { machine: index });
         }
         let slots = vec![Slot { name: String::new(), milli_gpus: 0 }];
-        let event = Event::WorkerJoined { worker: machine.worker(), name: String::new(), slots, holds: vec![], allocation: None };
+        let costs_since = |started_ms_ago| Allocation { job: String::new(), node: String::new(), started_ms_ago, ends_in_ms: None };
+        let allocation = (started_ms_ago > 0).then(|| costs_since(started_ms_ago));
+        let event = Event::WorkerJoined { worker: machine.worker(), name: String::new(), slots, holds: vec![], allocation };
         self.say(&event)
     }
 
     fn crash(&mut self, index: usize) -> Result<(), Fault> {
         let machine = &mut self.machines[index];
         machine.end();
-        self.queue.push(self.now.plus(self.setup.conditions.restart), Coming::Restart { machine: index as u32 });
+        self.queue.push(self.now.plus(self.setup.conditions.restart), Coming::Start { machine: index as u32 });
         let event = Event::WorkerLost { worker: machine.worker() };
         self.say(&event)
     }
@@ -224,7 +285,7 @@ impl<'a> World<'a> {
                 run.next = Step::Reported;
                 let at = self.now.plus(run.unit(machine.slowness));
                 self.come_back(index, at);
-                self.say(&event)
+                self.send(event, None)
             }
             Step::Reported => {
                 let resource = Resource(run.done.0 + 1);
@@ -239,19 +300,19 @@ impl<'a> World<'a> {
                     trial: run.trial,
                     attempt: run.attempt,
                     seq: run.word(),
-                    after_ms: None,
+                    after_ms: run.after(self.now),
                     resource: run.until,
                     checkpoint,
                 };
                 machine.end();
-                self.say(&event)
+                self.send(event, None)
             }
             Step::Left => {
                 let checkpoint = (run.done > run.from).then(|| state(run, self.setup.conditions.checkpoint));
                 let how = End::Preempted { checkpoint };
-                let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), after_ms: None, how };
+                let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), after_ms: run.after(self.now), how };
                 machine.end();
-                self.say(&event)
+                self.send(event, None)
             }
         }
     }
@@ -263,7 +324,8 @@ impl<'a> World<'a> {
         // The sweep judges by the loss alone.
         let metrics = Metrics::default();
         let trial = run.trial;
-        let event = Event::Reported { trial, attempt: run.attempt, seq: run.word(), after_ms: None, resource, loss, metrics };
+        let after_ms = run.after(self.now);
+        let event = Event::Reported { trial, attempt: run.attempt, seq: run.word(), after_ms, resource, loss, metrics };
         run.done = resource;
         let wait = if resource == run.until {
             run.next = Step::Reached;
@@ -272,6 +334,11 @@ impl<'a> World<'a> {
             run.unit(machine.slowness)
         };
         self.come_back(index, self.now.plus(wait));
+        self.send(event, Some(point))
+    }
+
+    /// What the world remembers of a report that the driver has taken.
+    fn count(&mut self, trial: TrialId, resource: Resource, loss: Loss, point: Point) {
         if let Some(Trial { trained, params, .. }) = self.sweep.trial(trial).filter(|trial| resource > trial.trained) {
             self.resource += u64::from(resource.0 - trained.0);
             self.fruitful = self.begun;
@@ -281,9 +348,6 @@ impl<'a> World<'a> {
                 self.improvements.push(Improvement { at: self.now, resource: self.resource, metric, test });
             }
         }
-        self.say(&event)?;
-        self.over |= self.setup.until.is_some_and(|until| self.resource >= until);
-        Ok(())
     }
 
     /// The trial fails in the unit that was under way.
@@ -295,9 +359,9 @@ impl<'a> World<'a> {
             Stop::Ends { .. } => FailureKind::Setup,
         };
         let how = End::Failed { kind, message: stop.to_string() };
-        let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), after_ms: None, how };
+        let event = Event::Ended { trial: run.trial, attempt: run.attempt, seq: run.word(), after_ms: run.after(self.now), how };
         machine.end();
-        self.say(&event)
+        self.send(event, None)
     }
 
     fn outcome(self, seed: Seed) -> Outcome {
@@ -314,6 +378,7 @@ impl<'a> World<'a> {
             ended: self.now,
             busy: view.uses.reserved / 1000 - idle,
             idle,
+            split: Split::of(&view.uses, self.joining, self.starved),
             failed: view.trials.failed,
             decisions: self.decisions,
             improvements: self.improvements,

@@ -37,6 +37,7 @@ impl Sweep {
                 self.arrived(*worker, name, slots, allocation.as_ref());
                 self.joined(*worker, holds, out);
             }
+            Event::WorkerLeaving { worker } => self.fleet.leaves(*worker, self.now),
             Event::WorkerLeft { worker } => self.gone(*worker, true, out),
             Event::WorkerLost { worker } => self.gone(*worker, false, out),
             Event::DrainAsked => {

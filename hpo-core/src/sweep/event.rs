@@ -41,6 +41,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allocation: Option<Allocation>,
     },
+    /// A worker said that it leaves as soon as what it holds is safe: it is given nothing more.
+    WorkerLeaving {
+        /// Who.
+        worker: WorkerId,
+    },
     /// A worker said goodbye; it holds nothing any more.
     WorkerLeft {
         /// Who.

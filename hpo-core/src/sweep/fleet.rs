@@ -62,8 +62,19 @@ impl Fleet {
 
     /// The worker leaves at `ends`, as far as is known `now`.
     pub(super) fn will_end(&mut self, worker: WorkerId, now: Stamp, ends: Option<Stamp>) {
+        if let Some(known) = self.workers.get_mut(&worker) {
+            known.stay = known.stay.or(ends.map(|ends| ends.since(now)));
+            self.set_end(worker, ends);
+        }
+    }
+
+    /// The worker leaves now, as soon as what it holds is safe.
+    pub(super) fn leaves(&mut self, worker: WorkerId, now: Stamp) {
+        self.set_end(worker, Some(now));
+    }
+
+    fn set_end(&mut self, worker: WorkerId, ends: Option<Stamp>) {
         let Some(known) = self.workers.get_mut(&worker) else { return };
-        known.stay = known.stay.or(ends.map(|ends| ends.since(now)));
         let before = std::mem::replace(&mut known.ends, ends);
         if before == ends {
             return;
@@ -82,12 +93,12 @@ impl Fleet {
         self.workers.get(&worker).and_then(|worker| worker.ends).unwrap_or(Stamp(u64::MAX))
     }
 
-    /// Sets the free slots aside whose worker leaves sooner than in `need`: what they began could not be kept. For the first half of
+    /// Sets the free slots aside whose worker leaves within `need`: what they began could not be kept. For the first half of
     /// its stay each is given something all the same: after one slow start nobody would ever stay long enough.
     pub(super) fn retire(&mut self, now: Stamp, need: Millis) {
         let stay = |worker: &WorkerId| self.workers.get(worker).and_then(|worker| worker.stay).unwrap_or(Millis::MAX);
-        let soon = self.ends.iter().take_while(|(ends, _)| *ends < now.plus(need));
-        let leaving = soon.filter(|(ends, worker)| *ends < now.plus(need.min(stay(worker) / 2)));
+        let soon = self.ends.iter().take_while(|(ends, _)| *ends <= now.plus(need));
+        let leaving = soon.filter(|(ends, worker)| *ends <= now.plus(need.min(stay(worker) / 2)));
         let slots: Vec<SlotId> = leaving.flat_map(|&(_, worker)| self.slot_ids(worker)).collect();
         for slot in slots {
             if self.free.remove(&slot) {

@@ -120,7 +120,7 @@ impl Sweep {
                 let room = || self.fleet.knows(*worker) || self.ledger.has_room(slots.iter().map(|slot| slot.milli_gpus));
                 ((1..=1024).contains(&slots.len()) && room()).then_some(()).ok_or(Rejection::Slots)
             }
-            Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
+            Event::WorkerLeaving { worker } | Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
                 self.fleet.knows(*worker).then_some(()).ok_or(Rejection::UnknownWorker)
             }
             Event::DrainAsked => matches!(self.phase, Phase::Open).then_some(()).ok_or(Rejection::Over),

@@ -9,6 +9,8 @@ pub enum FromWorker {
     Hello(Hello),
     /// It lives.
     Heartbeat,
+    /// It leaves as soon as what it holds is safe, and can use no further lease.
+    Leaving,
     /// Something about an attempt.
     Word(Word),
     /// It leaves and holds nothing any more.

@@ -77,7 +77,12 @@ pub struct Held {
     pub slot: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Heartbeat {}
+pub struct Heartbeat {
+    /// Of a worker: it leaves as soon as what it holds is safe, and can use no further lease. Nobody needs to understand it: the
+    /// goodbye gives back what comes nevertheless.
+    #[prost(bool, tag = "1")]
+    pub leaving: bool,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Goodbye {
     #[prost(string, tag = "1")]

@@ -74,11 +74,11 @@ impl Driver {
         Self { heard, voice, server }
     }
 
-    /// What the worker says next, but for heartbeats.
+    /// What the worker says next about attempts and itself, but for signs of life.
     pub(crate) async fn next(&mut self) -> FromWorker {
         loop {
             match timeout(WAIT, self.heard.recv()).await.expect("the worker says nothing").unwrap() {
-                FromWorker::Heartbeat => {}
+                FromWorker::Heartbeat | FromWorker::Leaving => {}
                 said => return said,
             }
         }

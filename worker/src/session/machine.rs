@@ -87,7 +87,7 @@ impl Session {
         if self.over {
             return;
         }
-        let before = out.len();
+        let (before, left) = (out.len(), self.leaving.is_some());
         match input {
             Input::Connected => self.greet(now, out),
             Input::Disconnected => {
@@ -122,6 +122,10 @@ impl Session {
             Input::Notice => self.leave(SessionEnd::Preempted, Ask::CallBack, now, out),
         }
         self.settle(now, out);
+        if !left && !self.over && self.tells_that_it_leaves() {
+            // Before the words that free its slots, or they would be leased again.
+            out.insert(before, Output::Send(FromWorker::Leaving));
+        }
         let full = self.outbox.len() >= self.config.words_max;
         for slot in &mut self.slots {
             slot.listen(full, now, out);
@@ -161,7 +165,22 @@ impl Session {
         let (told, at) = self.allocation.as_ref()?;
         let passed = now.saturating_sub(*at);
         let started_ms_ago = told.started_ms_ago.saturating_add(passed);
-        Some(Allocation { started_ms_ago, ends_in_ms: told.ends_in_ms.map(|left| left.saturating_sub(passed)), ..told.clone() })
+        let left = told.ends_in_ms.map(|left| left.saturating_sub(passed));
+        // One that leaves has no time for anything new, whatever its task has.
+        let ends_in_ms = if self.leaves_for_good() { Some(0) } else { left };
+        Some(Allocation { started_ms_ago, ends_in_ms, ..told.clone() })
+    }
+
+    /// Whether it leaves, and would also if a driver came.
+    fn leaves_for_good(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| !matches!(leaving.end, SessionEnd::Orphaned { .. }))
+    }
+
+    /// Not if the driver has said it, and not if nothing is left to say but goodbye.
+    fn tells_that_it_leaves(&self) -> bool {
+        let finished = self.leaving.as_ref().is_some_and(|leaving| matches!(leaving.end, SessionEnd::Finished { .. }));
+        let at_work = self.outbox.len() > 0 || !self.slots.iter().all(Slot::is_idle);
+        self.leaves_for_good() && !finished && at_work && self.link.is_up()
     }
 
     /// Without a driver, a worker that has nothing to tell one has nothing to wait for either: whoever starts the sweep
@@ -221,6 +240,9 @@ impl Session {
         self.link.welcomed(heartbeat_ms.into(), lease_ms.into());
         if matches!(&self.leaving, Some(Leaving { end: SessionEnd::Orphaned { .. }, .. })) {
             self.leaving = None;
+        }
+        if self.leaves_for_good() {
+            out.push(Output::Send(FromWorker::Leaving));
         }
         out.extend(self.outbox.again().into_iter().map(|word| Output::Send(FromWorker::Word(word))));
     }

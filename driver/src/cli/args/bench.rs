@@ -20,6 +20,9 @@ pub(in crate::cli) enum Bench {
     Recover(BenchRecover),
     /// Milliseconds of CPU that a suggestion takes the searcher of a sweep file, by how many results it has seen
     Suggest(BenchSuggest),
+    /// Workers that do no work, for the driver of a run: what the tasks of an array run in `benches/slurm/run`
+    #[command(hide = true)]
+    Talk(BenchTalk),
     /// Training steps a second of a sweep file's model, with the trainer that sweeps use
     #[cfg(feature = "burn")]
     Train(BenchTrain),
@@ -77,6 +80,25 @@ pub(in crate::cli) struct BenchSuggest {
     /// Suggestions that are timed after each
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(in crate::cli) suggestions: u32,
+}
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct BenchTalk {
+    /// The run folder, by which they find the driver
+    #[arg(long)]
+    pub(in crate::cli) run_dir: PathBuf,
+    /// How many there are, each with a connection of its own
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8192))]
+    pub(in crate::cli) workers: u32,
+    /// The number of the first: no two of one driver may have the same
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000_000))]
+    pub(in crate::cli) first: u32,
+    /// Reports to make in all
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(in crate::cli) reports: u32,
+    /// Name of the sweep's metric
+    #[arg(long, default_value = "loss")]
+    pub(in crate::cli) metric: String,
 }
 
 #[derive(Args, Debug)]

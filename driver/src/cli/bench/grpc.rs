@@ -16,6 +16,8 @@ use serde::Serialize;
 use super::super::args::BenchGrpc;
 use super::driven::Driven;
 
+/// How many dial at one time.
+const DIALLING: usize = 64;
 /// A worker that says less than this a second may be taken for lost while it has nothing to say.
 const WORDS_MIN: f64 = 0.1;
 
@@ -49,15 +51,15 @@ pub(super) struct Rate {
 
 /// Of a sample, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Quantiles {
-    count: usize,
+pub(super) struct Quantiles {
+    pub(super) count: usize,
     p50: f64,
     p99: f64,
     max: f64,
 }
 
 impl Quantiles {
-    fn of(mut sample: Vec<Duration>) -> Option<Self> {
+    pub(super) fn of(mut sample: Vec<Duration>) -> Option<Self> {
         sample.sort_unstable();
         let last = sample.len().checked_sub(1)?;
         let at = |share: f64| sample[(share * last as f64).round() as usize].as_secs_f64() * 1e3;
@@ -84,7 +86,7 @@ pub(super) fn measure(args: &BenchGrpc, workers: u32) -> anyhow::Result<Rate> {
     let words: &[&str] = if args.plaintext { &["--insecure-plaintext-on-loopback"] } else { &[] };
     let driven = Driven::start(&file, &run, &folder.path().join("driver.log"), words)?;
     let (figures, [driver_cpu_seconds, workers_cpu_seconds]) =
-        talk(&driven, &run, Plan { workers, reports: args.reports, pace, metric: "loss".to_owned() })?;
+        talk(&driven, &run, Plan { workers, first: 0, dialling: DIALLING, reports: args.reports, pace, metric: "loss".to_owned() })?;
     let driver_peak_mib = driven.peak_mib()?;
     let (events, journal_syncs) = driven.finish()?;
     let recorded = reports(&run)?;

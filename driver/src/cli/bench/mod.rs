@@ -5,6 +5,7 @@ mod grpc;
 mod history;
 mod recover;
 mod suggest;
+mod talk;
 #[cfg(feature = "burn")]
 mod train;
 
@@ -41,6 +42,7 @@ pub(super) fn run(bench: &Bench, manners: Manners) -> Outcome {
                 }
             }
         }
+        Bench::Talk(args) => say(&talk::measure(args).or_exit(Exit::NoResult)?, manners).or_exit(Exit::NoResult)?,
         #[cfg(feature = "burn")]
         Bench::Train(args) => {
             let rate = train::measure(args).or_exit(Exit::BadInput)?;

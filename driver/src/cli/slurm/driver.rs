@@ -36,7 +36,7 @@ pub(in crate::cli) fn driver(args: &Driver, listen: Listen, manners: Manners) ->
     let runtime = runtime()?;
     let (started, signals) = runtime.block_on(async {
         // Before the journal is read, which may take long.
-        let mut signals = Signals::listen();
+        let mut signals = Signals::listen_past_terminals();
         (signals.during(begin(&run, options, manners), || wait_for_the_start(manners)).await, signals)
     });
     let Some(started) = started else { return Ok(not_started(runtime, manners)) };

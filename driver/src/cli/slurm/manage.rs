@@ -15,7 +15,7 @@ use super::start::submit_all;
 use super::{checks, jobs, names, tell};
 use crate::cli::args::{Folder, Manners};
 use crate::cli::drive::{frozen, runtime};
-use crate::cli::exit::{Exit, OrExit, Outcome};
+use crate::cli::exit::{Exit, Failure, OrExit, Outcome};
 use crate::cli::runs;
 
 /// How long a driver of this machine may take to end.
@@ -56,6 +56,18 @@ impl Counts {
     fn alive(&self) -> usize {
         self.pending + self.running + self.unknown
     }
+}
+
+/// Tasks of this name that wait or run, or may.
+pub(super) fn alive(queue: &Queue, name: &str) -> u32 {
+    u32::try_from(Counts::of(queue, name).alive()).unwrap_or(u32::MAX)
+}
+
+/// Nothing can be asked of a sweep that has ended.
+fn must_go_on(run: &RunDir) -> Result<(), Failure> {
+    let ended = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?.sweep.finished().is_some();
+    let why = || anyhow::anyhow!("the sweep in `{}` has ended; `hpo slurm status` tells whether workers are left", run.path().display());
+    if ended { Err(why()).or_exit(Exit::BadInput) } else { Ok(()) }
 }
 
 pub(super) fn status(folder: &Folder, manners: Manners) -> Outcome {
@@ -103,6 +115,7 @@ pub(super) fn status(folder: &Folder, manners: Manners) -> Outcome {
 pub(super) fn scale(args: &Scale, manners: Manners) -> Outcome {
     let run = RunDir::new(&args.run);
     let jobs = jobs(&frozen(&run)?, &run, names(&run)?)?;
+    must_go_on(&run)?;
     let asked = Asked::read(&run).or_exit(Exit::RunFolder)?;
     Asked { max_workers: Some(args.workers), ..asked }.write(&run).or_exit(Exit::RunFolder)?;
     let lives = journal::living(run.path()).or_exit(Exit::RunFolder)?.is_some();
@@ -117,7 +130,7 @@ pub(super) fn scale(args: &Scale, manners: Manners) -> Outcome {
 /// Submits the workers that are missing, for a driver that may not.
 async fn add(jobs: &Jobs, wanted: u32, manners: Manners) -> anyhow::Result<()> {
     let queue = squeue(&[&jobs.names.workers]).await?;
-    let there = u32::try_from(Counts::of(&queue, &jobs.names.workers).alive()).unwrap_or(u32::MAX);
+    let there = alive(&queue, &jobs.names.workers);
     if wanted > there {
         let array_max = checks::array_max().await?;
         submit_all(jobs, wanted - there, array_max, manners, |tasks, _| jobs.workers(tasks, &[], None)).await?;
@@ -128,6 +141,7 @@ async fn add(jobs: &Jobs, wanted: u32, manners: Manners) -> anyhow::Result<()> {
 pub(super) fn drain(folder: &Folder, manners: Manners) -> Outcome {
     let run = RunDir::new(&folder.run);
     let names = names(&run)?;
+    must_go_on(&run)?;
     let asked = Asked::read(&run).or_exit(Exit::RunFolder)?;
     Asked { drain: true, ..asked }.write(&run).or_exit(Exit::RunFolder)?;
     let shown = run.path().display();
@@ -177,7 +191,9 @@ pub(super) fn cancel(folder: &Folder, manners: Manners) -> Outcome {
         return Err(anyhow::anyhow!("{left} jobs are cancelled but not gone yet; `hpo slurm status {shown}` tells"))
             .or_exit(Exit::Resumable);
     }
-    tell(manners, &format!("all jobs are gone; `hpo slurm submit {shown}` goes on from the last checkpoints"));
+    let ended = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?.sweep.finished().is_some();
+    let then = if ended { "the sweep has ended".to_owned() } else { format!("`hpo slurm submit {shown}` goes on from the last checkpoints") };
+    tell(manners, &format!("all jobs are gone; {then}"));
     Ok(Exit::Done)
 }
 

@@ -58,6 +58,6 @@ fn absolute(run: &RunDir) -> Result<RunDir, Failure> {
 /// Words for people, who may want none.
 fn tell(manners: Manners, words: &str) {
     if !manners.quiet {
-        eprintln!("{words}");
+        mention!("{words}");
     }
 }

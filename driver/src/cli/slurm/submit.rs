@@ -1,6 +1,6 @@
 //! `submit` and `script`.
 use anyhow::anyhow;
-use hpo_core::Sweep;
+use hpo_core::{Event, Sweep};
 use hpo_driver::config::{Checked, plan};
 use hpo_driver::engine::found;
 use hpo_driver::journal;
@@ -11,6 +11,7 @@ use hpo_driver::rundir::RunDir;
 use tokio::runtime::Runtime;
 
 use super::args::{Script, Submit};
+use super::manage::alive;
 use super::{absolute, checks, jobs, names, start, tell};
 use crate::cli::args::{Manners, SweepFile};
 use crate::cli::drive::{exit_of, frozen, new_run, runtime};
@@ -34,12 +35,12 @@ impl Wanted {
             if args.seed.is_some() || args.run_dir.is_some() {
                 return Err(anyhow!("--seed and --run-dir are for new sweeps")).or_exit(Exit::BadInput);
             }
-            let begun = Some(journal::replay(&run.journal()).or_exit(Exit::RunFolder)?.sweep);
-            return Ok(Self { checked: frozen(&run)?, run, begun, names });
+            let sweep = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?.sweep;
+            return Ok(Self { checked: frozen(&run)?, run, begun: Some(reopened(sweep)), names });
         }
         let checked = files::load(&SweepFile { file: args.sweep.clone(), seed: args.seed }).or_exit(Exit::BadInput)?;
         if !manners.quiet {
-            plan::warnings(&checked).iter().for_each(|warning| eprintln!("warning: {warning}"));
+            plan::warnings(&checked).iter().for_each(|warning| mention!("warning: {warning}"));
         }
         let run = absolute(&new_run(args.run_dir.as_deref(), &checked))?;
         // The id is drawn with the run.
@@ -51,7 +52,7 @@ impl Wanted {
     fn check(&self, runtime: &Runtime) -> Result<(), Failure> {
         let run = self.run.path().display();
         let Some(sweep) = &self.begun else {
-            let why = anyhow!("`{run}` holds a sweep already; go on with it by `hpo slurm submit {run}`, or choose another --run-dir");
+            let why = anyhow!("`{run}` holds a sweep already; go on with it by `hpo slurm submit {run}` if it has not ended, or choose another --run-dir");
             return if self.run.journal().exists() { Err(why).or_exit(Exit::RunFolder) } else { Ok(()) };
         };
         if sweep.finished().is_some() {
@@ -71,19 +72,40 @@ impl Wanted {
     }
 
     /// As many workers as the sweep can use now, and as there may be.
-    fn tasks(&self, jobs: &Jobs) -> u32 {
+    fn tasks(&self, jobs: &Jobs, asked: Asked) -> u32 {
         let appetite = self.begun.as_ref().map_or_else(|| Sweep::new(self.checked.spec.clone()).appetite(), Sweep::appetite);
-        appetite.div_ceil(jobs.setup.slots).clamp(1, jobs.setup.max_workers)
+        appetite.div_ceil(jobs.setup.slots).clamp(1, asked.max_workers.unwrap_or(jobs.setup.max_workers))
     }
+
+    /// Those of them that are not there yet: workers outlive their driver. A driver that is a worker itself needs one task anyway.
+    fn missing(&self, runtime: &Runtime, jobs: &Jobs, tasks: u32) -> Result<u32, Failure> {
+        let driver = u32::from(jobs.setup.driver == DriverPlace::Task0);
+        if self.begun.is_none() {
+            return Ok(tasks);
+        }
+        let queue = runtime.block_on(squeue(&[&self.names.workers])).or_exit(Exit::BadInput)?;
+        Ok(tasks.saturating_sub(alive(&queue, &self.names.workers)).max(driver))
+    }
+}
+
+/// The sweep as the next driver will find it: one that was told to stop for now is open again.
+fn reopened(mut sweep: Sweep) -> Sweep {
+    if sweep.finished().is_none() {
+        let (now, epoch) = (sweep.now(), sweep.driver_epoch().saturating_add(1));
+        sweep.apply(now, &Event::DriverStarted { epoch }, &mut vec![]);
+    }
+    sweep
 }
 
 pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
     let wanted = Wanted::of(args, manners)?;
     let jobs = jobs(&wanted.checked, &wanted.run, wanted.names.clone())?;
-    let tasks = wanted.tasks(&jobs);
+    // What people asked for stays asked for; that it should stop is over.
+    let asked = Asked { drain: false, ..Asked::read(&wanted.run).or_exit(Exit::RunFolder)? };
     let runtime = runtime()?;
     wanted.check(&runtime)?;
-    let checks = runtime.block_on(checks::check(&jobs, tasks)).or_exit(Exit::BadInput)?;
+    let tasks = wanted.missing(&runtime, &jobs, wanted.tasks(&jobs, asked))?;
+    let checks = runtime.block_on(checks::check(&jobs, tasks.max(1))).or_exit(Exit::BadInput)?;
     checks.warnings.iter().for_each(|warning| tell(manners, &format!("warning: {warning}")));
     if args.dry_run {
         show(&jobs, tasks);
@@ -98,8 +120,8 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
         Some(_) => wanted.names,
     };
     let jobs = Jobs { names, ..jobs };
-    // What was asked of an earlier driver was for that one, and nodes may have been put right.
-    Asked::default().write(&jobs.run).or_exit(Exit::RunFolder)?;
+    asked.write(&jobs.run).or_exit(Exit::RunFolder)?;
+    // Nodes may have been put right.
     let notes = Notes::read(&jobs.run).or_exit(Exit::RunFolder)?;
     Notes { bad_nodes: vec![], gave_up: None, ..notes }.write(&jobs.run).or_exit(Exit::RunFolder)?;
     if !manners.quiet && !manners.json {

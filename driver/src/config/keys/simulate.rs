@@ -4,11 +4,35 @@ use crate::config::shape::{Factor, Length, Share, Wait, Within};
 
 pub(crate) static TABLE: Table = Table {
     path: "simulate",
-    keys: &[&WORKERS, &STARTUP, &RESTORE, &CHECKPOINT, &SUGGEST, &STRAGGLER_SHARE, &STRAGGLER_FACTOR, &MTBF, &RESTART],
+    keys: &[
+        &WORKERS,
+        &WORKER_STARTUP,
+        &LATENCY,
+        &WORDS_PER_SECOND,
+        &STARTUP,
+        &RESTORE,
+        &CHECKPOINT,
+        &SUGGEST,
+        &STRAGGLER_SHARE,
+        &STRAGGLER_FACTOR,
+        &MTBF,
+        &RESTART,
+    ],
     kinds: None,
 };
 pub(crate) static WORKERS: Key<Within<1, 1_000_000>> =
     Key::optional("workers", "virtual workers, of one slot each (default: `local` of [workers], else 1)");
+pub(crate) static WORKER_STARTUP: Key<Wait> =
+    Key::with_default("worker_startup", "from the start of a worker until it can be given a lease", "\"0s\"");
+pub(crate) static LATENCY: Key<Wait> = Key::with_default(
+    "latency",
+    "from a worker's word to the driver's answer: the network, there and back, and the journal's sync",
+    "\"0s\"",
+);
+pub(crate) static WORDS_PER_SECOND: Key<Within<1, 10_000_000>> = Key::optional(
+    "words_per_second",
+    "words of workers that the driver takes, one after the other; `hpo bench grpc` measures them (default: any number)",
+);
 pub(crate) static STARTUP: Key<Wait> = Key::with_default("startup", "from a lease to its first unit, unless it goes on in place", "\"0s\"");
 pub(crate) static RESTORE: Key<Wait> =
     Key::with_default("restore", "reading a checkpoint, before a lease that does not go on in place", "\"0s\"");

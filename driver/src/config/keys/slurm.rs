@@ -46,7 +46,8 @@ pub(crate) static MAX_WORKERS: Key<Within<1, 100_000>> =
     Key::with_default("max_workers", "most workers that wait or run at one time; fewer where the sweep cannot use as many", "8");
 pub(crate) static SLOTS: Key<Within<1, 1024>> =
     Key::optional("slots", "trials that a worker trains at one time (default: as many as `gres` gives it GPUs, else 1)");
-pub(crate) static THROTTLE: Key<Within<1, 100_000>> = Key::optional("throttle", "most tasks of one array that run at one time");
+pub(crate) static THROTTLE: Key<Within<1, 100_000>> =
+    Key::optional("throttle", "most workers that run at one time, if others are to wait for their turn; never more than `max_workers`");
 pub(crate) static REQUEUE: Key<bool> =
     Key::with_default("requeue", "whether Slurm puts a task that was preempted or lost its node back into the queue", "true");
 pub(crate) static NOTICE: Key<Spanned<Length>> = Key::optional(

@@ -51,6 +51,12 @@ impl Jobs {
         self.array(&self.setup.settings, tasks, avoid, after)
     }
 
+    /// Of an array beside earlier ones, of which so many tasks may run at one time; none: all.
+    #[must_use]
+    pub fn more_workers(&self, tasks: u32, avoid: &[String], most: Option<u32>) -> String {
+        self.array(&Settings { throttle: most, ..self.setup.settings.clone() }, tasks, avoid, None)
+    }
+
     /// The same, whose task 0 runs the driver with its own workers beside it: the driver gets Slurm's signals.
     #[must_use]
     pub fn workers_with_driver(&self, tasks: u32, avoid: &[String]) -> String {

@@ -63,7 +63,7 @@ impl Notes {
     /// # Errors
     /// If they are there and cannot be read.
     pub fn read(run: &RunDir) -> Result<Self, RendezvousFault> {
-        read(&notes(run))
+        read(&run.slurm_notes())
     }
 
     /// Keeps them, in one step.
@@ -71,7 +71,7 @@ impl Notes {
     /// # Errors
     /// If the disk refuses.
     pub fn write(&self, run: &RunDir) -> Result<(), RendezvousFault> {
-        write_json(&notes(run), self)
+        write_json(&run.slurm_notes(), self)
     }
 }
 
@@ -91,10 +91,6 @@ impl Asked {
     pub fn write(&self, run: &RunDir) -> Result<(), RendezvousFault> {
         write_json(&asked(run), self)
     }
-}
-
-fn notes(run: &RunDir) -> PathBuf {
-    run.path().join("slurm.json")
 }
 
 fn asked(run: &RunDir) -> PathBuf {
@@ -128,7 +124,7 @@ mod tests {
         let asked = Asked { max_workers: Some(3), drain: true };
         asked.write(&run).unwrap();
         assert_eq!((Notes::read(&run).unwrap(), Asked::read(&run).unwrap()), (notes, asked));
-        fs::write(super::notes(&run), "{").unwrap();
+        fs::write(run.slurm_notes(), "{").unwrap();
         assert!(Notes::read(&run).unwrap_err().to_string().starts_with("cannot understand"));
     }
 }

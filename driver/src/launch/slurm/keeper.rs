@@ -59,6 +59,15 @@ pub enum Deed {
         tasks: u32,
         /// On none of these nodes.
         exclude: Vec<String>,
+        /// Of which so many may run at one time; none: all.
+        most: Option<u32>,
+    },
+    /// Let so many tasks of an array run at one time; the answer is [`News::Throttled`], or none.
+    Throttle {
+        /// Which array.
+        array: u32,
+        /// How many.
+        most: u32,
     },
     /// Cancel tasks that wait.
     Cancel(Vec<Place>),
@@ -181,7 +190,7 @@ impl Keeper {
                 out.push_back(Deed::Note);
             }
             // That it is in doubt stands in the notes already.
-            News::NoAnswer | News::NoQueue | News::Joined(_) | News::Bad(_) => {}
+            News::NoAnswer | News::NoQueue | News::Throttled { .. } | News::Joined(_) | News::Bad(_) => {}
         }
     }
 
@@ -206,11 +215,12 @@ impl Keeper {
     fn order(&mut self, order: Order, unix_ms: u64, out: &mut VecDeque<Deed>) {
         match order {
             Order::Look => out.push_back(Deed::Look),
-            Order::Submit { tasks, exclude } => {
+            Order::Throttle { array, most } => out.push_back(Deed::Throttle { array, most }),
+            Order::Submit { tasks, exclude, most } => {
                 self.notes.bad_nodes.clone_from(&exclude);
                 // On the disk before it is done: a driver that dies now leaves a question, and not a secret.
                 self.notes.in_doubt = Some(InDoubt { tasks, unix_ms });
-                out.extend([Deed::Note, Deed::Submit { tasks, exclude }]);
+                out.extend([Deed::Note, Deed::Submit { tasks, exclude, most }]);
             }
             Order::Cancel { mut tasks } => {
                 tasks.retain(|place| Some(*place) != self.options.own);

@@ -17,7 +17,7 @@ use super::keep::{Asked, Notes};
 use super::keeper::{Deed, Demand, Keeper, KeeperOptions, Next};
 use super::scale::{News, Place, Policy};
 use super::site::array_max;
-use super::submit::{SubmitFault, sbatch, scancel, squeue};
+use super::submit::{SubmitFault, sbatch, scancel, squeue, throttle};
 use crate::engine::{Handle, Progress};
 use crate::journal::Fence;
 use crate::rendezvous::RendezvousFault;
@@ -110,6 +110,7 @@ impl Runtime {
         let policy = Policy {
             name: jobs.names.workers.clone(),
             max_tasks: setup.max_workers,
+            throttle: setup.settings.throttle,
             slots_per_task: setup.slots,
             array_max,
             look_every: setup.poll,
@@ -173,7 +174,11 @@ impl Runtime {
             Deed::Look => return Some(self.look().await),
             // Another driver has taken over, and counts for itself; that this one is over it hears in a moment.
             Deed::Submit { .. } if self.is_fenced() => {}
-            Deed::Submit { tasks, exclude } => return Some(self.submit(tasks, &exclude).await),
+            Deed::Submit { tasks, exclude, most } => return Some(self.submit(tasks, &exclude, most).await),
+            Deed::Throttle { array, most } => match throttle(array, most).await {
+                Ok(()) => return Some(News::Throttled { array, most }),
+                Err(why) => self.complain(&format!("cannot let {most} tasks of array {array} run: {why}")),
+            },
             Deed::Cancel(tasks) => {
                 if let Err(why) = scancel(&tasks).await {
                     self.complain(&format!("cannot cancel what waits in vain: {why}"));
@@ -203,8 +208,8 @@ impl Runtime {
         }
     }
 
-    async fn submit(&mut self, tasks: u32, exclude: &[String]) -> News {
-        let text = self.jobs.workers(tasks, exclude, None);
+    async fn submit(&mut self, tasks: u32, exclude: &[String], most: Option<u32>) -> News {
+        let text = self.jobs.more_workers(tasks, exclude, most);
         let answer = match self.jobs.write("workers", &text) {
             Ok(script) => sbatch(&script).await,
             Err(why) => Err(SubmitFault::Refused { why: why.to_string() }),

@@ -35,6 +35,10 @@ pub struct Scaler {
     blind: bool,
     looking: bool,
     submitting: Option<u32>,
+    /// How many tasks of it may run at one time.
+    asked: Option<u32>,
+    /// The same of arrays that were accepted; of one that is not here it is not known.
+    throttles: BTreeMap<u32, u32>,
     /// Tasks too many at the last look. They go when there are too many at the next one, too.
     surplus: u32,
     /// How many were too many at the last two.
@@ -69,6 +73,8 @@ impl Scaler {
             blind: false,
             looking: false,
             submitting: None,
+            asked: None,
+            throttles: BTreeMap::new(),
             surplus: 0,
             lasting: 0,
             failed_starts: 0,
@@ -185,8 +191,10 @@ impl Scaler {
                 self.submitting = None;
                 self.limiter.accepted();
                 self.arrays.insert(*array);
+                self.throttles.extend(self.asked.take().map(|most| (*array, most)));
                 self.unseen.push((Some(*array), *tasks, now));
             }
+            News::Throttled { array, most } => drop(self.throttles.insert(*array, *most)),
             News::Refused => {
                 let asked = self.submitting.take().unwrap_or(1);
                 self.limiter.refused(now, asked);
@@ -222,22 +230,24 @@ impl Scaler {
             self.next_look = now.saturating_add(self.policy.look_every);
             out.push(Order::Look);
         }
-        let (wanted, tasks) = (self.wanted(slots), self.tasks());
-        if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
-            // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
-            let allowed = if self.in_doubt() { 0 } else { self.limiter.allows(now, wanted - tasks) };
-            if allowed > 0 {
-                self.submitting = Some(allowed);
-                out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes() });
-            }
-        }
         if self.failed_starts >= FAILED_STARTS && !self.gave_up {
             self.gave_up = true;
             out.push(Order::GiveUp { failed: self.failed_starts, nodes: self.strikes.keys().cloned().collect() });
         }
+        let (wanted, tasks) = (self.wanted(slots), self.tasks());
+        if tasks < wanted && self.submitting.is_none() && !self.gave_up && self.policy.submits && !self.blind {
+            // A lost answer may have been a yes. Until the queue has shown it or time has, nothing is added to it.
+            let room = self.room(None);
+            let allowed = if self.in_doubt() || room == Some(0) { 0 } else { self.limiter.allows(now, wanted - tasks) };
+            if allowed > 0 {
+                self.submitting = Some(allowed);
+                self.asked = room;
+                out.push(Order::Submit { tasks: allowed, exclude: self.bad_nodes(), most: room });
+            }
+        }
     }
 
-    /// Tasks that wait and that the sweep cannot use: called after each look.
+    /// Tasks that wait and that the sweep cannot use, and how many may run: called after each look.
     pub fn trim(&mut self, slots: u32, out: &mut Vec<Order>) {
         let surplus = self.tasks().saturating_sub(self.wanted(slots));
         let twice = surplus.min(std::mem::replace(&mut self.surplus, surplus));
@@ -248,6 +258,7 @@ impl Scaler {
         if !tasks.is_empty() {
             out.push(Order::Cancel { tasks });
         }
+        self.throttle(out);
     }
 
     fn looked(&mut self, now: Millis, queue: &Queue) {
@@ -342,6 +353,7 @@ impl Known {
     }
 }
 
+mod throttle;
 mod words;
 
 #[cfg(test)]

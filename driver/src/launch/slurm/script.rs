@@ -25,7 +25,7 @@ pub struct Settings {
     pub mem: Option<String>,
     /// `--exclude`.
     pub exclude: Vec<String>,
-    /// Most tasks of the array that run at one time; none: all.
+    /// Most tasks that run at one time, of all arrays together; none: all.
     pub throttle: Option<u32>,
     /// Whether Slurm puts a task back into the queue that it preempted or whose node died.
     pub requeue: bool,

@@ -138,6 +138,16 @@ pub async fn scancel(tasks: &[Place]) -> Result<(), LookFault> {
     last
 }
 
+/// Lets so many tasks of an array run at one time. What runs already goes on.
+///
+/// # Errors
+/// If Slurm does not.
+pub async fn throttle(array: u32, most: u32) -> Result<(), LookFault> {
+    let words = ["update".to_owned(), format!("JobId={array}"), format!("ArrayTaskThrottle={most}")];
+    let said = call("scontrol", &words, PATIENCE).await?;
+    if said.is_fine() { Ok(()) } else { Err(LookFault::Failed { why: said.complaint() }) }
+}
+
 /// Cancels every job of this user that has one of these names, whatever its state.
 ///
 /// # Errors

@@ -15,9 +15,6 @@ use tokio::time::sleep_until;
 use super::line::Line;
 use super::{TalkFault, Target};
 
-/// Workers that dial at one time. Hundreds that nobody knows yet would look like an attack.
-const DIALLING: usize = 64;
-
 /// How a worker goes from one report to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -35,6 +32,10 @@ pub enum Pace {
 pub struct Plan {
     /// How many workers there are.
     pub workers: u32,
+    /// The number of the first: those of other processes have others.
+    pub first: u32,
+    /// How many dial at one time. Hundreds that nobody knows yet would look like an attack.
+    pub dialling: usize,
     /// How many reports they make in all.
     pub reports: u32,
     /// How each of them goes on.
@@ -73,7 +74,7 @@ struct Common {
 pub async fn crowd(target: &Target, plan: Plan, begun: impl FnOnce()) -> Result<Figures, TalkFault> {
     let workers = plan.workers;
     let left = AtomicU32::new(plan.reports);
-    let (dialling, gate) = (Semaphore::new(DIALLING), Barrier::new(workers as usize + 1));
+    let (dialling, gate) = (Semaphore::new(plan.dialling), Barrier::new(workers as usize + 1));
     let common = Arc::new(Common { plan, dialling, gate, left });
     let (tell, mut told) = mpsc::channel(workers as usize);
     let (all_done, done) = watch::channel(());
@@ -151,7 +152,7 @@ impl Talker {
     /// Dials, and waits for a lease and for the others.
     async fn join(number: u32, target: &Target, common: Arc<Common>) -> Result<Self, TalkFault> {
         // The first digits are what people see of an id.
-        let worker = WorkerId(u128::from(number + 1) << 96);
+        let worker = WorkerId(u128::from(common.plan.first + number + 1) << 96);
         let turn = common.dialling.acquire().await;
         let line = Line::open(target, worker).await?;
         drop(turn);

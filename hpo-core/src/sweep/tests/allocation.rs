@@ -54,6 +54,31 @@ fn after_one_slow_start_others_are_given_something_all_the_same() {
 }
 
 #[test]
+fn a_worker_that_leaves_is_given_nothing_more_and_its_trial_goes_on_elsewhere() {
+    let mut world = World::new(spec(3));
+    world.join(ONE, 1, vec![]);
+    world.suggest_all();
+    assert_eq!(world.say(Event::WorkerLeaving { worker: ONE }), Vec::<String>::new());
+    let how = End::Preempted { checkpoint: None };
+    let said = world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how });
+    assert_eq!(said, Vec::<String>::new(), "its slot is free, and takes nothing");
+    assert_eq!(world.sweep.idle(), [crate::sweep::idle::Idle::Spent { slots: 1 }]);
+    assert_eq!(world.join(TWO, 1, vec![]), ["lease 0.2 0..1 on 00000002/0"]);
+    world.say(Event::WorkerLeft { worker: ONE });
+    assert_eq!(world.sweep.view().attempts.preempted, 1, "once, and not again by the goodbye");
+}
+
+/// A driver that takes over knows from the journal that the worker leaves, and what the worker says when it comes counts.
+#[test]
+fn a_worker_that_comes_back_without_leaving_is_given_leases_again() {
+    let mut world = World::new(spec(3));
+    world.join(ONE, 1, vec![]);
+    world.say(Event::WorkerLeaving { worker: ONE });
+    assert_eq!(world.suggest_all(), Vec::<String>::new());
+    assert_eq!(world.join(ONE, 1, vec![]), ["lease 0.1 0..1 on 00000001/0"]);
+}
+
+#[test]
 fn a_task_whose_time_is_prolonged_works_on() {
     let mut world = World::new(spec(3));
     world.join_task(ONE, 0, 700, vec![]);

@@ -20,7 +20,7 @@ impl From<FromDriver> for pb::FromDriver {
                 Said::Acknowledged(pb::Acknowledged { trial: trial.0, attempt: attempt.0, seq: seq.0 })
             }
             FromDriver::Finish { why, resumable } => Said::Finish(pb::Finish { why, resumable }),
-            FromDriver::Heartbeat => Said::Heartbeat(pb::Heartbeat {}),
+            FromDriver::Heartbeat => Said::Heartbeat(pb::Heartbeat { leaving: false }),
         };
         Self { said: Some(said) }
     }
@@ -42,7 +42,7 @@ pub fn from_driver(message: pb::FromDriver, worker: WorkerId) -> Result<FromDriv
             FromDriver::Acknowledged(Acknowledged { trial: TrialId(trial), attempt: Attempt(attempt), seq: Seq(seq) })
         }
         Said::Finish(pb::Finish { why, resumable }) => FromDriver::Finish { why, resumable },
-        Said::Heartbeat(pb::Heartbeat {}) => FromDriver::Heartbeat,
+        Said::Heartbeat(pb::Heartbeat { .. }) => FromDriver::Heartbeat,
     })
 }
 

@@ -82,6 +82,7 @@ fn from_a_worker() -> impl Strategy<Value = FromWorker> {
     prop_oneof![
         hello.prop_map(FromWorker::Hello),
         Just(FromWorker::Heartbeat),
+        Just(FromWorker::Leaving),
         word.prop_map(FromWorker::Word),
         ".*".prop_map(|why| FromWorker::Goodbye { why }),
     ]
@@ -267,4 +268,13 @@ fn the_largest_lease_and_the_largest_report_fit_into_a_message() {
     let params = (0..PARAMS_MAX).map(|number| (format!("{number:0>NAME_MAX$}"), value())).collect();
     let said = Some(pb::from_driver::Said::Lease(pb::Lease { params, ..Default::default() }));
     assert!(pb::FromDriver { said }.encoded_len() < ANSWER_MAX);
+}
+
+/// A driver that does not know the field skips it, as protobuf has it, and hears a sign of life.
+#[test]
+fn that_a_worker_leaves_is_a_sign_of_life_with_one_field_more() {
+    let bytes = pb::FromWorker::from(FromWorker::Leaving).encode_to_vec();
+    // Field 2 of `FromWorker` is the heartbeat: two bytes, of which the first names its field 1.
+    assert_eq!(bytes, [2 << 3 | 2, 2, 1 << 3, 1]);
+    assert_eq!(pb::FromWorker::from(FromWorker::Heartbeat).encode_to_vec(), [2 << 3 | 2, 0]);
 }

@@ -12,7 +12,8 @@ impl From<FromWorker> for pb::FromWorker {
     fn from(message: FromWorker) -> Self {
         let said = match message {
             FromWorker::Hello(hello) => Said::Hello(hello.into()),
-            FromWorker::Heartbeat => Said::Heartbeat(pb::Heartbeat {}),
+            FromWorker::Heartbeat => Said::Heartbeat(pb::Heartbeat { leaving: false }),
+            FromWorker::Leaving => Said::Heartbeat(pb::Heartbeat { leaving: true }),
             FromWorker::Word(word) => Said::Word(word.into()),
             FromWorker::Goodbye { why } => Said::Goodbye(pb::Goodbye { why }),
         };
@@ -25,7 +26,8 @@ impl TryFrom<pb::FromWorker> for FromWorker {
     fn try_from(message: pb::FromWorker) -> Result<Self, ConvertFault> {
         Ok(match required("FromWorker.said", message.said)? {
             Said::Hello(hello) => Self::Hello(hello.try_into()?),
-            Said::Heartbeat(pb::Heartbeat {}) => Self::Heartbeat,
+            Said::Heartbeat(pb::Heartbeat { leaving: false }) => Self::Heartbeat,
+            Said::Heartbeat(pb::Heartbeat { leaving: true }) => Self::Leaving,
             Said::Word(word) => Self::Word(word.try_into()?),
             Said::Goodbye(pb::Goodbye { why }) => Self::Goodbye { why: short("the goodbye", why, TEXT_MAX)? },
         })

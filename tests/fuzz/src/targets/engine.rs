@@ -114,6 +114,7 @@ impl World {
             (0, _) => join(u)?,
             (1, _) => Event::WorkerLeft { worker: worker(u)? },
             (2, _) => Event::WorkerLost { worker: worker(u)? },
+            (3, _) if u.arbitrary()? => Event::WorkerLeaving { worker: worker(u)? },
             (3, _) => Event::Ticked,
             (4, _) => self.seldom(u)?,
             (5, _) => match pb::Word::decode(u.bytes(u.len().min(64))?).map(Word::try_from) {

@@ -14,6 +14,7 @@ const WORDS: &[&str] = &[
     "suggested",
     "exhausted",
     "worker_joined",
+    "worker_leaving",
     "worker_left",
     "worker_lost",
     "started",

@@ -240,6 +240,7 @@ impl Cluster {
             }
             FromWorker::Word(word) => Told::Said(id(worker), line, word),
             FromWorker::Goodbye { .. } => Told::Left(id(worker), line),
+            FromWorker::Leaving => Told::Leaving(id(worker), line),
             FromWorker::Heartbeat => return Ok(()),
         };
         self.told(key, told, death, drivers)

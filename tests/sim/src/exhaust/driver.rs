@@ -24,6 +24,7 @@ const ROOM: usize = 64;
 pub(super) enum Told {
     Joined(Hello, u64),
     Said(WorkerId, u64, Word),
+    Leaving(WorkerId, u64),
     Left(WorkerId, u64),
     Broke(WorkerId, u64),
     Suggested(TrialId),
@@ -225,6 +226,7 @@ fn step(running: &mut Running, told: Option<&Told>) -> Result<Done, String> {
                 Input::Joined { hello, link }
             }
             Told::Said(worker, session, word) => Input::Said { worker, session, word },
+            Told::Leaving(worker, session) => Input::Leaving { worker, session },
             Told::Left(worker, session) => Input::Left { worker, session },
             Told::Broke(worker, session) => Input::Broke { worker, session },
             Told::Suggested(trial) => Input::Suggested { trial, answer: Ok(values(trial)), cost_us: 1 },

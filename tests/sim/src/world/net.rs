@@ -231,6 +231,7 @@ impl World {
                 self.heap.push(self.now.plus(limits.heartbeat_ms), Coming::Pulse { conn });
                 parts::Input::Joined { hello, link }
             }
+            FromWorker::Leaving => parts::Input::Leaving { worker, session },
             FromWorker::Heartbeat => parts::Input::Heard { worker, session },
             FromWorker::Word(word) => parts::Input::Said { worker, session, word },
             FromWorker::Goodbye { .. } => parts::Input::Left { worker, session },

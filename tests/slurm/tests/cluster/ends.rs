@@ -25,7 +25,7 @@ fn a_sweep_of_three_minutes_ends_by_itself_on_workers_that_may_live_for_one() {
     let report = sweep.audit(8);
     assert_eq!(report["attempts"]["lost"], 0, "all left in good order: {report}");
     // What is trained again is what an epoch was in the middle of, once for each leave.
-    let leaves = sweep.interrupted();
+    let leaves = report["attempts"]["preempted"].as_u64().unwrap();
     let redone = report["hours"]["redone"].as_f64().unwrap() * 3600.0;
     assert!(leaves >= 4 && redone < 2.0 * leaves as f64, "{leaves} leaves, {redone} s again: {report}");
     // One of the two has the array's own number as its job number: `scontrol requeue` of that would restart both.
@@ -54,7 +54,11 @@ fn preemption_moves_only_its_victims_and_is_nobodys_failure() {
     within(hpo_slurm::PATIENCE, "the urgent job", || slurm.ended().iter().find(|job| job.field("JobId") == urgent).map(drop));
     assert_eq!(driver.code(), Some(0), "{}\n{}", driver.said(), sweep.printed());
     let report = sweep.audit(8);
-    assert_eq!((sweep.interrupted(), &report["attempts"]["lost"]), (2, &0.into()), "the victims' trials moved, and no other: {report}");
+    assert_eq!(
+        (&report["attempts"]["preempted"], &report["attempts"]["lost"]),
+        (&2.into(), &0.into()),
+        "the victims' trials moved, and no other: {report}"
+    );
     let mut starts: Vec<usize> = starts(&sweep).into_values().collect();
     starts.sort_unstable();
     assert_eq!(starts, [1, 1, 2, 2], "the victims came back when the urgent job was over");
@@ -73,7 +77,7 @@ fn a_signal_to_all_processes_of_a_job_costs_no_training() {
     sweep.wait_for("its leave", |sweep| sweep.events("worker_left").len() == 1);
     assert_eq!(driver.code(), Some(0), "{}\n{}", driver.said(), sweep.printed());
     let report = sweep.audit(4);
-    assert_eq!((sweep.interrupted(), &report["attempts"]["lost"]), (1, &0.into()), "{report}");
+    assert_eq!((&report["attempts"]["preempted"], &report["attempts"]["lost"]), (&1.into(), &0.into()), "{report}");
     assert!(report["hours"]["redone"].as_f64().unwrap() * 3600.0 < 2.0, "{report}");
 }
 
@@ -94,7 +98,7 @@ fn a_program_that_dies_of_the_jobs_signal_has_not_failed() {
     sweep.workers(&[], "--slots 1 --no-gpu");
     assert_eq!(driver.code(), Some(0), "{}\n{}", driver.said(), sweep.printed());
     let report = sweep.audit(3);
-    assert_eq!((sweep.interrupted(), &report["attempts"]["lost"]), (1, &0.into()), "{report}");
+    assert_eq!((&report["attempts"]["preempted"], &report["attempts"]["lost"]), (&1.into(), &0.into()), "{report}");
 }
 
 #[test]

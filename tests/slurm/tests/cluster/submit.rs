@@ -196,3 +196,40 @@ fn what_slurms_accounting_counts_is_in_the_ledger_and_a_users_limit_only_slows_a
     let paid: u64 = rows.iter().map(|(_, took)| took).sum();
     assert!((paid as f64 - booked).abs() <= 1.5 * rows.len() as f64, "sacct says {rows:?}, the ledger {booked} s");
 }
+
+/// Slurm bounds each array for itself; of all arrays of a sweep together no more than two may run.
+#[test]
+fn the_throttle_is_of_all_arrays_together_and_what_ends_makes_room() {
+    let Some(slurm) = Slurm::up(2, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(40, 60, "max_workers = 4\nthrottle = 2").replace("poll = \"10s\"", "poll = \"1s\""));
+    submit(&sweep);
+    // Array tasks that run, in order.
+    let running = || {
+        let mut tasks: Vec<String> = slurm.ask("squeue", &["-h", "-r", "-t", "RUNNING", "-o", "%i"]).lines().map(str::to_owned).collect();
+        tasks.sort();
+        assert!(tasks.len() <= 2, "{tasks:?}");
+        tasks
+    };
+    let arrays = || {
+        let all = slurm.ask("squeue", &["-h", "-r", "-o", "%F"]);
+        all.lines().map(|array| array.trim().parse::<u32>().unwrap()).collect::<BTreeSet<_>>()
+    };
+    let end_one = |array: u32| {
+        let first = within(PATIENCE, "a task that runs", || running().into_iter().find(|task| task.starts_with(&format!("{array}_"))));
+        let _ = slurm.ask("scancel", &[&first]);
+        within(PATIENCE, "its end", || (!running().contains(&first)).then_some(()));
+    };
+    let first = within(PATIENCE, "two that run", || (running().len() == 2).then(|| arrays().into_iter().next().unwrap()));
+    (0..3).for_each(|_| end_one(first));
+    let second = within(PATIENCE, "an array beside the one that is left of the first", || {
+        let _ = running();
+        arrays().into_iter().find(|array| *array != first)
+    });
+    within(PATIENCE, "one task of each", || (running().len() == 2 && arrays().len() == 2).then_some(()));
+    end_one(first);
+    within(PATIENCE, "two of the second", || {
+        let running = running();
+        (running.len() == 2 && running.iter().all(|task| task.starts_with(&format!("{second}_")))).then_some(())
+    });
+    done(&sweep, &["slurm", "cancel", "run"]);
+}

@@ -159,11 +159,6 @@ impl<'a> Sweep<'a> {
         workers.into_values().collect()
     }
 
-    /// Attempts that were called back from their training. A lease that reached a worker which was about to leave is not one.
-    pub(crate) fn interrupted(&self) -> usize {
-        self.events("ended").iter().filter(|record| record["how"]["end"] == "preempted").count()
-    }
-
     pub(crate) fn wait_for(&self, what: &str, ready: impl Fn(&Self) -> bool) {
         within(PATIENCE, &format!("{what} (see {})", self.folder.path().display()), || ready(self).then_some(()));
     }

@@ -157,7 +157,8 @@ fn a_trainer_that_is_asked_to_leave_is_heard_even_then() {
         bench.said(0, report(resource));
     }
     let out = bench.on(Input::Notice);
-    assert_eq!(out, [Output::Write { slot: 0, line: ToTrainer::CallBack }, Output::Pause { slot: 0, paused: false }]);
+    let (leaving, call_back) = (Output::Send(FromWorker::Leaving), Output::Write { slot: 0, line: ToTrainer::CallBack });
+    assert_eq!(out, [leaving, call_back, Output::Pause { slot: 0, paused: false }]);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! How a worker ends.
 use super::*;
 
+/// Nothing more is to be leased to it.
+const LEAVING: Output = Output::Send(FromWorker::Leaving);
+
 fn goodbye(why: &str) -> Output {
     Output::Send(FromWorker::Goodbye { why: why.to_owned() })
 }
@@ -14,7 +17,7 @@ fn a_notice_saves_the_states_and_waits_until_the_driver_has_the_words() {
     let mut bench = Bench::burn(1);
     let attempt = bench.training(0);
     bench.said(0, report(1));
-    assert_eq!(bench.on(Input::Notice), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    assert_eq!(bench.on(Input::Notice), [LEAVING, Output::Write { slot: 0, line: ToTrainer::CallBack }]);
     assert_eq!(bench.on(Input::Notice), [], "once is enough");
     bench.said(0, FromTrainer::Left { resource: 1, checkpoint: Some(file(0, 1)), wrote_ms: 2 });
     let checkpoint = Some(Checkpoint { id: "ab12".to_owned(), resource: Resource(1), bytes: 100, wrote_ms: 2 });
@@ -24,6 +27,23 @@ fn a_notice_saves_the_states_and_waits_until_the_driver_has_the_words() {
     assert_eq!(bench.on(lease(1, 1, 0)), []);
     let out = bench.on(acknowledged(0, 1, 2));
     assert_eq!(out, [goodbye("this machine is taken away"), Output::Exit(SessionEnd::Preempted)]);
+}
+
+/// A worker that was called away while the driver was not there says so before anything else that would free its slots, and says
+/// that it has no time left where that is asked.
+#[test]
+fn a_driver_that_comes_to_a_worker_that_leaves_is_told_at_once() {
+    let mut bench = Bench::burn(1);
+    bench.on(task(Some(50_000)));
+    let attempt = bench.training(0);
+    bench.on(Input::Disconnected);
+    assert_eq!(bench.on(Input::Notice), [Output::Write { slot: 0, line: ToTrainer::CallBack }], "nobody hears it");
+    bench.said(0, FromTrainer::Left { resource: 0, checkpoint: None, wrote_ms: 0 });
+    let hello = bench.on(Input::Connected);
+    let Output::Send(FromWorker::Hello(hello)) = &hello[0] else { panic!("{hello:?}") };
+    assert_eq!(hello.allocation.as_ref().and_then(|allocation| allocation.ends_in_ms), Some(0));
+    assert_eq!(bench.on(welcome(&burn_job())), [LEAVING, ended(0, 1, 1, End::Preempted { checkpoint: None })]);
+    assert_eq!(attempt, held(0, 1, 0));
 }
 
 #[test]
@@ -70,7 +90,7 @@ fn finish_stops_what_runs_or_saves_it_if_the_sweep_can_go_on() {
 fn finish_after_a_notice_ends_the_wait_for_the_driver() {
     let mut bench = Bench::burn(1);
     bench.training(0);
-    assert_eq!(bench.on(Input::Notice), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    assert_eq!(bench.on(Input::Notice), [LEAVING, Output::Write { slot: 0, line: ToTrainer::CallBack }]);
     assert_eq!(bench.on(finish(true)), [], "it was asked already");
     let left = FromTrainer::Left { resource: 0, checkpoint: None, wrote_ms: 0 };
     assert_eq!(bench.said(0, left), [discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
@@ -119,7 +139,7 @@ fn a_store_that_takes_nothing_ends_the_worker_and_blames_no_trial() {
     bench.said(0, FromTrainer::Reached { resource: 3, checkpoint: Some(file(0, 1)), wrote_ms: 0 });
     let full = Err(StoreFailure::Store("the disk is full".to_owned()));
     let out = bench.on(Input::Adopted { held: attempt, outcome: full });
-    assert_eq!(out, [discard(0, 1), ended(0, 1, 2, End::Preempted { checkpoint: None })]);
+    assert_eq!(out, [LEAVING, discard(0, 1), ended(0, 1, 2, End::Preempted { checkpoint: None })]);
     let out = bench.on(acknowledged(0, 1, 2));
     assert_eq!(out, [goodbye("the disk is full"), Output::Exit(SessionEnd::Broken { why: "the disk is full".to_owned() })]);
 }
@@ -130,7 +150,7 @@ fn a_trainer_that_cannot_save_ends_the_worker_and_blames_no_trial_either() {
     let mut bench = Bench::burn(1);
     bench.training(0);
     let out = bench.said(0, unsaved());
-    assert_eq!(out, [discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
+    assert_eq!(out, [LEAVING, discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
     let out = bench.on(acknowledged(0, 1, 1));
     assert_eq!(out, [goodbye("the disk is full"), Output::Exit(SessionEnd::Broken { why: "the disk is full".to_owned() })]);
 
@@ -177,7 +197,7 @@ fn a_worker_whose_time_is_up_saves_its_states_and_leaves_by_itself() {
     // This process has slept, or Slurm has only now said how long it has: what was told last counts.
     assert_eq!(bench.on(task(Some(1_000))), []);
     assert_eq!(in_time(&mut bench, 999), []);
-    assert_eq!(in_time(&mut bench, 1), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    assert_eq!(in_time(&mut bench, 1), [LEAVING, Output::Write { slot: 0, line: ToTrainer::CallBack }]);
     let left = FromTrainer::Left { resource: 0, checkpoint: None, wrote_ms: 0 };
     assert_eq!(bench.said(0, left), [discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
     let out = bench.on(acknowledged(0, 1, 1));

@@ -30,7 +30,7 @@ fn a_lease_does_not_wait_for_ever_for_the_process_before_it() {
     bench.on(lease(1, 1, 0));
     assert!(bench.ticks(GRACE).contains(&Output::Kill { slot: 0 }));
     let out = bench.ticks(60_000);
-    assert_eq!(out[..1], [ended(1, 1, 1, End::Preempted { checkpoint: None })]);
+    assert_eq!(out[..2], [Output::Send(FromWorker::Leaving), ended(1, 1, 1, End::Preempted { checkpoint: None })]);
     let out = bench.on(acknowledged(1, 1, 1));
     assert!(broken(&out).contains("is not dead"), "{out:?}");
 }
@@ -46,7 +46,7 @@ fn a_store_that_does_not_answer_ends_the_worker_and_others_save_what_they_can() 
     let out = bench.ticks(1);
     let preempted = || End::Preempted { checkpoint: None };
     let call_back = Output::Write { slot: 1, line: ToTrainer::CallBack };
-    assert_eq!(out[..3], [discard(0, 2), ended(0, 2, 1, preempted()), call_back]);
+    assert_eq!(out[..4], [Output::Send(FromWorker::Leaving), discard(0, 2), ended(0, 2, 1, preempted()), call_back]);
     let left = FromTrainer::Left { resource: 1, checkpoint: Some(file(1, 1)), wrote_ms: 0 };
     assert!(matches!(bench.said(1, left)[..], [Output::Adopt { .. }]));
     bench.on(acknowledged(0, 2, 1));
@@ -75,7 +75,7 @@ fn a_store_that_cannot_be_read_ends_the_worker_and_blames_no_trial() {
     bench.on(Input::Driver(FromDriver::Lease(promoted(0, 2, false))));
     let failure = StoreFailure::Store("cannot read the checkpoint: input/output error".to_owned());
     let out = bench.on(Input::Restored { held: held(0, 2, 0), outcome: Err(failure) });
-    assert_eq!(out, [discard(0, 2), ended(0, 2, 1, End::Preempted { checkpoint: None })]);
+    assert_eq!(out, [Output::Send(FromWorker::Leaving), discard(0, 2), ended(0, 2, 1, End::Preempted { checkpoint: None })]);
     assert!(broken(&bench.on(acknowledged(0, 2, 1))).contains("input/output error"));
 }
 
@@ -85,7 +85,7 @@ fn a_machine_that_starts_no_process_leaves_and_blames_no_trial() {
     bench.on(lease(0, 1, 0));
     let failure = SpawnFailure::Machine("cannot start `train`: out of processes".to_owned());
     let out = bench.on(Input::Trainer { slot: 0, event: TrainerEvent::NotSpawned(failure) });
-    assert_eq!(out, [discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
+    assert_eq!(out, [Output::Send(FromWorker::Leaving), discard(0, 1), ended(0, 1, 1, End::Preempted { checkpoint: None })]);
     assert!(broken(&bench.on(acknowledged(0, 1, 1))).contains("out of processes"));
 }
 

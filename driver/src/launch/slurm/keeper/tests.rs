@@ -5,8 +5,15 @@ use super::super::queue::Task;
 const LOOK_EVERY: Millis = 30_000;
 
 fn keeper(notes: Notes) -> Keeper {
-    let policy =
-        Policy { name: "hpo-1f".to_owned(), max_tasks: 4, slots_per_task: 1, array_max: 1001, look_every: LOOK_EVERY, submits: true };
+    let policy = Policy {
+        name: "hpo-1f".to_owned(),
+        max_tasks: 4,
+        throttle: None,
+        slots_per_task: 1,
+        array_max: 1001,
+        look_every: LOOK_EVERY,
+        submits: true,
+    };
     Keeper::new(KeeperOptions { policy, own: Some((7, 0)), logs: "logs".into() }, notes, 1_000)
 }
 
@@ -32,7 +39,7 @@ fn what_is_submitted_is_noted_before_and_the_next_keeper_looks_first() {
     out.clear();
     keeper.hear(0, 1_000, &News::Queue(queue(&[])), demand(3, &none), &mut out);
     keeper.step(0, 1_000, demand(3, &none), &mut out);
-    assert_eq!(out, [Deed::Note, Deed::Submit { tasks: 3, exclude: vec![] }]);
+    assert_eq!(out, [Deed::Note, Deed::Submit { tasks: 3, exclude: vec![], most: None }]);
     assert_eq!(keeper.notes().in_doubt, Some(InDoubt { tasks: 3, unix_ms: 1_000 }), "a driver that dies now leaves a question");
     let mut next = super::tests::keeper(keeper.notes().clone());
     out.clear();

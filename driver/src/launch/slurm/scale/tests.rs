@@ -7,11 +7,19 @@ use super::*;
 
 const LOOK_EVERY: Millis = 30_000;
 
-fn policy(max_tasks: u32) -> Policy {
-    Policy { name: "hpo-1f".to_owned(), max_tasks, slots_per_task: 2, array_max: 1001, look_every: LOOK_EVERY, submits: true }
+pub(super) fn policy(max_tasks: u32) -> Policy {
+    Policy {
+        name: "hpo-1f".to_owned(),
+        max_tasks,
+        throttle: None,
+        slots_per_task: 2,
+        array_max: 1001,
+        look_every: LOOK_EVERY,
+        submits: true,
+    }
 }
 
-fn task(array: u32, index: u32, state: State, node: &str) -> Task {
+pub(super) fn task(array: u32, index: u32, state: State, node: &str) -> Task {
     Task {
         array,
         index: Some(index),
@@ -24,18 +32,18 @@ fn task(array: u32, index: u32, state: State, node: &str) -> Task {
     }
 }
 
-fn queue(tasks: &[Task]) -> News {
+pub(super) fn queue(tasks: &[Task]) -> News {
     News::Queue(Queue { tasks: tasks.to_vec(), strange: 0, torn: false })
 }
 
-fn step(scaler: &mut Scaler, now: Millis, slots: u32) -> Vec<Order> {
+pub(super) fn step(scaler: &mut Scaler, now: Millis, slots: u32) -> Vec<Order> {
     let mut out = vec![];
     scaler.step(now, slots, &mut out);
     out
 }
 
 fn submit(tasks: u32) -> Order {
-    Order::Submit { tasks, exclude: vec![] }
+    Order::Submit { tasks, exclude: vec![], most: None }
 }
 
 #[test]
@@ -109,7 +117,7 @@ fn a_node_on_which_nothing_starts_is_set_aside_and_a_site_where_nothing_does_is_
     }
     assert_eq!(scaler.bad_nodes(), ["bad"]);
     let orders = step(&mut scaler, 5, 4);
-    assert_eq!(orders, [Order::Submit { tasks: 1, exclude: vec!["bad".to_owned()] }]);
+    assert_eq!(orders, [Order::Submit { tasks: 1, exclude: vec!["bad".to_owned()], most: None }]);
     // One that came and went between two looks, and one that began again without ever joining.
     scaler.hear(6, &queue(&[task(7, 3, State::Over, "n3")]));
     scaler.hear(7, &queue(&[task(7, 4, State::Running, "n4")]));
@@ -205,7 +213,7 @@ fn after_a_driver_that_died_nothing_is_submitted_before_the_queue_was_seen_and_n
     let later = UNSEEN + 1;
     assert_eq!(step(&mut scaler, later, 16), [Order::Look]);
     scaler.hear(later, &queue(&alive));
-    assert_eq!(step(&mut scaler, later, 16), [Order::Submit { tasks: 6, exclude: vec!["bad".to_owned()] }]);
+    assert_eq!(step(&mut scaler, later, 16), [Order::Submit { tasks: 6, exclude: vec!["bad".to_owned()], most: None }]);
 }
 
 #[test]
@@ -256,6 +264,8 @@ struct Slurm {
     arrays: u32,
     /// What the queue looked like before.
     past: Vec<Queue>,
+    /// How many tasks of an array may run, where that is limited.
+    throttles: BTreeMap<u32, u32>,
     healed: bool,
 }
 
@@ -264,22 +274,33 @@ impl Slurm {
         self.rng.next_u64() % sides
     }
 
-    fn submit(&mut self, tasks: u32) -> News {
+    fn submit(&mut self, tasks: u32, most: Option<u32>) -> News {
         let outcome = if self.healed { 9 } else { self.dice(10) };
         if outcome < 2 {
             return News::Refused;
         }
         if outcome > 2 {
             self.arrays += 1;
+            self.throttles.extend(most.map(|most| (self.arrays, most)));
             self.tasks.extend((0..tasks).map(|index| ((self.arrays, index), State::Pending)));
         }
         // Two that were accepted and one that was not never say so.
         if outcome < 5 { News::NoAnswer } else { News::Submitted { array: self.arrays, tasks } }
     }
 
+    fn running(&self) -> usize {
+        self.tasks.values().filter(|state| **state == State::Running).count()
+    }
+
+    fn may_run(&self, array: u32) -> bool {
+        let running = self.tasks.range((array, 0)..=(array, u32::MAX)).filter(|(_, state)| **state == State::Running).count();
+        self.throttles.get(&array).is_none_or(|most| running < *most as usize)
+    }
+
     fn live(&mut self) {
         for place in self.tasks.keys().copied().collect::<Vec<_>>() {
             match (self.tasks[&place], self.dice(12)) {
+                (State::Pending, 0..3) if !self.may_run(place.0) => {}
                 (State::Pending, 0..3) => drop(self.tasks.insert(place, State::Running)),
                 (State::Running, 0) => drop(self.tasks.insert(place, State::Pending)),
                 (State::Running, 1) => drop(self.tasks.remove(&place)),
@@ -306,9 +327,10 @@ impl Slurm {
 
 #[test]
 fn under_any_answers_there_are_never_more_tasks_than_allowed_and_in_the_end_as_many_as_wanted() {
-    for seed in 0..300 {
-        let mut slurm = Slurm { rng: Seed(seed).rng(), tasks: BTreeMap::new(), arrays: 0, past: vec![], healed: false };
-        let mut scaler = Scaler::new(policy(6));
+    for (seed, throttle) in (0..300).map(|seed| (seed, (seed % 3 == 0).then_some(2))) {
+        let (tasks, throttles) = (BTreeMap::new(), BTreeMap::new());
+        let mut slurm = Slurm { rng: Seed(seed).rng(), tasks, throttles, arrays: 0, past: vec![], healed: false };
+        let mut scaler = Scaler::new(Policy { throttle, ..policy(6) });
         let mut most = 0;
         for round in 0..700_u64 {
             let now = round * 10_000;
@@ -317,14 +339,24 @@ fn under_any_answers_there_are_never_more_tasks_than_allowed_and_in_the_end_as_m
             let mut orders = step(&mut scaler, now, slots);
             while let Some(order) = orders.pop() {
                 match order {
-                    Order::Submit { tasks, .. } => {
-                        let news = slurm.submit(tasks);
+                    Order::Submit { tasks, most, .. } => {
+                        let news = slurm.submit(tasks, most);
                         scaler.hear(now, &news);
                     }
                     Order::Look => {
                         let news = slurm.look();
                         scaler.hear(now, &news);
                         scaler.trim(slots, &mut orders);
+                    }
+                    // Half of the time the controller does not answer, whether it has done it or not.
+                    Order::Throttle { array, most } => {
+                        let outcome = slurm.dice(4);
+                        if outcome > 0 {
+                            slurm.throttles.insert(array, most);
+                        }
+                        if outcome > 1 {
+                            scaler.hear(now, &News::Throttled { array, most });
+                        }
                     }
                     Order::Cancel { tasks } => slurm.tasks.retain(|place, _| !tasks.contains(place)),
                     Order::GiveUp { .. } => unreachable!("every task joins"),
@@ -333,6 +365,8 @@ fn under_any_answers_there_are_never_more_tasks_than_allowed_and_in_the_end_as_m
             assert!(slurm.tasks.len() <= 6, "seed {seed}, round {round}: {} tasks", slurm.tasks.len());
             most = if slurm.healed { most.max(slurm.tasks.len()) } else { 0 };
             slurm.live();
+            let running = slurm.running();
+            assert!(throttle.is_none_or(|most: u32| running <= most as usize), "seed {seed}, round {round}: {running} run");
             for (place, state) in slurm.tasks.clone() {
                 if state == State::Running {
                     scaler.hear(now, &News::Joined(place));

@@ -15,6 +15,8 @@ pub struct Policy {
     pub max_tasks: u32,
     /// Slots of each.
     pub slots_per_task: u32,
+    /// Most tasks that run at one time, of all arrays together; None: all that Slurm has room for.
+    pub throttle: Option<u32>,
     /// Most tasks of one array.
     pub array_max: u32,
     /// The controller serves a whole cluster: it is asked at most so often.
@@ -37,6 +39,13 @@ pub enum News {
         /// Its tasks.
         tasks: u32,
     },
+    /// Slurm has done what [`Order::Throttle`] asks for.
+    Throttled {
+        /// Of which array.
+        array: u32,
+        /// So many of its tasks may run.
+        most: u32,
+    },
     /// Slurm refused it.
     Refused,
     /// There was no answer: perhaps it was accepted.
@@ -58,6 +67,15 @@ pub enum Order {
         tasks: u32,
         /// On none of these nodes.
         exclude: Vec<String>,
+        /// Of which so many may run at one time.
+        most: Option<u32>,
+    },
+    /// Let so many tasks of an array run at one time.
+    Throttle {
+        /// Which array.
+        array: u32,
+        /// How many; at least one.
+        most: u32,
     },
     /// Cancel tasks that wait.
     Cancel {

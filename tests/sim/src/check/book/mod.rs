@@ -155,6 +155,7 @@ impl Book {
                     self.brought_back((*held).into(), Place::new(*worker, held.slot), acts);
                 }
             }
+            Event::WorkerLeaving { .. } => self.leaves_at(record),
             Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
                 let lost = matches!(record.event, Event::WorkerLost { .. });
                 self.gone(Place::new(*worker, 0).worker, lost);

@@ -22,7 +22,7 @@ pub(super) struct Pace {
     /// Leases that were trained to their end: how long they took, and whether they left a state.
     whole: Vec<(u64, bool)>,
     /// By worker: when it leaves, and how long it stays, from when that was first known.
-    ends: BTreeMap<u32, (Stamp, u64)>,
+    ends: BTreeMap<u32, (Stamp, Option<u64>)>,
 }
 
 impl Pace {
@@ -57,13 +57,20 @@ impl Book {
 
     /// A worker says when it leaves. Another moment than the last it said is looked at anew.
     pub(super) fn leaves_at(&mut self, record: &Record) {
-        let Event::WorkerJoined { worker, allocation, .. } = &record.event else { return };
-        let its = Place::new(*worker, 0).worker;
-        let ends = allocation.as_ref().and_then(|allocation| Some(record.at.plus(allocation.ends_in_ms?)));
+        let (worker, ends, is_now) = match &record.event {
+            Event::WorkerJoined { worker, allocation, .. } => {
+                (*worker, allocation.as_ref().and_then(|allocation| Some(record.at.plus(allocation.ends_in_ms?))), false)
+            }
+            Event::WorkerLeaving { worker } => (*worker, Some(record.at), true),
+            _ => return,
+        };
+        let its = Place::new(worker, 0).worker;
         let known = self.slots.keys().any(|place| place.worker == its);
         let before = self.pace.ends.remove(&its).filter(|_| known);
         if let Some(ends) = ends {
-            self.pace.ends.insert(its, (ends, before.map_or(ends.since(record.at), |(_, stay)| stay)));
+            let stay = before.and_then(|(_, stay)| stay);
+            let said = (!is_now).then(|| ends.since(record.at));
+            self.pace.ends.insert(its, (ends, stay.or(said)));
         }
         if before.map(|(ends, _)| ends) != ends {
             self.slots.iter_mut().filter(|(place, _)| place.worker == its).for_each(|(_, slot)| slot.spent = false);
@@ -76,7 +83,7 @@ impl Book {
             return;
         }
         let (now, need, ends) = (self.at, self.pace.need(), &self.pace.ends);
-        let too_soon = |(ends, stay): &(Stamp, u64)| *ends < now.plus(need.min(stay / 2));
+        let too_soon = |(ends, stay): &(Stamp, Option<u64>)| *ends <= now.plus(need.min(stay.map_or(u64::MAX, |stay| stay / 2)));
         let free = self.slots.iter_mut().filter(|(_, slot)| slot.heard && slot.lease.is_none());
         let leaving = free.filter(|(place, _)| ends.get(&place.worker).is_some_and(too_soon));
         leaving.for_each(|(_, slot)| slot.spent = true);

@@ -50,6 +50,7 @@ impl World {
         let policy = Policy {
             name: NAME.to_owned(),
             max_tasks: cluster.max_workers,
+            throttle: None,
             slots_per_task: cluster.slots.into(),
             array_max: cluster.array_max,
             look_every: cluster.poll,
@@ -142,7 +143,8 @@ impl World {
                 Deed::Cancel(places) => return self.call(driver, Call::Cancel(places)),
                 // Another may have taken over.
                 Deed::Submit { .. } if self.drivers[driver].head.check().is_err() => {}
-                Deed::Submit { tasks, exclude } => return self.call(driver, Call::Submit { tasks, exclude }),
+                Deed::Throttle { .. } => {}
+                Deed::Submit { tasks, exclude, .. } => return self.call(driver, Call::Submit { tasks, exclude }),
             }
         }
     }
