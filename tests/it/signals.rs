@@ -134,3 +134,36 @@ fn a_worker_that_is_told_to_leave_says_goodbye_and_was_cut_short() {
     driver.signal(Signal::SIGINT);
     assert_eq!(driver.code(), Some(4), "{}", world.said());
 }
+
+#[test]
+fn a_terminal_that_is_closed_suspends_a_sweep_but_not_one_under_nohup() {
+    let world = World::new(&SWEEP.replace("[\"true\"]", "[\"sleep\", \"1000\"]"));
+    let leased = |records: &[Value]| records.iter().any(|record| acts(record).any(|act| act.starts_with("lease")));
+    let mut spared = world.background_behind(&["nohup".to_owned()], &["run", "sweep.toml", "--run-dir", "run"]);
+    world.wait_for("a lease", leased);
+    spared.signal(Signal::SIGHUP);
+    // Heard before the next one, if it were.
+    spared.signal(Signal::SIGINT);
+    assert_eq!(spared.code(), Some(4), "{}", world.said());
+    let left = |records: &[Value]| records.iter().filter(|record| record["event"] == "drain_asked").count();
+    world.wait_for("the word of the second signal", |records| left(records) == 1);
+    let mut resumed = world.background(&["resume", "run"]);
+    world.wait_for("another lease", |records| records.iter().filter(|record| record["event"] == "worker_joined").count() == 2);
+    resumed.signal(Signal::SIGHUP);
+    assert_eq!(resumed.code(), Some(4), "{}", world.said());
+    world.wait_for("the word of the hang-up", |records| left(records) == 2);
+}
+
+#[test]
+fn a_sweep_goes_on_when_nobody_reads_what_it_says() {
+    let trial = "kind = \"synthetic\"\nfunction = \"branin\"\nseconds = 0.1\npace = 1.0";
+    let space = "x1 = { uniform = [-5.0, 10.0] }\nx2 = { uniform = [0.0, 15.0] }";
+    let sweep = SWEEP.replace("kind = \"command\"\ncommand = [\"true\"]", trial).replace("lr = { log_uniform = [1e-3, 3e-2] }", space);
+    let world = World::new(&sweep);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (also, log) = (writer.try_clone().unwrap(), ["run", "sweep.toml", "--run-dir", "run", "-vv"]);
+    let mut run = world.hpo(&log).stdout(also).stderr(writer).spawn().unwrap();
+    world.wait_until("the report", || world.run_dir().join("report/report.md").exists());
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+}
