@@ -98,7 +98,12 @@ fn log(command: &Command, manners: Manners) {
     };
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let filter = tracing_subscriber::EnvFilter::try_from_env("HPO_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unminded(std::io::stderr())).with_ansi(colours).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Unminded(std::io::stderr()))
+        .with_ansi(colours)
+        .with_target(false)
+        .init();
 }
 
 /// A log that nobody reads any more stops nothing.

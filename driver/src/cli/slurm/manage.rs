@@ -192,7 +192,8 @@ pub(super) fn cancel(folder: &Folder, manners: Manners) -> Outcome {
             .or_exit(Exit::Resumable);
     }
     let ended = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?.sweep.finished().is_some();
-    let then = if ended { "the sweep has ended".to_owned() } else { format!("`hpo slurm submit {shown}` goes on from the last checkpoints") };
+    let then =
+        if ended { "the sweep has ended".to_owned() } else { format!("`hpo slurm submit {shown}` goes on from the last checkpoints") };
     tell(manners, &format!("all jobs are gone; {then}"));
     Ok(Exit::Done)
 }

@@ -52,7 +52,9 @@ impl Wanted {
     fn check(&self, runtime: &Runtime) -> Result<(), Failure> {
         let run = self.run.path().display();
         let Some(sweep) = &self.begun else {
-            let why = anyhow!("`{run}` holds a sweep already; go on with it by `hpo slurm submit {run}` if it has not ended, or choose another --run-dir");
+            let why = anyhow!(
+                "`{run}` holds a sweep already; go on with it by `hpo slurm submit {run}` if it has not ended, or choose another --run-dir"
+            );
             return if self.run.journal().exists() { Err(why).or_exit(Exit::RunFolder) } else { Ok(()) };
         };
         if sweep.finished().is_some() {
@@ -140,7 +142,7 @@ pub(super) fn script(args: &Script) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The scripts, each under the name by which the run folder keeps it.
+/// The scripts, each under the name by which the run folder keeps it; none for workers where all are there.
 fn show(jobs: &Jobs, tasks: u32) {
     match jobs.setup.driver {
         DriverPlace::Login => {}
@@ -150,5 +152,7 @@ fn show(jobs: &Jobs, tasks: u32) {
             return;
         }
     }
-    say!("# ---- workers.sbatch\n{}", jobs.workers(tasks, &[], None));
+    if tasks > 0 {
+        say!("# ---- workers.sbatch\n{}", jobs.workers(tasks, &[], None));
+    }
 }

@@ -125,6 +125,37 @@ fn a_driver_that_is_a_job_survives_its_requeue_and_overlaps_with_a_standby() {
 }
 
 #[test]
+fn a_run_that_goes_on_gets_the_workers_that_are_missing_and_as_many_as_were_asked_for() {
+    let Some(slurm) = Slurm::up(2, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(400, 9, "time = \"10m\"\nmax_workers = 3\ndriver = \"job\""));
+    submit(&sweep);
+    sweep.wait_for("work", |sweep| sweep.joined().len() == 3);
+    let before = epoch(&sweep);
+    let jobs = slurm.ask("squeue", &["--noheader", "--format", "%j|%A"]);
+    let driver = jobs.lines().find_map(|line| line.strip_prefix("hpo-driver-")?.split('|').nth(1)).unwrap();
+    let _ = slurm.ask("scancel", &[driver]);
+    sweep.wait_for("the driver's end", |_| !slurm.ask("squeue", &["--noheader", "--format", "%j"]).contains("hpo-driver-"));
+    done(&sweep, &["slurm", "submit", "run"]);
+    sweep.wait_for("the next driver", |sweep| epoch(sweep) > before);
+    sweep.wait_for_reports(6);
+    assert_eq!(sweep.joined().len(), 3, "workers outlive their driver, and are not doubled: {:?}", sweep.joined());
+    done(&sweep, &["slurm", "drain", "run"]);
+    sweep.queue_is_empty();
+    let dry = |sweep: &Sweep| done(sweep, &["slurm", "submit", "run", "--dry-run"]).0;
+    let shown = dry(&sweep);
+    assert!(shown.contains("#SBATCH --array=0-2\n"), "a drained sweep is open again: {shown}");
+    // A driver that may not submit from its node has them submitted here, and now.
+    done(&sweep, &["slurm", "scale", "run", "2"]);
+    let shown = dry(&sweep);
+    assert!(!shown.contains("--array="), "both are there: {shown}");
+    done(&sweep, &["slurm", "submit", "run"]);
+    let asked = std::fs::read_to_string(sweep.path("run/slurm-asked.json")).unwrap();
+    assert!(asked.contains("\"max_workers\":2"), "what was asked for without a driver is not forgotten: {asked}");
+    sweep.wait_for_reports(2);
+    done(&sweep, &["slurm", "cancel", "run"]);
+}
+
+#[test]
 fn a_submission_from_within_a_job_is_not_led_astray_by_what_slurm_left_there() {
     let Some(slurm) = Slurm::up(2, 0, "") else { return };
     let sweep = Sweep::new(&slurm, &file(4, 5, "time = \"10m\"\nmax_workers = 2\ndriver = \"job\""));
