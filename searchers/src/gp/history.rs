@@ -72,6 +72,11 @@ impl History {
         }
     }
 
+    /// The points of all trials.
+    pub(crate) fn points(&self) -> impl Iterator<Item = &Point> {
+        self.trials.values().map(|past| &past.point)
+    }
+
     /// Trials of which nothing was told.
     pub(crate) fn pending(&self) -> impl Iterator<Item = &Point> {
         let is_pending = |past: &Past| past.losses.is_empty() && !past.has_failed;

@@ -55,6 +55,10 @@ use mind::Mind;
 use propose::Judge;
 pub use warp::Warp;
 
+/// Trials as close as this in every coordinate of the cube are the same trial again: workers that ask one after the other would get
+/// the optimum of nearly the same model, and where a loss has no noise a search would end in repeating its best trial.
+const SAME: f64 = 1e-3;
+
 /// Points are tried around so many of the best trials.
 const TOPS: usize = 5;
 
@@ -136,6 +140,13 @@ impl Gp {
         (losses, failures.map(|data| Mind::of(before.failures, &self.cube, &data, None, self.seed)))
     }
 
+    /// Whether a trial says more than how noisy the trials are that there were.
+    fn is_new(&self, params: &Params) -> bool {
+        let point = self.cube.point(params);
+        let is_same = |(a, b): (&f64, &f64)| (a - b).abs() < SAME || a.is_nan() && b.is_nan();
+        !self.taken.contains(params) && !self.history.points().any(|seen| seen.iter().zip(&point).all(is_same))
+    }
+
     /// The most promising point that is left.
     fn best(&self, trial: TrialId, data: &Dataset, losses: &Mind, failures: Option<&Mind>) -> Result<Params, SuggestFault> {
         let mut rng = self.seed.derive("suggest", trial.0.into()).rng();
@@ -155,7 +166,7 @@ impl Gp {
         if !candidates::is_ranked_whole(space) {
             let tops: Vec<Point> = order.iter().take(TOPS).map(|&at| seen[at].clone()).collect();
             let sequence = Sequence::new(space, self.seed.derive("candidates", trial.0.into()));
-            let found = judge.search(&sequence, &tops, &mut rng).into_iter().find(|params| !self.taken.contains(params));
+            let found = judge.search(&sequence, &tops, &mut rng).into_iter().find(|params| self.is_new(params));
             if let Some(params) = found {
                 return Ok(params);
             }
@@ -187,6 +198,37 @@ impl Searcher for Gp {
                 self.known.replace(Known { losses: Some(losses), failures });
                 answer
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hpo_core::space::{Domain, Fold, Parameter};
+    use hpo_core::{Loss, Resource, Value};
+
+    use super::*;
+    use crate::Outcome;
+
+    #[test]
+    fn workers_that_ask_one_after_the_other_get_different_points_also_when_all_is_known() {
+        let rate = Domain::Float { low: 1e-5, high: 1.0, fold: Fold::Log, step: None };
+        let words = Domain::Choice { values: ["sgd", "adam"].map(Value::from).to_vec(), ordered: false };
+        let parameter = |name: &str, domain| Parameter { name: name.to_owned(), domain, when: Default::default() };
+        let space = Space::new(vec![parameter("lr", rate), parameter("optimizer", words)]).unwrap();
+        let mut gp = Gp::new(space, Seed(3), GpOptions::default());
+        let mut all: Vec<Params> = vec![];
+        for number in 0..40_u32 {
+            if let Some(done) = number.checked_sub(6) {
+                let params = all[done as usize].clone();
+                let Value::Float(lr) = params["lr"] else { panic!("{params:?}") };
+                let outcome = Outcome::Loss { resource: Resource(1), loss: Loss::new((lr.log10() + 3.0).powi(2)) };
+                gp.tell(&Observation { trial: TrialId(done), params, outcome });
+            }
+            let params = gp.suggest(TrialId(number)).unwrap();
+            assert!(gp.is_new(&params), "trial {number}: {params:?}");
+            gp.begin(TrialId(number), &params);
+            all.push(params);
         }
     }
 }
