@@ -12,6 +12,7 @@ use hpo_driver::launch::slurm::call::scrubbed;
 use hpo_driver::launch::slurm::keep::{Notes, Submitted};
 use hpo_driver::launch::slurm::submit::{SubmitFault, sbatch_once};
 use hpo_driver::launch::slurm::{DriverPlace, Jobs};
+use hpo_driver::process::machine;
 use hpo_driver::rundir::PRIVATE_FILE;
 
 use super::tell;
@@ -127,7 +128,7 @@ pub(super) async fn submit_all(
     text: impl Fn(u32, bool) -> String,
 ) -> anyhow::Result<Vec<Submitted>> {
     let (mut left, mut size) = (tasks, tasks.min(array_max));
-    let mut notes = Notes::read(&jobs.run)?;
+    let mut notes = Notes { machine: machine(), ..Notes::read(&jobs.run)? };
     let mut submitted: Vec<Submitted> = vec![];
     while left > 0 {
         let tasks = left.min(size);

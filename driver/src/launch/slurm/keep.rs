@@ -12,6 +12,9 @@ use crate::rundir::RunDir;
 /// What the driver has done and found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notes {
+    /// By whose clock the moments are ([`crate::process::machine`]): to another machine's they say nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
     /// What Slurm accepted, in order.
     #[serde(default)]
     pub arrays: Vec<Submitted>,
@@ -115,6 +118,7 @@ mod tests {
         let run = RunDir::new(folder.path());
         assert_eq!((Notes::read(&run).unwrap(), Asked::read(&run).unwrap()), (Notes::default(), Asked::default()));
         let notes = Notes {
+            machine: "m1".to_owned(),
             arrays: vec![Submitted { array: 14, tasks: 8, unix_ms: 5 }],
             in_doubt: Some(InDoubt { tasks: 2, unix_ms: 9 }),
             bad_nodes: vec!["n7".to_owned()],

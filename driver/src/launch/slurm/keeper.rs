@@ -31,6 +31,8 @@ pub struct KeeperOptions {
     pub own: Option<Place>,
     /// Where the tasks' output lies, for people.
     pub logs: PathBuf,
+    /// Whose clock it reads.
+    pub machine: String,
 }
 
 /// What the sweep can use now, and who works for it.
@@ -104,13 +106,15 @@ impl Keeper {
     #[must_use]
     pub fn new(options: KeeperOptions, notes: Notes, unix_ms: u64) -> Self {
         let mut scaler = Scaler::new(options.policy.clone());
-        let age = |then: u64| unix_ms.saturating_sub(then);
+        // By another machine's clock, which may be ahead, an array of a minute ago is one of long ago that has gone.
+        let is_this = notes.machine == options.machine;
+        let age = |then: u64| if is_this { unix_ms.saturating_sub(then) } else { 0 };
         let arrays: Vec<_> = notes.arrays.iter().map(|one| (one.array, one.tasks, age(one.unix_ms))).collect();
         // Empty notes do not say that nothing was submitted: an answer may have been lost. And the age of a submission in doubt by
         // another machine's clock proves nothing.
         scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, 0)), &notes.bad_nodes);
         // It tries again.
-        let notes = Notes { gave_up: None, ..notes };
+        let notes = Notes { gave_up: None, machine: options.machine.clone(), ..notes };
         Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new(), present: BTreeSet::new(), bad: 0, deserted: false }
     }
 

@@ -20,6 +20,7 @@ use super::site::array_max;
 use super::submit::{SubmitFault, sbatch, scancel, squeue, throttle};
 use crate::engine::{Handle, Progress};
 use crate::journal::Fence;
+use crate::process::machine;
 use crate::rendezvous::RendezvousFault;
 use crate::rundir::{PRIVATE_FILE, make_private_folder};
 
@@ -116,7 +117,7 @@ impl Runtime {
             look_every: setup.poll,
             submits: setup.driver_submits(),
         };
-        let keeper = Keeper::new(KeeperOptions { policy, own, logs: jobs.run.logs() }, notes, unix_ms());
+        let keeper = Keeper::new(KeeperOptions { policy, own, logs: jobs.run.logs(), machine: machine() }, notes, unix_ms());
         Self { jobs, keeper, engine, progress, fence, begun: Instant::now(), complaint: String::new() }
     }
 

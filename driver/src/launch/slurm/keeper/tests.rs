@@ -14,7 +14,7 @@ fn keeper(notes: Notes) -> Keeper {
         look_every: LOOK_EVERY,
         submits: true,
     };
-    Keeper::new(KeeperOptions { policy, own: Some((7, 0)), logs: "logs".into() }, notes, 1_000)
+    Keeper::new(KeeperOptions { policy, own: Some((7, 0)), logs: "logs".into(), machine: "m1".to_owned() }, notes, 1_000)
 }
 
 fn task(array: u32, index: u32, state: State) -> Task {
@@ -53,6 +53,22 @@ fn what_is_submitted_is_noted_before_and_the_next_keeper_looks_first() {
     out.clear();
     keeper.hear(5, 1_005, &News::Submitted { array: 7, tasks: 3 }, demand(3, &none), &mut out);
     assert_eq!((out.pop_front(), keeper.notes().in_doubt, keeper.notes().arrays.len()), (Some(Deed::Note), None, 1));
+}
+
+#[test]
+fn an_array_of_a_minute_ago_is_expected_by_the_next_driver_whatever_its_clock_says() {
+    let arrays = vec![Submitted { array: 7, tasks: 3, unix_ms: 1_000 }];
+    let asks = |machine: &str| {
+        let notes = Notes { machine: machine.to_owned(), arrays: arrays.clone(), ..Notes::default() };
+        let (options, none, mut out) = (keeper(Notes::default()).options, BTreeMap::new(), VecDeque::new());
+        let an_hour_on = 3_601_000;
+        let mut next = Keeper::new(options, notes, an_hour_on);
+        next.hear(1, an_hour_on, &News::Queue(queue(&[])), demand(3, &none), &mut out);
+        next.step(2, an_hour_on, demand(3, &none), &mut out);
+        out.iter().any(|deed| matches!(deed, Deed::Submit { .. }))
+    };
+    assert!(!asks("m2"), "the other machine's clock may be an hour ahead");
+    assert!(asks("m1"), "by its own clock they have gone");
 }
 
 #[test]

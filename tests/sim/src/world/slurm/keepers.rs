@@ -56,7 +56,7 @@ impl World {
             look_every: cluster.poll,
             submits: true,
         };
-        let options = KeeperOptions { policy, own: None, logs: "logs".into() };
+        let options = KeeperOptions { policy, own: None, logs: "logs".into(), machine: self.wall_off.to_string() };
         let mind = Mind::Keeps(Box::new(Keeper::new(options, slurm.notes.clone(), unix_ms)));
         slurm.keepers.insert(driver, Keeping { mind, deeds: VecDeque::new(), begun: now, turn: 0, call: None, rests: 0 });
         self.due(now, Due::Keep { driver, turn: 0 });
