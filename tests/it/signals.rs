@@ -1,5 +1,7 @@
 //! What signals do to drivers and workers. Above all to drivers that do not listen yet: a long journal is read first, and a batch
 //! system does not wait for that.
+use std::time::Duration;
+
 use hpo_core::sweep::event::Slot;
 use hpo_core::{Event, WorkerId};
 use hpo_driver::journal::{Fence, Journal, Record, Writer, decisions, replay};
@@ -141,17 +143,19 @@ fn a_terminal_that_is_closed_suspends_a_sweep_but_not_one_under_nohup() {
     let leased = |records: &[Value]| records.iter().any(|record| acts(record).any(|act| act.starts_with("lease")));
     let mut spared = world.background_behind(&["nohup".to_owned()], &["run", "sweep.toml", "--run-dir", "run"]);
     world.wait_for("a lease", leased);
+    let asked = |records: &[Value]| records.iter().filter(|record| record["event"] == "drain_asked").count();
     spared.signal(Signal::SIGHUP);
-    // Heard before the next one, if it were.
+    // A hang-up that is heeded is in the journal within milliseconds.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(asked(&world.journal()), 0, "{}", world.said());
     spared.signal(Signal::SIGINT);
     assert_eq!(spared.code(), Some(4), "{}", world.said());
-    let left = |records: &[Value]| records.iter().filter(|record| record["event"] == "drain_asked").count();
-    world.wait_for("the word of the second signal", |records| left(records) == 1);
+    world.wait_for("the word of the second signal", |records| asked(records) == 1);
     let mut resumed = world.background(&["resume", "run"]);
     world.wait_for("another lease", |records| records.iter().filter(|record| record["event"] == "worker_joined").count() == 2);
     resumed.signal(Signal::SIGHUP);
     assert_eq!(resumed.code(), Some(4), "{}", world.said());
-    world.wait_for("the word of the hang-up", |records| left(records) == 2);
+    world.wait_for("the word of the hang-up", |records| asked(records) == 2);
 }
 
 #[test]
