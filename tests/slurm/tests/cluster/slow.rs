@@ -1,6 +1,6 @@
 //! A Slurm that takes its time.
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use hpo_slurm::Slurm;
@@ -15,16 +15,11 @@ fn real() -> String {
     String::from_utf8(found.stdout).unwrap().trim().to_owned()
 }
 
-/// A `sbatch` before the real one on the PATH, which submits at once and says so after so many seconds.
-fn answers_late(sweep: &Sweep, seconds: u32) -> String {
-    let (real, path) = (real(), std::env::var("PATH").unwrap());
-    let (folder, answered) = (sweep.path("slow"), sweep.path("answered"));
+/// A `sbatch` before the real one on the PATH, which does these lines of shell for a submission; `$real` is the real one.
+fn another(sweep: &Sweep, lines: &str) -> String {
+    let (real, path, folder) = (real(), std::env::var("PATH").unwrap(), sweep.path("slow"));
     std::fs::create_dir(&folder).unwrap();
-    let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *\" --test-only \"*) exec {real} \"$@\" ;; esac\n\
-         answer=$({real} \"$@\") || exit\nsleep {seconds}\n: > '{}'\necho \"$answer\"\n",
-        answered.display()
-    );
+    let script = format!("#!/bin/sh\nreal={real}\ncase \" $* \" in *\" --test-only \"*) exec $real \"$@\" ;; esac\n{lines}\n");
     std::fs::write(folder.join("sbatch"), script).unwrap();
     std::fs::set_permissions(folder.join("sbatch"), std::fs::Permissions::from_mode(0o755)).unwrap();
     format!("{}:{path}", folder.display())
@@ -36,23 +31,49 @@ fn lives(pid: &Value) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, state)| !state.trim_start().starts_with('Z'))
 }
 
-#[test]
-fn a_sweep_that_ends_before_sbatch_has_answered_has_its_report_at_once_and_its_driver_waits_for_no_more_than_the_answer() {
-    let Some(slurm) = Slurm::up(1, 0, "") else { return };
-    let sweep = Sweep::new(&slurm, &file(2, 5, "time = \"10m\"\nmax_workers = 2"));
-    let path = answers_late(&sweep, 25);
+/// Submits a sweep with that `sbatch`; the driver's process.
+fn submitted(sweep: &Sweep, path: &str) -> (Child, Value) {
     // It waits for the answer, too, to say what to watch.
-    let mut submit =
-        sweep.command(sweep.program(), &["slurm", "submit", "sweep.toml", "--run-dir", "run"]).env("PATH", path).spawn().unwrap();
+    let submit = sweep.command(sweep.program(), &["slurm", "submit", "sweep.toml", "--run-dir", "run"]).env("PATH", path).spawn().unwrap();
     let rendezvous = sweep.path("run/rendezvous.json");
     sweep.wait_for("a driver", |_| rendezvous.exists());
     let rendezvous: Value = serde_json::from_slice(&std::fs::read(rendezvous).unwrap()).unwrap();
+    (submit, rendezvous["pid"].clone())
+}
+
+/// The report is there while `sbatch` has not answered, and the driver waits for that and for no more.
+fn ends_soon(sweep: &Sweep, (mut submit, driver): (Child, Value)) {
     sweep.wait_for("the report", |sweep| sweep.path("run/report/report.html").exists());
     assert!(!sweep.path("answered").exists(), "this machine was too slow for the test to tell anything");
     let reported = Instant::now();
-    sweep.wait_for("the driver's end", |_| !lives(&rendezvous["pid"]));
+    sweep.wait_for("the driver's end", |_| !lives(&driver));
     assert!(reported.elapsed() < Duration::from_secs(90), "it was in doubt: {:?}", reported.elapsed());
     assert!(submit.wait().unwrap().success());
     sweep.queue_is_empty();
     sweep.audit(2);
+}
+
+#[test]
+fn workers_that_have_come_and_gone_before_sbatch_has_answered_keep_no_driver() {
+    let Some(slurm) = Slurm::up(1, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(2, 5, "time = \"10m\"\nmax_workers = 2"));
+    let answered = sweep.path("answered").display().to_string();
+    let path = another(&sweep, &format!("answer=$($real \"$@\") || exit\nsleep 25\n: > '{answered}'\necho \"$answer\""));
+    ends_soon(&sweep, submitted(&sweep, &path));
+}
+
+#[test]
+fn a_submission_under_way_at_the_end_is_waited_for_and_leaves_no_doubt() {
+    let Some(slurm) = Slurm::up(1, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(2, 5, "time = \"10m\"\nmax_workers = 1"));
+    let (first, answered) = (sweep.path("first").display().to_string(), sweep.path("answered").display().to_string());
+    // The first at once; another would come to the queue only when the sweep is over.
+    let lines = format!("if mkdir '{first}' 2>/dev/null; then exec $real \"$@\"; fi\nsleep 25\n: > '{answered}'\nexec $real \"$@\"");
+    let path = another(&sweep, &lines);
+    let started = submitted(&sweep, &path);
+    sweep.wait_for("a worker", |sweep| sweep.joined().len() == 1);
+    let scaled = sweep.command(sweep.program(), &["slurm", "scale", "run", "2"]).output().unwrap();
+    assert!(scaled.status.success());
+    ends_soon(&sweep, started);
+    assert!(sweep.path("answered").exists(), "nothing was submitted at the end: the test told nothing");
 }
