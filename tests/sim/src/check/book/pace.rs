@@ -9,7 +9,7 @@ use hpo_core::sweep::State;
 use hpo_core::{Event, Stamp, Sweep, TrialId};
 use hpo_driver::journal::Record;
 
-use super::{Book, Life, Phase};
+use super::{Book, Life, Phase, Row};
 use crate::check::act::{Of, Place};
 
 /// What is known of time: all of it, in the order in which it came.
@@ -97,9 +97,11 @@ impl Book {
     }
 
     /// Then the sweep has to see whether anyone would go on, and chooses who does as soon as a slot comes: from there on that trial
-    /// waits. Nothing can happen before that would change the choice; the judge of the order sees at its lease that it was right.
+    /// waits. Who is promoted comes before those that are new, and after those that were interrupted or chosen before. Nothing can
+    /// happen before a slot comes that would change the choice; the judge of the order sees at its lease that it was right.
     pub(in crate::check) fn hears_of_a_choice(&mut self, sweep: &Sweep) -> Option<TrialId> {
-        if !self.only_spent_slots_are_left() || self.trials.values().any(|row| row.life == Life::Waiting) {
+        let goes_first = |(id, row): (&TrialId, &Row)| row.life == Life::Waiting && !self.fresh.contains(id);
+        if !self.only_spent_slots_are_left() || self.trials.iter().any(goes_first) {
             return None;
         }
         let waits = |trial: TrialId| sweep.trial(trial).is_some_and(|trial| trial.state == State::Waiting);
