@@ -29,8 +29,8 @@ PEERS = [
 
 RUNGS = "min_resource = 3, max_resource = 52, eta = 3"
 FIFO, ASHA, HYPERBAND = 'kind = "fifo", max_resource = 52', f'kind = "asha-promote", {RUNGS}', f'kind = "hyperband", {RUNGS}'
-# Rungs of its own, chosen on five of the tasks below: on one of them three epochs say too little of fifty-two.
-LATE = 'kind = "asha-promote", min_resource = 13, max_resource = 52, eta = 2'
+# Rungs of its own, chosen on the tuning tasks below: on one of them three epochs say too little of fifty-two.
+LATE = 'kind = "asha-promote", min_resource = 6, max_resource = 52, eta = 2'
 # Method, its [searcher] and its [scheduler]. What a build does not know is left out and said so.
 OURS = [
     ("random, fifo", 'kind = "random"', FIFO),
@@ -42,7 +42,7 @@ OURS = [
     ("tpe, asha", 'kind = "tpe"', ASHA),
     ("bohb, asha", 'kind = "bohb"', ASHA),
     ("gp-mf, asha", 'kind = "gp-mf"', ASHA),
-    ("gp-mf, asha 13", 'kind = "gp-mf"', LATE),
+    ("gp-mf, asha from 6", 'kind = "gp-mf"', LATE),
     ("random, hyperband", 'kind = "random"', HYPERBAND),
     ("bohb, hyperband", 'kind = "bohb"', HYPERBAND),
     ("gp-mf, hyperband", 'kind = "gp-mf"', HYPERBAND),
