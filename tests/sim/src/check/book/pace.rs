@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use hpo_core::sweep::State;
-use hpo_core::{Event, Stamp, Sweep, TrialId};
+use hpo_core::{Event, Millis, Stamp, Sweep, TrialId};
 use hpo_driver::journal::Record;
 
 use super::{Book, Life, Phase, Row};
@@ -19,6 +19,8 @@ pub(super) struct Pace {
     given: BTreeMap<Of, Stamp>,
     /// From the lease to the first report, of each attempt that reported.
     begun: Vec<u64>,
+    /// The last report of each attempt, and how long after its lease.
+    heard: BTreeMap<Of, (u32, Millis)>,
     /// Leases that were trained to their end: how long they took, and whether they left a state.
     whole: Vec<(u64, bool)>,
     /// By worker: when it leaves, and how long it stays, from when that was first known.
@@ -35,6 +37,27 @@ impl Pace {
     pub(super) fn leased(&mut self, of: Of, at: Stamp) {
         self.given.insert(of, at);
     }
+
+    /// From the lease to what a word tells that came at `at`.
+    pub(super) fn took(&self, of: Of, after_ms: Option<Millis>, at: Stamp) -> Option<Millis> {
+        let given = *self.given.get(&of)?;
+        Some(after_ms.map_or(at, |after| given.plus(after).min(at)).since(given))
+    }
+
+    /// The last report of an attempt, and how long after its lease.
+    pub(super) fn heard(&self, of: Of) -> Option<(u32, Millis)> {
+        self.heard.get(&of).copied()
+    }
+
+    /// How long a worker stays, from when that was first known.
+    pub(super) fn stay(&self, worker: u32) -> Millis {
+        self.ends.get(&worker).and_then(|(_, stay)| *stay).unwrap_or(Millis::MAX)
+    }
+
+    /// For how long it is still there.
+    pub(super) fn left(&self, worker: u32, now: Stamp) -> Millis {
+        self.ends.get(&worker).map_or(Millis::MAX, |(ends, _)| ends.since(now))
+    }
 }
 
 impl Book {
@@ -46,8 +69,10 @@ impl Book {
             }
             _ => return,
         };
-        let Some(given) = self.pace.given.get(&of).copied() else { return };
-        let took = after_ms.map_or(record.at, |after| given.plus(after).min(record.at)).since(given);
+        let Some(took) = self.pace.took(of, after_ms, record.at) else { return };
+        if let Event::Reported { resource, .. } = &record.event {
+            self.pace.heard.insert(of, (resource.0, took));
+        }
         match &record.event {
             Event::Reached { checkpoint, .. } => self.pace.whole.push((took, checkpoint.is_some())),
             _ if self.trials.get(&of.trial).is_some_and(|row| row.last.is_none()) => self.pace.begun.push(took),
