@@ -10,10 +10,10 @@ def environment(tool):
     return pathlib.Path(os.environ["HPO_BENCH_VENV"]) / tool / "bin" / "python"
 
 
-def peer(folder, until, tool, method, tasks, workers, condition, seeds):
+def peer(folder, until, tool, method, tasks, workers, condition, seeds, budget):
     """One method of another tool, in its environment. What fails is said, and the others go on."""
     words = [environment(tool), HERE / "play.py", folder, tool, method, "--tasks", ",".join(tasks)]
-    words += ["--seeds", f"{seeds[0]}..{seeds[-1] + 1}", "--workers", workers, "--condition", condition, "--budget", methods.BUDGET]
+    words += ["--seeds", f"{seeds[0]}..{seeds[-1] + 1}", "--workers", workers, "--condition", condition, "--budget", budget]
     words += ["--until", until.timestamp()] if until else []
     begun = time.monotonic()
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
@@ -26,6 +26,9 @@ def peer(folder, until, tool, method, tasks, workers, condition, seeds):
 def play(args):
     folder = pathlib.Path(os.environ["HPO_BENCH_ROWS"])
     stages = [stage for stage in methods.stages(tables.reference()) if args.only is None or args.only in stage[0]]
+    if args.seeds:
+        stages = [(*rest, [seed for seed in seeds if seed in args.seeds]) for *rest, seeds in stages]
+    stages = [stage for stage in stages if stage[-1]]
     if args.hpo:
         for name, tasks, workers, condition, seeds in stages:
             ours.play(args.hpo, folder, tasks, workers, condition, seeds, args.methods)
@@ -33,10 +36,11 @@ def play(args):
     if args.peers:
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as lanes:
             for _, tasks, workers, condition, seeds in stages:
-                for tool, method, most in methods.PEERS:
+                for tool, method, most, *less in methods.PEERS:
                     some = [seed for seed in seeds if seed < methods.SEEDS[0] + most]
                     if some and environment(tool).exists() and (args.methods is None or method in args.methods):
-                        lanes.submit(peer, folder, args.until, tool, method, tasks, workers, condition, some)
+                        budget = less[0] if less else methods.BUDGET
+                        lanes.submit(peer, folder, args.until, tool, method, tasks, workers, condition, some, budget)
 
 
 def clock(text):
@@ -54,6 +58,7 @@ def main():
     one.add_argument("--no-peers", dest="peers", action="store_false")
     one.add_argument("--only", metavar="WORDS", help="only stages whose name has these words")
     one.add_argument("--methods", type=lambda text: text.split(";"), help="only these methods, separated by semicolons")
+    one.add_argument("--seeds", type=rows.seeds, help="only these seeds, as 1000..1005")
     one.add_argument("--jobs", type=int, default=2, help="other tools' processes beside each other (default 2)")
     one.add_argument("--until", type=clock, help="HH:MM after which no run is begun")
     one = parts.add_parser("speed", help="what a suggestion takes")

@@ -205,12 +205,13 @@ impl Sweep {
                     ..Split::default()
                 };
                 self.keep(id, checkpoint.as_ref(), out);
-                self.close(id, slot, State::Waiting, split, None);
-                self.interrupted.push_back(id);
+                match self.in_vain(id, checkpoint.is_some()) {
+                    Some(why) => self.give_up(id, slot, &why, split, out),
+                    None => self.interrupt(id, slot, split),
+                }
             }
             // Told to stop by a Stop that has become moot, or by its own agent: it goes on later.
-            End::Stopped => self.lost(id, slot, out),
-            End::Lost => self.lost(id, slot, out),
+            End::Stopped | End::Lost => self.lost(id, slot, out),
             End::Failed { kind: FailureKind::Checkpoint, message } => self.damaged(id, slot, message, out),
             End::Failed { kind, message } => self.failed(id, slot, *kind, message, out),
         }
@@ -226,9 +227,14 @@ impl Sweep {
             let message = format!("lost {} times in a row without progress", trial.lost);
             self.give_up(id, slot, &message, split, out);
         } else {
-            self.close(id, slot, State::Waiting, split, None);
-            self.interrupted.push_back(id);
+            self.interrupt(id, slot, split);
         }
+    }
+
+    /// It goes on as soon as there is a slot for it.
+    fn interrupt(&mut self, id: TrialId, slot: SlotId, split: Split) {
+        self.close(id, slot, State::Waiting, split, None);
+        self.interrupted.push_back(id);
     }
 
     fn failed(&mut self, id: TrialId, slot: SlotId, kind: FailureKind, message: &str, out: &mut Vec<Action>) {
@@ -238,8 +244,7 @@ impl Sweep {
         trial.failures += 1;
         trial.failure = Some(message.to_owned());
         if kind.may_pass() && trial.failures <= retries {
-            self.close(id, slot, State::Waiting, Split { lost_since: ALL, ..Split::default() }, None);
-            self.interrupted.push_back(id);
+            self.interrupt(id, slot, Split { lost_since: ALL, ..Split::default() });
         } else {
             // What a trainer that hangs did since its last report was no training.
             let silent = (kind == FailureKind::Hang).then(|| trial.run.last.map_or(Stamp(0), |(.., at)| at));
@@ -374,8 +379,7 @@ impl Sweep {
         for (slot, id) in self.fleet.busy_of(worker) {
             if said_so {
                 self.tally.preempted += 1;
-                self.close(id, slot, State::Waiting, Split { lost_since: ALL, ..Split::default() }, None);
-                self.interrupted.push_back(id);
+                self.interrupt(id, slot, Split { lost_since: ALL, ..Split::default() });
             } else {
                 self.lost(id, slot, out);
                 if let Some(trial) = self.trials.get_mut(id) {

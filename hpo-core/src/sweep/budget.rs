@@ -89,6 +89,10 @@ impl Sweep {
 impl Sweep {
     /// Whether there is no trial that a slot could be given. Slots that leave too soon for one are there to ask.
     fn nobody_waits(&mut self) -> bool {
+        // Nobody of them could be done on the slots that are free.
+        if !self.interrupted.is_empty() {
+            return false;
+        }
         // A slot that `fill` left free proves that the scheduler promotes none.
         if !self.fleet.free().is_empty() {
             return true;

@@ -138,6 +138,9 @@ impl Story<'_> {
                 // At the end of the sweep the state may be forgotten at once.
                 let resumes_at = checkpoint.as_ref().map_or_else(|| self.trial.resumes_at(), |saved| saved.resource);
                 self.say(What::Preempted { resumes_at });
+                if self.trial.state == State::Failed {
+                    self.failed(None, "");
+                }
             }
             Event::Ended { how: End::Stopped | End::Lost, .. } => self.lost(false),
             Event::Ended { how: End::Failed { kind, message }, .. } => self.failed(Some(*kind), message),

@@ -1,6 +1,6 @@
 //! Which free slot gets which trial.
 use super::action::{Action, Lease};
-use super::trial::{Run, State};
+use super::trial::{Run, State, Unsaved};
 use super::{Phase, Sweep};
 use crate::{Attempt, SlotId, TrialId};
 
@@ -13,7 +13,8 @@ impl Sweep {
         self.fleet.retire(self.now, self.pace.need());
         while !self.fleet.free().is_empty() {
             let Some(id) = self.next_ready() else { break };
-            let Some((slot, in_place)) = self.fleet.choose(id, self.trials[id].resumes_at()) else { break };
+            let trial = &self.trials[id];
+            let Some((slot, in_place)) = self.fleet.choose(id, trial.resumes_at(), trial.unsaved.need, self.now) else { break };
             self.begin(id, slot);
             out.push(Action::Lease(self.lease(id, slot, in_place)));
         }
@@ -26,10 +27,12 @@ impl Sweep {
     }
 
     /// Interrupted trials first (they hold state, and others wait for their result), then the scheduler's promotions,
-    /// then new trials.
+    /// then new trials. Passed over is who could not be done on any free slot before its worker leaves.
     pub(super) fn next_ready(&mut self) -> Option<TrialId> {
-        if let Some(id) = self.interrupted.pop_front() {
-            return Some(id);
+        let room = if self.interrupted.is_empty() { None } else { self.fleet.room(self.now) };
+        let fits = |id: &TrialId| room.is_some_and(|room| self.trials[*id].unsaved.need <= room);
+        if let Some(place) = self.interrupted.iter().position(fits) {
+            return self.interrupted.remove(place);
         }
         if self.in_doubt() {
             return None;
@@ -38,6 +41,7 @@ impl Sweep {
         let trial = self.trials.get_mut(promotion.trial)?;
         trial.target = promotion.to;
         trial.promoted = true;
+        trial.unsaved = Unsaved::default();
         self.tally.paused -= 1;
         self.ledger.informed(promotion.trial);
         Some(promotion.trial)

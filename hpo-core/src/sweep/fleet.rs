@@ -107,6 +107,29 @@ impl Fleet {
         }
     }
 
+    /// Nearly as long as any worker stays of those that are there, from when that was first known. Seven eighths, for they do not all
+    /// come equally soon after their tasks began.
+    fn whole_stay(&self) -> Millis {
+        let longest = self.longest_stay();
+        longest - longest / 8
+    }
+
+    /// How long the worker stays that stays longest of those that are there.
+    pub(super) fn longest_stay(&self) -> Millis {
+        self.workers.values().map(|worker| worker.stay.unwrap_or(Millis::MAX)).max().unwrap_or(Millis::MAX)
+    }
+
+    /// The longest `need` that a free slot holds; none if none is free.
+    pub(super) fn room(&self, now: Stamp) -> Option<Millis> {
+        let left = self.free.iter().map(|slot| self.end_of(slot.worker).since(now)).max()?;
+        Some(if left >= self.whole_stay() { Millis::MAX } else { left })
+    }
+
+    /// Whether the slot's worker stays for `need`, or for about as long as any does.
+    fn holds(&self, slot: SlotId, need: Millis, now: Stamp) -> bool {
+        need == 0 || self.end_of(slot.worker).since(now) >= need.min(self.whole_stay())
+    }
+
     /// Slots whose worker leaves too soon for another lease.
     pub(super) fn spent(&self) -> usize {
         self.spent.len()
@@ -149,15 +172,17 @@ impl Fleet {
         ends.map(|ends| self.ends.remove(&(ends, worker)));
     }
 
-    /// The slot for `trial`, which goes on at `resource`, and whether its trainer still has the trial in memory.
-    pub(super) fn choose(&self, trial: TrialId, resource: Resource) -> Option<(SlotId, bool)> {
+    /// The slot for `trial`, which goes on at `resource` and needs it for so long, and whether its trainer still has the trial in
+    /// memory.
+    pub(super) fn choose(&self, trial: TrialId, resource: Resource, need: Millis, now: Stamp) -> Option<(SlotId, bool)> {
         if let Some(&(slot, at)) = self.memory.get(&trial)
             && at == resource
             && self.free.contains(&slot)
+            && self.holds(slot, need, now)
         {
             return Some((slot, true));
         }
-        self.free.first().map(|&slot| (slot, false))
+        self.free.iter().find(|slot| self.holds(**slot, need, now)).map(|&slot| (slot, false))
     }
 
     pub(super) fn total(&self) -> usize {

@@ -1,5 +1,7 @@
 //! How long a slot must still be there to be worth a lease.
-use crate::Millis;
+use super::Sweep;
+use super::trial::Unsaved;
+use crate::{Millis, TrialId};
 
 /// What attempts have taken so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +34,41 @@ impl Pace {
     pub(super) fn need(&self) -> Millis {
         let first = self.begun_ms.checked_div(self.begun).unwrap_or(0).saturating_mul(2);
         if self.stateless { first.max(self.longest_ms) } else { first }
+    }
+}
+
+impl Sweep {
+    /// An attempt was called back; `saved` says whether it left a state. A program that saves its state only at the end of a lease
+    /// leaves none: the next attempt at this lease must have the time for all of it, by what the last one reported that did, and in
+    /// any case more than this one had. Why the trial is given up, if it was so more than `lost_max` times in attempts that had their slots for at
+    /// least half as long as any worker stays.
+    pub(super) fn in_vain(&mut self, id: TrialId, saved: bool) -> Option<String> {
+        let (now, longest, patience) = (self.now, self.fleet.longest_stay(), self.spec.patience.lost_max);
+        let trial = self.trials.get_mut(id)?;
+        if saved {
+            trial.unsaved = Unsaved::default();
+            return None;
+        }
+        // By the sweep itself, whatever time was left.
+        if trial.run.called_back {
+            return None;
+        }
+        let run = &trial.run;
+        let took = run.over.unwrap_or(now).since(run.began);
+        let all = run.last.map_or(trial.unsaved.need, |(resource, _, at)| {
+            let (done, whole) = (u64::from(resource.0 - run.from.0), u64::from(run.until.0 - run.from.0));
+            at.since(run.began).saturating_mul(whole) / done.max(1)
+        });
+        trial.unsaved.need = all.max(took + took / 4);
+        trial.unsaved.whole += u32::from(took >= longest / 2);
+        (trial.unsaved.whole > patience).then(|| {
+            format!(
+                "it saves nothing before the end of its lease, which takes about {} s, and workers stay for {} s at most: \
+                 save a state when told to leave, or give workers more time",
+                trial.unsaved.need.div_ceil(1000),
+                longest.div_ceil(1000)
+            )
+        })
     }
 }
 

@@ -52,7 +52,8 @@ pub struct Patience {
     /// Retries after a failure that may be chance (exit code, crash, hang). Not-finite losses and out of memory are
     /// never retried: they would happen again.
     pub retries: u32,
-    /// Times in a row that a trial may be lost (no word from its worker, or the worker died) without new progress.
+    /// Times in a row that a trial may be lost (no word from its worker, or the worker died) without new progress; and that it may
+    /// be called back with nothing saved after it had its slot for about as long as any worker stays.
     pub lost_max: u32,
 }
 

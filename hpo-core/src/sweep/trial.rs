@@ -3,7 +3,7 @@ use super::action::{Observation, Outcome};
 use super::event::{Checkpoint, End, Event};
 use super::rejection::Rejection;
 use crate::schedule::Rung;
-use crate::{Attempt, Loss, Params, Resource, Seq, SlotId, Stamp, TrialId};
+use crate::{Attempt, Loss, Millis, Params, Resource, Seq, SlotId, Stamp, TrialId};
 
 /// Where a trial stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Trial {
     pub(super) failures: u32,
     /// Losses in a row without new progress.
     pub(super) lost: u32,
+    /// What attempts at its lease were called back that had saved nothing.
+    pub(super) unsaved: Unsaved,
     /// It is paused, and no future promotes it.
     pub(super) hopeless: bool,
     /// Its worker was declared lost while it ran: if that worker comes back before anyone else got the trial, the same
@@ -85,6 +87,15 @@ pub(super) struct Run {
     pub(super) called_back: bool,
 }
 
+/// Attempts in a row that were called back before the end of their lease and had saved nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unsaved {
+    /// The time that a slot must have for the next; 0 if there was none.
+    pub(super) need: Millis,
+    /// How many of them had a slot for about as long as any worker stays.
+    pub(super) whole: u32,
+}
+
 impl Trial {
     pub(super) fn new(id: TrialId, params: Params, target: Rung) -> Self {
         Self {
@@ -104,6 +115,7 @@ impl Trial {
             run: Run::default(),
             failures: 0,
             lost: 0,
+            unsaved: Unsaved::default(),
             hopeless: false,
             lost_on: None,
         }

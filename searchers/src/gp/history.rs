@@ -10,6 +10,9 @@ use crate::{Observation, Outcome};
 /// A model has so many observations at most: what it costs grows with their square and cube. See [`some`].
 const MOST: usize = 1000;
 
+/// If there are more, so many of them at most are of trials that are not among the newest.
+const OLD: usize = 750;
+
 /// It has about so many rungs at most.
 const MOST_RUNGS: usize = 6;
 
@@ -141,22 +144,33 @@ fn spread(rungs: Vec<Resource>, target: Resource) -> Vec<Resource> {
     rungs.into_iter().enumerate().filter(|&(at, rung)| is_in(at, rung)).map(|(_, rung)| rung).collect()
 }
 
-/// All rows, or [`MOST`]: the half of them those of the best trials (by the highest rung they came to, then by their loss there), where
-/// proposals will be; the other half those of others as a hash of their numbers picks them, so that a new trial seldom moves
-/// another out.
+/// All rows, or [`MOST`] of them at most: of the trials up to a last one the [`OLD`] that [`old`] picks, and all of those after it. That
+/// last one moves on in steps, for a model only pays little for what is new while nothing before it changes.
 fn some(rows: Vec<Told<'_>>, seed: Seed) -> Vec<Told<'_>> {
     if rows.len() <= MOST {
         return rows;
     }
     let trials: Vec<&[Told<'_>]> = rows.chunk_by(|((one, _), ..), ((other, _), ..)| one == other).collect();
-    let mut best = trials.clone();
+    // As many trials as have half of the rows that are left, of a usual length; a power of two, so that it seldom changes.
+    let step = 1 << ((MOST - OLD) / 2 * trials.len() / rows.len()).max(1).ilog2();
+    let (before, after) = trials.split_at((trials.len() - 1) / step * step);
+    let mut picked = old(before, seed);
+    picked.extend(after.iter().copied().flatten());
+    picked.truncate(MOST);
+    picked
+}
+
+/// [`OLD`] rows, in their order: two thirds those of the best trials (by the highest rung they came to, then by their loss there), where
+/// proposals will be; the others those of trials that a hash of their numbers picks.
+fn old<'a>(trials: &[&[Told<'a>]], seed: Seed) -> Vec<Told<'a>> {
+    let mut best = trials.to_vec();
     let top = |trial: &&[Told<'_>]| trial.last().map(|&((id, rung), _, loss)| (std::cmp::Reverse(rung), loss, id));
     best.sort_by_key(top);
-    let mut others = trials;
+    let mut others = trials.to_vec();
     others.sort_by_key(|trial| trial.first().map(|&((id, _), ..)| seed.derive("subset", id.0.into()).0));
     let mut picked = BTreeMap::new();
     let mut count = 0;
-    for (all, most) in [(best, MOST / 2), (others, MOST)] {
+    for (all, most) in [(best, OLD / 3 * 2), (others, OLD)] {
         for trial in all {
             let Some(&((id, _), ..)) = trial.first() else { continue };
             if count + trial.len() <= most && picked.insert(id, trial).is_none() {
@@ -165,4 +179,39 @@ fn some(rows: Vec<Told<'_>>, seed: Seed) -> Vec<Told<'_>> {
         }
     }
     picked.into_values().flatten().copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Trials that came to one rung, of two, by their numbers.
+    fn history(count: u32) -> History {
+        let mut history = History::default();
+        for number in 0..count {
+            let trial = TrialId(number);
+            history.begin(trial, vec![f64::from(number)]);
+            let past = history.trials.get_mut(&trial).unwrap();
+            past.losses.insert(Resource(1), Loss::new(f64::from(number * 7919 % 1009)));
+            if number % 3 == 0 {
+                past.losses.insert(Resource(3), Loss::new(f64::from(number * 7919 % 1013)));
+            }
+        }
+        history
+    }
+
+    #[test]
+    fn a_new_trial_seldom_changes_what_a_model_knew_before_it() {
+        let rows = |count| history(count).losses(8, Some(Relation::Chain), Seed(5)).unwrap().rows;
+        let mut before = rows(2_000);
+        let mut changed = 0;
+        for count in 2_001..2_400 {
+            let now = rows(count);
+            assert!((OLD - 2..=MOST).contains(&now.len()), "{} rows of {count} trials", now.len());
+            assert_eq!(now.last().map(|row| row.0), Some(TrialId(count - 1)), "the newest is in it");
+            changed += usize::from(!now.starts_with(&before));
+            before = now;
+        }
+        assert!((1..10).contains(&changed), "{changed} times in 400 trials");
+    }
 }

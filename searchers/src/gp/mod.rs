@@ -22,7 +22,8 @@
 //! - **Proposals** ([`propose`]): the best of 200 points of a Sobol sequence and 60 around the best trials; four of them are moved uphill
 //!   by the slopes of the acquisition, rounded to the grid, and there compared with their neighbours. In a pool, and in a space of
 //!   few points, all of them are compared.
-//! - **Many trials**: a process has at most 1,000 observations, half of them those of the best trials ([`history`]).
+//! - **Many trials**: a process has at most 1,000 observations: those of the newest trials and 750 others, most of them those of the
+//!   best trials ([`history`]).
 //! - Until some rung has `startup` finite results, the points are those of [`Sobol`](crate::Sobol).
 //!
 //! A result costs n^2 steps for n observations, and n^3 when parameters are fitted anew.

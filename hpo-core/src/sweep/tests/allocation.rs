@@ -113,3 +113,68 @@ fn a_sweep_says_how_many_slots_it_can_use_until_none() {
     }
     assert_eq!(world.sweep.appetite(), 0);
 }
+
+/// Trials of one lease of four units, by a program that saves its state at the end of it.
+fn saved_at_the_end(trials: u32) -> World {
+    World::new(SweepSpec { scheduler: SchedulerSpec::Fifo { ladder: Ladder::single(Resource(4)).unwrap() }, ..spec(trials) })
+}
+
+/// The trial's worker leaves, after two units of three seconds each.
+fn called_back_half_way(world: &mut World, trial: u32) -> Vec<String> {
+    for resource in 1..=2 {
+        world.at += 3_000;
+        world.report(trial, resource, 1.0);
+    }
+    let State::Leased { slot } = world.state(trial) else { panic!("it runs") };
+    world.say(Event::WorkerLeaving { worker: slot.worker });
+    world.word(trial, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Preempted { checkpoint: None } })
+}
+
+#[test]
+fn a_lease_of_which_nothing_was_saved_is_begun_again_only_where_there_is_time_for_all_of_it() {
+    let mut world = saved_at_the_end(2);
+    world.join_task(ONE, 0, 8_000, vec![]);
+    world.join_task(TWO, 0, 100_000, vec![]);
+    world.suggest_all();
+    assert_eq!(called_back_half_way(&mut world, 0), Vec::<String>::new(), "it takes twelve seconds");
+    assert_eq!(world.join_task(THREE, 0, 10_000, vec![]), Vec::<String>::new());
+    assert_eq!(world.sweep.idle()[0], crate::sweep::idle::Idle::Spent { slots: 2 });
+    assert_eq!(world.sweep.appetite(), 3, "one that runs, one that waits, and one that is in vain");
+    assert_eq!(world.finish_lease(1, 1.0), ["lease 0.2 0..4 on 00000002/0"], "where it has 94 seconds");
+    assert_eq!(world.finish_lease(0, 1.0), ["finish: every trial has ended"]);
+}
+
+#[test]
+fn where_no_slot_ever_stays_for_a_whole_lease_the_trial_fails_and_says_so() {
+    let mut world = saved_at_the_end(1);
+    for attempt in 1..=3 {
+        assert_eq!(world.sweep.finished(), None);
+        let said = world.join_task(WorkerId(attempt << 96), 0, 10_000, vec![]);
+        assert_eq!(said.len(), 1, "{said:?}: there is no slot that would stay longer");
+        world.suggest_all();
+        called_back_half_way(&mut world, 0);
+        world.say(Event::WorkerLeft { worker: WorkerId(attempt << 96) });
+    }
+    let said = world.sweep.trial(TrialId(0)).unwrap().failure.clone().unwrap();
+    assert!(said.contains("which takes about 13 s, and workers stay for 10 s at most"), "{said}");
+    assert_eq!(world.state(0), State::Failed);
+    assert_eq!(world.sweep.finished(), Some(EndReason::Complete));
+}
+
+#[test]
+fn a_preemption_before_its_time_is_never_a_failure_and_a_state_that_was_saved_starts_anew() {
+    let mut world = saved_at_the_end(1);
+    for round in 1..=20 {
+        let worker = WorkerId(round << 96);
+        world.join_task(worker, 0, 60_000, vec![]);
+        world.suggest_all();
+        called_back_half_way(&mut world, 0);
+        world.say(Event::WorkerLeft { worker });
+        assert_eq!(world.state(0), State::Waiting, "it had six seconds of sixty");
+    }
+    world.join_task(ONE, 0, 60_000, vec![]);
+    world.report(0, 1, 1.0);
+    let how = End::Preempted { checkpoint: Some(checkpoint(0, 1)) };
+    let said = world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how });
+    assert_eq!(said, ["lease 0.22 1..4 on 00000001/0"], "on any slot");
+}

@@ -80,7 +80,8 @@ impl Spent {
         let idle = live == 0 && self.book.asked.is_empty() && !self.book.may_ask();
         let must = match self.book.phase {
             Phase::Ending(why) if live == 0 => Some(why),
-            Phase::Open if idle && self.book.free().next().is_some() => Some(COMPLETE),
+            // Whoever was interrupted and waits before a free slot waits for one that stays longer.
+            Phase::Open if idle && self.book.free().next().is_some() && self.book.interrupted.is_empty() => Some(COMPLETE),
             // Slots that leave too soon are not given to whoever waits: the judge of the order looks at whether somebody does.
             Phase::Open if self.book.only_spent_slots_are_left() => why.as_deref().map(|_| COMPLETE),
             _ => None,

@@ -3,6 +3,7 @@
 //!
 //! One promise, one file. Each judge keeps the [`book::Book`] that it needs: what the journal says, in the plainest terms.
 pub mod act;
+mod appetite;
 pub mod book;
 mod budget;
 mod jobs;
@@ -43,6 +44,12 @@ pub enum Fact {
     },
     /// A worker process is dead, and its trainers with it.
     WorkerDied {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// A worker was given a reason to leave before its time: notice that its machine is taken away, or that there is nobody to work
+    /// for any more; or it cannot start or save anything.
+    HasToLeave {
         /// Who.
         worker: WorkerId,
     },

@@ -2,14 +2,14 @@
 //! nobody is stopped whom the rule lets go on; and no slot is idle while someone waits.
 use std::collections::BTreeMap;
 
-use hpo_core::{Attempt, Event, SweepSpec};
+use hpo_core::{Attempt, Event, Sweep, SweepSpec};
 use hpo_driver::journal::Record;
 
 use super::act::{Act, Leased, Of};
 use super::book::{Book, Life, Move, Phase};
 use super::mirror::KEPT;
 use super::rule::{self, Rule};
-use super::{Judge, TrialId, Violation, refuse};
+use super::{Judge, TrialId, Violation, appetite, refuse};
 
 /// The rule, played along.
 #[derive(Debug)]
@@ -72,13 +72,14 @@ impl Order {
     fn leased(&mut self, line: u64, lease: &Leased) -> Result<(), Violation> {
         let trial = lease.of.trial;
         let next = self.rule.next();
-        let due = match self.book.interrupted.front() {
-            Some(first) => Some(*first),
+        let interrupted = self.book.next_interrupted();
+        let due = match interrupted {
+            Some(first) => Some(first),
             None if self.book.in_doubt() => None,
             None => next.map(|(trial, _)| trial).or(self.book.fresh.front().copied()),
         };
         refuse(due != Some(trial), NAME, || format!("line {line}: trial {trial} gets a slot where {due:?} is due"))?;
-        let promoted = self.book.interrupted.is_empty() && next.is_some();
+        let promoted = interrupted.is_none() && next.is_some();
         if let Some((_, to)) = next.filter(|_| promoted) {
             self.targets.insert(trial, to);
             self.rule.promoted(trial);
@@ -107,7 +108,8 @@ impl Order {
             return Ok(());
         }
         let doubt = self.book.in_doubt();
-        let waiting = self.book.interrupted.front().copied();
+        // Whom no free slot holds may wait before one.
+        let waiting = if free == 0 { self.book.interrupted.front().copied() } else { self.book.next_interrupted() };
         let waiting = waiting.or_else(|| self.rule.next().map(|(trial, _)| trial).or(self.book.fresh.front().copied()).filter(|_| !doubt));
         if free == 0 {
             let over = self.book.only_spent_slots_are_left() && waiting.is_none();
@@ -146,6 +148,13 @@ impl Order {
     }
 }
 
+impl Order {
+    /// Whether the sweep wants as many slots as it says.
+    pub(super) fn wants(&self, line: u64, slots: u32) -> Result<(), Violation> {
+        appetite::look(line, &self.book, self.rule.as_ref(), slots)
+    }
+}
+
 impl Judge for Order {
     fn record(&mut self, record: &Record) -> Result<(), Violation> {
         let line = record.seq;
@@ -171,5 +180,10 @@ impl Judge for Order {
         }
         self.nobody_keeps_in_vain(line)?;
         self.nobody_waits(line)
+    }
+
+    fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
+        self.book.hears_of_a_choice(sweep);
+        self.wants(line, sweep.appetite())
     }
 }

@@ -33,6 +33,8 @@ impl Slots {
         };
         refuse(!slot.heard, NAME, || format!("line {line}: lease of {of} on {on}, of which this driver has not heard"))?;
         refuse(slot.spent, NAME, || format!("line {line}: lease of {of} on {on}, whose worker leaves too soon for it"))?;
+        let short = !self.book.holds(on, of.trial);
+        refuse(short, NAME, || format!("line {line}: lease of {of} on {on}, which leaves before it could be done, as it was once"))?;
         if let Some(other) = slot.lease {
             return refuse(true, NAME, || format!("line {line}: lease of {of} on {on}, which {other} has"));
         }

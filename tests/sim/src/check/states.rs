@@ -23,7 +23,8 @@ pub(super) struct States {
     removed: BTreeSet<String>,
     /// States that the world has damaged.
     damaged: BTreeSet<String>,
-    /// States that came when the sweep was over and no driver was there any more: of a worker that nobody could tell.
+    /// States that came when the sweep was over and its last driver had left, as FORMAT.md allows: of a worker that nobody could
+    /// tell. An earlier driver that still sleeps deletes nothing.
     late: BTreeSet<String>,
     /// Epochs of the drivers that live.
     drivers: BTreeSet<u32>,
@@ -136,7 +137,7 @@ impl Judge for States {
             Fact::DriverDied { epoch } => drop(self.drivers.remove(epoch)),
             Fact::Stored { id, .. } => {
                 self.removed.remove(id);
-                if self.book.phase == Phase::Finished && self.drivers.is_empty() {
+                if self.book.phase == Phase::Finished && !self.drivers.contains(&self.book.epoch) {
                     self.late.insert(id.clone());
                 }
             }

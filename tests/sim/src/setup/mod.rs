@@ -210,7 +210,8 @@ impl Setup {
         let work = self.spec.scheduler.worst_resource(trials) * (times.unit.1 + times.network.1 + driver) + leases * lease;
         let patience = 4 * self.stall_ms + 6 * self.options.lease_ms + 2 * self.options.closing_ms + 4 * self.grace_ms;
         let starts = 4 * (times.restart.1 + 3 * times.start.1) + 60_000;
-        let queue = self.slurm.as_ref().map_or(0, Cluster::patience_ms);
+        let vain = self.slurm.as_ref().map_or(0, |cluster| cluster.vain_ms(self.spec.patience.lost_max));
+        let queue = self.slurm.as_ref().map_or(0, Cluster::patience_ms) + leases * vain;
         2 * work + wall.unwrap_or(0) + reserved.unwrap_or(0) + patience + starts + queue
     }
 }

@@ -27,6 +27,8 @@ pub struct Cluster {
     pub leave_before: Millis,
     /// Nothing goes wrong but that on one node nothing starts.
     pub only_bad_node: bool,
+    /// A program whose output is read saves its state only at the end of a lease, whoever tells it to leave before.
+    pub saves_at_end: bool,
 }
 
 /// What goes wrong in a Slurm, each class on or off. `_every` is the mean time between two, in milliseconds; 0 is never.
@@ -75,6 +77,11 @@ fn is_later(seed: Seed) -> bool {
     matches!(seed.0 / 8 % 8, 3..=6)
 }
 
+/// Half of those that are later have short tasks; seeds that were found with the later ones are not among them.
+fn is_short(seed: Seed) -> bool {
+    matches!(seed.0 / 8 % 8, 5..=6)
+}
+
 impl Cluster {
     /// The cluster of a seed, if it has one. What takes seconds elsewhere takes minutes here, and faults are as much rarer.
     pub(super) fn of(seed: Seed, spec: &mut SweepSpec, times: &mut Times, faults: &mut Faults, safety: &mut Millis) -> Option<Self> {
@@ -109,17 +116,20 @@ impl Cluster {
             notice: 70_000,
             leave_before: 0,
             only_bad_node: false,
+            saves_at_end: false,
         };
         if is_later(seed) {
             let top = spec.scheduler.ladder().rungs().last().map_or(1, |top| u64::from(top.0));
             cluster.add_people_and_ends(seed, top * times.unit.1, faults);
+            if is_short(seed) {
+                cluster.shorten(seed, top * times.unit.1, spec);
+            }
         }
         Some(cluster)
     }
 
     /// Workers that know when their task ends, people who want more workers or fewer, and a node that alone is bad.
-    /// `training` is what a whole trial takes: a program that saves its state at the end of a lease alone, and never has the time
-    /// for one, would be begun in vain for ever.
+    /// `training` is what a whole trial takes: here there is time for it.
     fn add_people_and_ends(&mut self, seed: Seed, training: Millis, faults: &mut Faults) {
         let mut dice = Dice::of(seed, "ends and people");
         let chance: &mut dyn Chance = &mut dice;
@@ -136,6 +146,22 @@ impl Cluster {
         } else if chance.one_of("people", 2) == 0 {
             faults.slurm.people_every = chance.between("people", (60_000, 15 * 60_000));
         }
+    }
+
+    /// Tasks of about the time that a whole trial takes, or much less, and programs that save nothing before the end of a lease.
+    fn shorten(&mut self, seed: Seed, training: Millis, spec: &mut SweepSpec) {
+        let mut dice = Dice::of(seed, "short tasks");
+        let chance: &mut dyn Chance = &mut dice;
+        self.limit = chance.between("limit", (training / 3, 3 * training)).max(5 * 60_000);
+        self.leave_before = (self.limit / 4).min(90_000);
+        self.saves_at_end = chance.one_of("states at the end alone", 2) == 0;
+        // Each lease may take many tasks.
+        spec.budget.max_trials = spec.budget.max_trials.map(|most| most.min(6));
+    }
+
+    /// How long one lease may take more than its training, where all its attempts but the last have a whole task and save nothing.
+    pub(super) fn vain_ms(&self, lost_max: u32) -> Millis {
+        u64::from(lost_max + 2) * (self.limit + 5 * 60_000)
     }
 
     /// How long the queue alone may hold up a healed world: the longest pause after refusals, a submission in doubt, tasks that

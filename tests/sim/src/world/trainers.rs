@@ -332,7 +332,8 @@ impl World {
         if signal == SIGTERM && hangs {
             return;
         }
-        if signal == SIGTERM && trains && style == Style::Quiet && self.chance.one_of("a program saves its state", 2) == 0 {
+        let saves = !self.setup.slurm.as_ref().is_some_and(|cluster| cluster.saves_at_end);
+        if signal == SIGTERM && trains && saves && style == Style::Quiet && self.chance.one_of("a program saves its state", 2) == 0 {
             self.write_state(worker, slot);
             return self.exit(worker, slot, Exit { code: Some(0), ..Exit::default() });
         }

@@ -1,8 +1,8 @@
 //! The life of a trial, by the words about it.
 use hpo_core::sweep::event::{Checkpoint, End, FailureKind};
-use hpo_core::{Event, Loss, TrialId};
+use hpo_core::{Event, Loss, Millis, TrialId};
 
-use super::{Book, Move, Place};
+use super::{Book, Move, Place, Vain};
 use crate::check::act::{Act, Leased, Of};
 
 /// Where a trial stands.
@@ -60,6 +60,8 @@ pub struct Row {
     pub failures: u32,
     /// Losses in a row without progress.
     pub lost: u32,
+    /// What its attempts have shown of which nothing was saved.
+    pub vain: Vain,
     /// States in the store that have not been given up, oldest first.
     pub states: Vec<Saved>,
     /// The slot on which it was when its worker was declared lost, if nothing has happened to it since.
@@ -110,6 +112,7 @@ impl Book {
                     return self.failed(trial, FailureKind::Protocol);
                 };
                 row.keep(checkpoint.as_ref());
+                row.vain = Vain::default();
                 let loss = row.rungs.iter().find(|(rung, _)| *rung == resource.0).map_or(loss, |&(_, first)| first);
                 let top = self.spec.scheduler.ladder().rungs().last().is_some_and(|top| top == resource);
                 self.close(trial, if top { Life::Finished } else { Life::Paused }, Some((place, resource.0)));
@@ -117,7 +120,7 @@ impl Book {
                     self.moves.push(Move::Came(trial, resource.0, loss));
                 }
             }
-            Event::Ended { how, .. } => self.ended(trial, how),
+            Event::Ended { how, after_ms, .. } => self.ended(Of { trial, attempt }, how, *after_ms),
             _ => {}
         }
     }
@@ -141,10 +144,17 @@ impl Book {
         self.moves.push(Move::Progressed(trial, resource, loss));
     }
 
-    fn ended(&mut self, trial: TrialId, how: &End) {
+    fn ended(&mut self, of: Of, how: &End, after_ms: Option<Millis>) {
+        let trial = of.trial;
         match how {
+            End::Preempted { checkpoint: None } => {
+                let took = self.pace.took(of, after_ms, self.at);
+                if took.is_some_and(|took| self.in_vain(of, took)) { self.give_up(trial) } else { self.interrupt(trial) }
+            }
             End::Preempted { checkpoint } => {
-                self.trials.entry(trial).or_default().keep(checkpoint.as_ref());
+                let row = self.trials.entry(trial).or_default();
+                row.keep(checkpoint.as_ref());
+                row.vain = Vain::default();
                 self.interrupt(trial);
             }
             End::Stopped | End::Lost => self.lost(trial),

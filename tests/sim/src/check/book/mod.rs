@@ -3,6 +3,7 @@
 mod life;
 mod pace;
 mod purse;
+mod vain;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,6 +13,7 @@ use hpo_driver::journal::Record;
 pub use life::{Life, Row, Saved};
 use pace::Pace;
 use purse::Purse;
+pub use vain::Vain;
 
 use super::act::{Act, Of, Place};
 
@@ -42,6 +44,8 @@ pub struct Book {
     pub purse: Purse,
     /// How long things take.
     pace: Pace,
+    /// Attempts that the sweep itself has called back.
+    called_back: BTreeSet<Of>,
     /// Where the sweep stands.
     pub phase: Phase,
     /// What the last event meant for who goes on.
@@ -104,6 +108,7 @@ impl Book {
             slots: BTreeMap::new(),
             purse: Purse::default(),
             pace: Pace::default(),
+            called_back: BTreeSet::new(),
             phase: Phase::Open,
             moves: vec![],
         }
@@ -187,7 +192,7 @@ impl Book {
                     self.retire();
                 }
             }
-            Act::CallBack(..) => {}
+            Act::CallBack(of, _) => drop(self.called_back.insert(*of)),
             Act::Forget { trial, resource, id } => {
                 if let Some(row) = self.trials.get_mut(trial) {
                     row.states.retain(|state| !(state.resource == *resource && state.id.starts_with(id.as_str())));

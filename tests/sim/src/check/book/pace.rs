@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use hpo_core::sweep::State;
-use hpo_core::{Event, Stamp, Sweep, TrialId};
+use hpo_core::{Event, Millis, Stamp, Sweep, TrialId};
 use hpo_driver::journal::Record;
 
-use super::{Book, Life, Phase};
+use super::{Book, Life, Phase, Row};
 use crate::check::act::{Of, Place};
 
 /// What is known of time: all of it, in the order in which it came.
@@ -19,6 +19,8 @@ pub(super) struct Pace {
     given: BTreeMap<Of, Stamp>,
     /// From the lease to the first report, of each attempt that reported.
     begun: Vec<u64>,
+    /// The last report of each attempt, and how long after its lease.
+    heard: BTreeMap<Of, (u32, Millis)>,
     /// Leases that were trained to their end: how long they took, and whether they left a state.
     whole: Vec<(u64, bool)>,
     /// By worker: when it leaves, and how long it stays, from when that was first known.
@@ -35,6 +37,27 @@ impl Pace {
     pub(super) fn leased(&mut self, of: Of, at: Stamp) {
         self.given.insert(of, at);
     }
+
+    /// From the lease to what a word tells that came at `at`.
+    pub(super) fn took(&self, of: Of, after_ms: Option<Millis>, at: Stamp) -> Option<Millis> {
+        let given = *self.given.get(&of)?;
+        Some(after_ms.map_or(at, |after| given.plus(after).min(at)).since(given))
+    }
+
+    /// The last report of an attempt, and how long after its lease.
+    pub(super) fn heard(&self, of: Of) -> Option<(u32, Millis)> {
+        self.heard.get(&of).copied()
+    }
+
+    /// How long a worker stays, from when that was first known.
+    pub(super) fn stay(&self, worker: u32) -> Millis {
+        self.ends.get(&worker).and_then(|(_, stay)| *stay).unwrap_or(Millis::MAX)
+    }
+
+    /// For how long it is still there.
+    pub(super) fn left(&self, worker: u32, now: Stamp) -> Millis {
+        self.ends.get(&worker).map_or(Millis::MAX, |(ends, _)| ends.since(now))
+    }
 }
 
 impl Book {
@@ -46,8 +69,10 @@ impl Book {
             }
             _ => return,
         };
-        let Some(given) = self.pace.given.get(&of).copied() else { return };
-        let took = after_ms.map_or(record.at, |after| given.plus(after).min(record.at)).since(given);
+        let Some(took) = self.pace.took(of, after_ms, record.at) else { return };
+        if let Event::Reported { resource, .. } = &record.event {
+            self.pace.heard.insert(of, (resource.0, took));
+        }
         match &record.event {
             Event::Reached { checkpoint, .. } => self.pace.whole.push((took, checkpoint.is_some())),
             _ if self.trials.get(&of.trial).is_some_and(|row| row.last.is_none()) => self.pace.begun.push(took),
@@ -97,9 +122,11 @@ impl Book {
     }
 
     /// Then the sweep has to see whether anyone would go on, and chooses who does as soon as a slot comes: from there on that trial
-    /// waits. Nothing can happen before that would change the choice; the judge of the order sees at its lease that it was right.
+    /// waits. Who is promoted comes before those that are new, and after those that were interrupted or chosen before. Nothing can
+    /// happen before a slot comes that would change the choice; the judge of the order sees at its lease that it was right.
     pub(in crate::check) fn hears_of_a_choice(&mut self, sweep: &Sweep) -> Option<TrialId> {
-        if !self.only_spent_slots_are_left() || self.trials.values().any(|row| row.life == Life::Waiting) {
+        let goes_first = |(id, row): (&TrialId, &Row)| row.life == Life::Waiting && !self.fresh.contains(id);
+        if !self.only_spent_slots_are_left() || self.trials.iter().any(goes_first) {
             return None;
         }
         let waits = |trial: TrialId| sweep.trial(trial).is_some_and(|trial| trial.state == State::Waiting);

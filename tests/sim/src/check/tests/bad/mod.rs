@@ -1,5 +1,6 @@
 //! Each judge refuses what it is there for: true histories in which one thing is changed, or a few lines by hand. There is one for
 //! every sentence that a judge can say.
+mod appetite;
 mod books;
 mod budget;
 mod jobs;

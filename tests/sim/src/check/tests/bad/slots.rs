@@ -12,6 +12,7 @@ pub(super) const ALL: &[fn()] = &[
     an_attempt_that_could_go_on_and_is_stopped,
     an_attempt_that_goes_on_where_another_is,
     a_lease_on_a_slot_that_leaves_too_soon,
+    a_lease_that_is_begun_in_vain_again,
 ];
 
 #[test]
@@ -91,4 +92,18 @@ fn a_lease_on_a_slot_that_leaves_too_soon() {
     let idle = lived(&asha(), &[&[began(1), leaves_in(joined(1, 1, &[]), 60_045)][..], &reports].concat());
     assert!(has_act("suggest ")(record(&idle[4]).unwrap()) && !has_act("suggest ")(record(&good[4]).unwrap()));
     refused_with(Order::new(&asha()), &idle, 4, |record| record.acts.clear(), "1 slots are idle, and 0 trials are asked for");
+}
+
+#[test]
+fn a_lease_that_is_begun_in_vain_again() {
+    let spec = spec(SchedulerSpec::Fifo { ladder: Ladder::single(Resource(4)).unwrap() }, 2);
+    // After twenty milliseconds half of the lease is done, and nothing is saved: it needs forty, and 35 are left. The first worker
+    // stays for a second.
+    let stays = [began(1), leaves_in(joined(1, 1, &[]), 1_000), suggested(0), leaves_in(joined(2, 1, &[]), 75), suggested(1)];
+    let half = [reported(1, 1, 1, 1, 0.5), reported(1, 1, 2, 2, 0.5), ended(1, 1, 3, End::Preempted { checkpoint: None })];
+    let good = lived(&spec, &[&stays[..], &half].concat());
+    assert_eq!(tell(&mut Slots::new(&spec), &good), Ok(()));
+    assert_eq!(record(&good[7]).unwrap().acts, Vec::<String>::new(), "trial 1 waits for a slot that stays longer");
+    let lease = |record: &mut Record| record.acts.push("lease 1.2 0..4 on 00000002/0".to_owned());
+    refused_with(Slots::new(&spec), &good, 7, lease, "which leaves before it could be done, as it was once");
 }

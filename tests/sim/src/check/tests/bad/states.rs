@@ -10,6 +10,7 @@ pub(super) const ALL: &[fn()] = &[
     the_state_before_the_newest_that_is_deleted,
     a_state_that_is_missed_because_we_deleted_it,
     a_trial_that_goes_on_after_its_states_were_let_go,
+    a_state_that_is_left_though_a_driver_was_there,
 ];
 
 #[test]
@@ -81,4 +82,18 @@ fn a_trial_that_goes_on_after_its_states_were_let_go() {
     });
     let forget = format!("forget {trial}@1 {:.8}", first.unwrap().id);
     refused_with(States::new(&asha()), &good, promotion, |record| record.acts.insert(0, forget), "goes on, and its states were let go");
+}
+
+/// A worker that was asleep writes its state when the sweep is over.
+#[test]
+fn a_state_that_is_left_though_a_driver_was_there() {
+    let mut late = calm(&asha());
+    let Some(Told::End(mut last)) = late.pop() else { panic!() };
+    last.store.push("late".to_owned());
+    let driver = |epoch| Told::Fact(Stamp(0), Fact::DriverBorn { epoch });
+    let stored = Told::Fact(last.at, Fact::Stored { id: "late".to_owned(), trial: TrialId(0), resource: Resource(1) });
+    // The sweep's only driver has epoch 1; what has a lower one is fenced off, however long it lives.
+    let by = |epoch| [&[driver(epoch)][..], &late, &[stored.clone(), Told::End(last.clone())]].concat();
+    assert_eq!(tell(&mut States::new(&asha()), &by(0)), Ok(()));
+    refused(States::new(&asha()), &by(1), "at the end nobody needs the states [\"late\"]");
 }
