@@ -197,7 +197,8 @@ mod without {
         anyhow::anyhow!("this hpo was built without the feature `burn`: it can neither export nor run models")
     }
 
-    pub(in crate::cli) fn export(_args: &Export, _manners: Manners) -> Outcome {
+    pub(in crate::cli) fn export(args: &Export, _manners: Manners) -> Outcome {
+        RunDir::new(&args.run).must_be_a_run().or_exit(Exit::RunFolder)?;
         Err(no_models()).or_exit(Exit::BadInput)
     }
 

@@ -223,12 +223,11 @@ impl Sweep {
         let patience = self.spec.patience.lost_max;
         let Some(trial) = self.trials.get_mut(id) else { return };
         trial.lost += 1;
-        if trial.lost > patience {
-            let message = format!("lost {} times in a row without progress", trial.lost);
-            self.give_up(id, slot, &message, split, out);
-        } else {
-            self.interrupt(id, slot, split);
+        if trial.lost <= patience {
+            return self.interrupt(id, slot, split);
         }
+        let message = format!("lost {} times in a row without progress", trial.lost);
+        self.give_up(id, slot, &message, split, out);
     }
 
     /// It goes on as soon as there is a slot for it.
@@ -244,12 +243,11 @@ impl Sweep {
         trial.failures += 1;
         trial.failure = Some(message.to_owned());
         if kind.may_pass() && trial.failures <= retries {
-            self.interrupt(id, slot, Split { lost_since: ALL, ..Split::default() });
-        } else {
-            // What a trainer that hangs did since its last report was no training.
-            let silent = (kind == FailureKind::Hang).then(|| trial.run.last.map_or(Stamp(0), |(.., at)| at));
-            self.give_up(id, slot, message, Split { lost_since: silent, ..Split::default() }, out);
+            return self.interrupt(id, slot, Split { lost_since: ALL, ..Split::default() });
         }
+        // What a trainer that hangs did since its last report was no training.
+        let silent = (kind == FailureKind::Hang).then(|| trial.run.last.map_or(Stamp(0), |(.., at)| at));
+        self.give_up(id, slot, message, Split { lost_since: silent, ..Split::default() }, out);
     }
 
     /// The trial ends as infeasible. Its training was not in vain: that it fails is known now.
