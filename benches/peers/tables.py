@@ -44,13 +44,22 @@ def by_time(run, task, workers, epochs):
     return run.at(run.seconds, epochs * reference()[task]["median_time52"] / 52 / workers)
 
 
+@lru_cache
+def newest(folder):
+    """The build that `hpo`'s last run was played with: what earlier ones left is not ours any more."""
+    runs = sorted(folder.glob("hpo/*/*/*/*.json"), key=lambda at: at.stat().st_mtime)
+    return rows.read(runs[-1])["version"] if runs else None
+
+
 def played(folder, tasks, workers, condition):
-    """{method: {task: {seed: Run}}} of methods that were played on all of these tasks."""
+    """{method: {task: {seed: Run}}} of methods that were played on all of these tasks, ours by the newest build alone."""
     found = collections.defaultdict(lambda: collections.defaultdict(dict))
     for at in sorted(folder.glob(f"*/*/{condition}-{workers}/*/*.json")):
         tool, method, _, task, _ = at.parts[-5:]
         if task in tasks:
             run = rows.read(at)
+            if tool == "hpo" and run["version"] != newest(folder):
+                continue
             found[f"{tool} {method.replace('_', ' ')}"][task][int(at.stem)] = Run(task, run["steps"], run["epochs"])
     return {name: runs for name, runs in found.items() if len(runs) == len(tasks)}
 
