@@ -57,6 +57,30 @@ impl Process {
     }
 }
 
+/// A process, and where its number means something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    /// The process.
+    #[serde(flatten)]
+    pub process: Process,
+    /// As [`machine`] says.
+    pub machine: String,
+}
+
+impl Located {
+    /// This process.
+    #[must_use]
+    pub fn me() -> Self {
+        Self { process: Process::me(), machine: machine() }
+    }
+
+    /// Whether it is proved that it runs no more. Of other machines nothing is known.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        !self.machine.is_empty() && self.machine == machine() && !self.process.is_alive()
+    }
+}
+
 /// Name of this host.
 #[must_use]
 pub fn host() -> String {

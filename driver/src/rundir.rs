@@ -21,6 +21,16 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// A folder that a command was given is not that of a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a run folder: {why} (`hpo run FILE` makes one, runs/NAME)", run.display())]
+pub struct NotARun {
+    /// What was given.
+    pub run: PathBuf,
+    /// What it is instead.
+    pub why: &'static str,
+}
+
 /// `runs/NAME/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir(PathBuf);
@@ -35,6 +45,21 @@ impl RunDir {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
+    }
+    /// Whether it holds a run: a journal is there.
+    ///
+    /// # Errors
+    /// What it is, if it does not.
+    pub fn must_be_a_run(&self) -> Result<(), NotARun> {
+        let not = |why| Err(NotARun { run: self.0.clone(), why });
+        match fs::metadata(&self.0) {
+            // Rights, or a broken disk: whoever reads the journal says it better.
+            Err(gone) if gone.kind() != io::ErrorKind::NotFound && gone.kind() != io::ErrorKind::NotADirectory => Ok(()),
+            Err(_) => not("there is no such folder"),
+            Ok(found) if !found.is_dir() => not("it is a file"),
+            Ok(_) if self.journal().exists() => Ok(()),
+            Ok(_) => not("it has no journal.jsonl"),
+        }
     }
     /// The sweep file as it was when the sweep was created.
     #[must_use]

@@ -131,6 +131,11 @@ fn a_sweep_is_submitted_trained_and_reported_and_nothing_is_left() {
     let case = Case::new("0.01", "max_workers = 3");
     let dry = case.done(&["slurm", "submit", "sweep.toml", "--run-dir", "run", "--dry-run"]);
     assert!(dry.contains("#SBATCH --array=0-2\n") && !case.path("run").exists() && case.accepted() == 0, "{dry}");
+    let dry = case.json(&["slurm", "submit", "sweep.toml", "--run-dir", "run", "--dry-run", "--json"]);
+    let script = case.json(&["slurm", "script", "sweep.toml", "--run-dir", "run", "--json"]);
+    assert_eq!((&dry["submitted"], &dry["tasks"], &dry["scripts"]), (&false.into(), &3.into(), &script["scripts"]), "{dry}");
+    assert_eq!(script["scripts"][0]["name"], "workers.sbatch");
+    assert!(script["scripts"][0]["text"].as_str().unwrap().contains("#SBATCH --array=0-2\n"), "{script}");
     case.submit();
     let report = case.finished();
     assert_eq!((&report["trials"]["total"], &report["trials"]["failed"]), (&12.into(), &0.into()), "{report}");
@@ -173,7 +178,10 @@ fn a_sweep_that_is_drained_leaves_nothing_and_goes_on_when_it_is_submitted_again
     case.submit();
     let training = |case: &Case| case.json(&["slurm", "status", "run", "--json"])["sweep"]["slots"]["busy"] == 2;
     case.wait_for("training", training);
-    case.done(&["slurm", "drain", "run"]);
+    let scaled = case.json(&["slurm", "scale", "run", "2", "--json"]);
+    assert_eq!((&scaled["max_workers"], &scaled["driver"]), (&2.into(), &true.into()), "{scaled}");
+    let drained = case.json(&["slurm", "drain", "run", "--json"]);
+    assert_eq!((&drained["drain"], &drained["driver"]), (&true.into(), &true.into()), "{drained}");
     case.wait_for("the end of all tasks", |case| case.alive() == 0);
     case.wait_for("the driver's end", Case::has_no_driver);
     let stopped = case.json(&["report", "run", "--json"]);
@@ -192,5 +200,7 @@ fn a_site_where_no_worker_starts_is_given_up_with_a_reason() {
     let status = case.json(&["slurm", "status", "run", "--json"]);
     let why = status["gave_up"].as_str().unwrap();
     assert!(why.contains("ended before they had joined") && why.contains("doctor"), "{status}");
+    let cancelled = case.json(&["slurm", "cancel", "run", "--json"]);
+    assert_eq!((&cancelled["cancelled"], &cancelled["ended"]), (&true.into(), &false.into()), "{cancelled}");
     assert!(case.accepted() <= 8, "no endless stream of tasks: {}", case.accepted());
 }

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! ab/abcdef...      a state, under its id
-//! tmp/<worker>/...  what is being written
+//! tmp/<worker>/...  what is being written, and which process the worker is
 //! ```
 use std::path::PathBuf;
 
 /// The folder of what is being written.
 pub const SCRATCH: &str = "tmp";
+
+/// In a worker's folder there: which process it is, by which a driver of the same machine knows whether it lives.
+pub const PROCESS: &str = "process.json";
 
 /// Digits of an id: a BLAKE3 hash in lower-case hexadecimal.
 const ID_DIGITS: usize = 64;

@@ -20,7 +20,8 @@ pub struct Uses {
     pub explored: u64,
     /// Training of trials that were stopped, failed, or never promoted.
     pub stopped: u64,
-    /// Training that had to be done again, after a loss, a failure, or a preemption without a checkpoint.
+    /// Training that had to be done again, after a loss, a failure, or a preemption without a checkpoint; and the silence of a
+    /// trainer that hung.
     pub redone: u64,
     /// Reading checkpoints.
     pub restore: u64,
@@ -64,7 +65,7 @@ pub(crate) struct Split {
     pub(crate) startup: Millis,
     pub(crate) restore: Millis,
     pub(crate) checkpoint: Millis,
-    /// Training since this moment has to be done again.
+    /// Training since this moment has to be done again, or was none.
     pub(crate) lost_since: Option<Stamp>,
     /// Training until this moment had been done before.
     pub(crate) repeated_until: Option<Stamp>,

@@ -77,6 +77,12 @@ impl Grid {
         Ok(Self { taken: vec![false; points.len()], grid, points, next: 0 })
     }
 
+    /// The space that has its points alone.
+    #[must_use]
+    pub fn space(&self) -> &Space {
+        &self.grid
+    }
+
     /// How many points it has.
     #[must_use]
     pub fn size(&self) -> usize {

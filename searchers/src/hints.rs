@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 
 use hpo_core::{Seed, Space, Value};
 
-use crate::prior::Guided;
+use crate::prior::{Guided, nearest};
 use crate::seeded::Seeded;
 use crate::spec::{BuildFault, build};
 use crate::warm::Warm;
-use crate::{PastTrial, Prior, Searcher, SearcherSpec};
+use crate::{Grid, PastTrial, Prior, Searcher, SearcherSpec};
 
 /// Each is empty if nothing is known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,7 +36,14 @@ pub(crate) fn hinted(method: &SearcherSpec, hints: &Hints, space: &Space, seed: 
         false => Box::new(Warm::new(space, seed, method.clone(), &hints.past)?),
     };
     if !hints.prior.is_empty() {
-        searcher = Box::new(Guided::new(space, seed, &hints.prior, searcher)?);
+        searcher = match method {
+            // Nothing off the grid was asked for: the prior says which of its points come early.
+            SearcherSpec::Grid(options) => {
+                let grid = Grid::new(space, options)?;
+                Box::new(Guided::new(grid.space(), seed, &nearest(&hints.prior, space, grid.space()), searcher)?)
+            }
+            _ => Box::new(Guided::new(space, seed, &hints.prior, searcher)?),
+        };
     }
     if !hints.seed_trials.is_empty() {
         searcher = Box::new(Seeded::new(space, seed, &hints.seed_trials, &hints.prior, searcher)?);

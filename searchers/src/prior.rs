@@ -23,6 +23,7 @@
 //! falls with 1 / n, since a searcher with a model then knows more than either.
 use std::collections::{BTreeMap, BTreeSet};
 
+use hpo_core::space::Domain;
 use hpo_core::{Params, Seed, Space, TrialId, Value};
 use rand::Rng;
 
@@ -78,6 +79,20 @@ pub type Prior = BTreeMap<String, Belief>;
 /// The density of a prior.
 pub(crate) fn around(space: &Space, prior: &Prior) -> Around {
     Around::new(space, |parameter| prior.get(&parameter.name).map(|belief| (&belief.value, belief.confidence.spread())))
+}
+
+/// The same beliefs about the values that `grid` has of `space`: each about the nearest. What is no value of the space stays as it is.
+pub(crate) fn nearest(prior: &Prior, space: &Space, grid: &Space) -> Prior {
+    let belief = |(name, belief): (&String, &Belief)| {
+        let of =
+            |space: &Space| space.parameters().iter().find(|parameter| parameter.name == *name).map(|parameter| parameter.domain.clone());
+        let (Some(domain), Some(Domain::Choice { values, .. })) = (of(space), of(grid)) else { return (name.clone(), belief.clone()) };
+        let apart = |value: &Value| (domain.to_unit(value) - domain.to_unit(&belief.value)).abs();
+        let near = values.into_iter().min_by(|a, b| apart(a).total_cmp(&apart(b)));
+        let value = near.filter(|_| domain.contains(&belief.value)).unwrap_or_else(|| belief.value.clone());
+        (name.clone(), Belief { value, ..belief.clone() })
+    };
+    prior.iter().map(belief).collect()
 }
 
 /// The searcher around another.
@@ -188,7 +203,8 @@ impl Searcher for Guided {
         if unit(&mut rng) < share {
             for _ in 0..DRAWS {
                 let params = self.guided(&mut rng);
-                if !self.taken.contains(&params) {
+                // A step from a known point that is off a grid may be off it, too.
+                if !self.taken.contains(&params) && self.taken.space().contains(&params).is_ok() {
                     return Ok(params);
                 }
             }

@@ -30,6 +30,7 @@ fn a_program_that_is_not_here_starts_nothing_and_is_only_mentioned_by_check() {
     refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &phrases);
     assert!(!world.run_dir().exists());
     refused(&world, &["check", "sweep.toml"], 0, &phrases);
+    assert_eq!(world.json(&["check", "sweep.toml", "--json"])["warnings"][0], phrases[0]);
 }
 
 #[test]
@@ -44,15 +45,42 @@ fn what_is_printed_to_a_full_disk_is_a_failure() {
 #[test]
 fn what_is_not_a_run_folder_is_said_to_be_none() {
     let world = World::new(SWEEP);
-    for command in ["resume", "status", "report", "verify", "export"] {
-        refused(&world, &[command, "nowhere"], 3, &["nowhere"]);
+    std::fs::create_dir(world.path("empty")).unwrap();
+    for (folder, why) in [("nowhere", "there is no such folder"), ("sweep.toml", "it is a file"), ("empty", "it has no journal.jsonl")] {
+        let phrase = format!("`{folder}` is not a run folder: {why}");
+        for command in ["resume", "status", "report", "verify", "export"] {
+            refused(&world, &[command, folder], 3, &[&phrase]);
+        }
+        for command in ["status", "drain", "cancel"] {
+            refused(&world, &["slurm", command, folder], 3, &[&phrase]);
+        }
+        refused(&world, &["slurm", "scale", folder, "2"], 3, &[&phrase]);
+        refused(&world, &["why", folder, "0"], 3, &[&phrase]);
+        refused(&world, &["worker", "--run-dir", folder], 3, &[&phrase]);
     }
 }
 
 #[test]
+fn a_driver_that_is_asked_for_workers_says_who_starts_them() {
+    let world = World::new(SWEEP);
+    refused(&world, &["driver", "sweep.toml", "--workers", "2"], 2, &["hpo run FILE --workers 2", "hpo worker --run-dir"]);
+    assert!(!world.path("runs").exists());
+}
+
+#[test]
+fn what_is_made_or_shown_is_also_told_as_json() {
+    let world = World::new(SWEEP);
+    assert_eq!(world.json(&["init", "new.toml", "--json"]), serde_json::json!({"file": "new.toml"}));
+    let schema = world.done(&["schema", "--json"]);
+    assert_eq!(String::from_utf8_lossy(&schema.stdout).lines().count(), 1, "one object a line");
+    assert_eq!(world.json(&["schema", "--json"])["title"], "hpo sweep file");
+}
+
+#[test]
 fn hyperparameters_that_the_model_does_not_know_fail_the_trials_with_a_reason() {
-    let world = World::new(&SWEEP.replace("width = {", "wdith = {").replace("max_trials = 9", "max_trials = 2"));
-    refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &["wdith", "width"]);
+    let sweep = SWEEP.replace("width = {", "wdith = {").replace("max_trials = 9", "max_trials = 2");
+    let world = World::new(&sweep.replace("kind = \"random\"", "kind = \"random\"\nwarm_start = [\"nowhere\"]"));
+    refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &["wdith", "width", "nowhere` is not a run folder", "2 faults"]);
 }
 
 #[test]

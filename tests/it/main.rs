@@ -7,6 +7,7 @@ mod bench;
 mod chaos;
 mod crash;
 mod curves;
+mod departed;
 mod ends;
 mod failover;
 mod known;

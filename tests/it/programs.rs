@@ -78,3 +78,17 @@ e=$HPO_FROM; while [ $e -lt $HPO_UNTIL ]; do e=$((e + 1)); echo "loss=1.$HPO_TRI
         world.events("ended").iter().map(|record| record["how"]["message"].as_str().unwrap_or_default().to_owned()).collect();
     assert!(said.iter().any(|message| message.contains("no such thing") && message.contains('7')), "{said:?}");
 }
+
+/// Each promotion begins anew, and the report says why.
+#[test]
+fn training_that_a_program_without_a_state_repeats_is_told_with_its_reason() {
+    let script =
+        r#"["sh", "-c", 'e=$HPO_FROM; while [ $e -lt $HPO_UNTIL ]; do e=$((e + 1)); sleep 0.05; echo "loss=$HPO_TRIAL.$e"; done']"#;
+    let (world, report) = runs(&sweep(script, "metric_pattern = 'loss=([0-9.]+)'"));
+    assert!(report["hours"]["redone"].as_f64().unwrap() > 0.0, "{report}");
+    let text = world.done(&["report", "run"]);
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(text.contains("because the program keeps no checkpoint"), "{text}");
+    let checked = world.json(&["check", "sweep.toml", "--json"]);
+    assert!(checked["warnings"].to_string().contains("HPO_CHECKPOINT_OUT"), "{checked}");
+}

@@ -229,8 +229,8 @@ pub(super) struct Driver {
     /// Keep workers as tasks of Slurm, as [slurm] of the run's sweep file says; waits until a driver before it is gone
     #[arg(long, conflicts_with_all = ["standby", "seed", "run_dir"])]
     pub(super) slurm: bool,
-    /// Have so many workers on this machine, too, of one slot each
-    #[arg(long, requires = "slurm", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// With --slurm, have so many workers on this machine, too, of one slot each
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) workers: Option<u16>,
     /// Leave the terminal's session
     #[arg(long, hide = true, requires = "slurm")]

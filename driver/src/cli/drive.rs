@@ -48,6 +48,13 @@ pub(super) fn resume(args: &Resume, manners: Manners) -> Outcome {
 pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
     raise_open_files();
     let listen = Listen { address: args.listen, plaintext: args.insecure_plaintext_on_loopback };
+    if let (Some(count), false) = (args.workers, args.slurm) {
+        let why = anyhow::anyhow!(
+            "`hpo driver` starts workers only beside those of Slurm (--slurm): use `hpo run FILE --workers {count}` for workers on this \
+             machine alone, or leave out --workers and start `hpo worker --run-dir RUN`, here or elsewhere"
+        );
+        return Err(why).or_exit(Exit::BadInput);
+    }
     if args.slurm {
         return super::slurm::driver(args, listen, manners);
     }
@@ -92,9 +99,7 @@ pub(super) fn new_run(given: Option<&Path>, checked: &Checked) -> RunDir {
 
 /// The sweep file of a run, as it was when the run was created.
 pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
-    if !run.journal().is_file() {
-        return Err(DriveFault::NotARun { run: run.path().to_owned() }).or_exit(Exit::RunFolder);
-    }
+    run.must_be_a_run().or_exit(Exit::RunFolder)?;
     let checked = config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)?;
     let thawed = warm::thaw(checked, run).with_context(|| format!("cannot read `{}`", run.warm_start().display()));
     thawed.or_exit(Exit::RunFolder)

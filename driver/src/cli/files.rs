@@ -1,6 +1,7 @@
 //! `check`, `space`, `init`, `schema`: what needs no run folder.
 use hpo_core::Seed;
-use hpo_driver::config::{self, Checked, draws::Draws, init, plan::Plan, schema};
+use hpo_driver::config::{self, Checked, Faults, draws::Draws, init, plan::Plan, schema};
+use serde_json::json;
 
 use super::args::{Init, Manners, Space, SweepFile};
 use super::exit::{Exit, OrExit, Outcome};
@@ -12,18 +13,24 @@ pub(super) fn load(file: &SweepFile) -> anyhow::Result<Checked> {
     if let Some(seed) = file.seed {
         checked = checked.with_seed(Seed(seed));
     }
-    let checked = config::warm::take_up(checked)?;
-    config::curves::probe(&checked)?;
+    let found = config::curves::probe(&checked).err().into_iter();
     #[cfg(feature = "burn")]
-    super::builtin::check_job(&checked)?;
-    Ok(checked)
+    let found = found.chain(super::builtin::check_job(&checked).err());
+    let found = found.reduce(Faults::and);
+    match (config::warm::take_up(checked), found) {
+        (Ok(checked), None) => Ok(checked),
+        (Ok(_), Some(faults)) | (Err(faults), None) => Err(faults.into()),
+        (Err(others), Some(faults)) => Err(faults.and(others).into()),
+    }
 }
 
 pub(super) fn check(file: &SweepFile, manners: Manners) -> Outcome {
     let checked = load(file).or_exit(Exit::BadInput)?;
-    let plan = Plan::of(&checked);
+    let mut plan = Plan::of(&checked);
     if let Err(elsewhere) = config::program::find(&checked) {
         mention!("{}\nworkers on other machines may have it; everything else is right", elsewhere.render_for_stderr());
+        // People have just read it.
+        plan.warnings.extend(elsewhere.all().iter().filter(|_| manners.json).map(|fault| fault.message.clone()));
     }
     if manners.json {
         say!("{}", plan.to_json());
@@ -45,14 +52,23 @@ pub(super) fn space(args: &Space, manners: Manners) -> Outcome {
     Ok(Exit::Done)
 }
 
-pub(super) fn init(args: &Init) -> Outcome {
+pub(super) fn init(args: &Init, manners: Manners) -> Outcome {
     init::write(&args.file).or_exit(Exit::BadInput)?;
+    if manners.json {
+        say!("{}", json!({"file": args.file}));
+        return Ok(Exit::Done);
+    }
     let file = args.file.display();
     say!("wrote {file}; next: `hpo check {file}`, then `hpo run {file}`");
     Ok(Exit::Done)
 }
 
-pub(super) fn schema() -> Outcome {
-    say!("{:#}", schema::schema());
+pub(super) fn schema(manners: Manners) -> Outcome {
+    let schema = schema::schema();
+    if manners.json {
+        say!("{schema}");
+    } else {
+        say!("{schema:#}");
+    }
     Ok(Exit::Done)
 }

@@ -67,8 +67,8 @@ fn act(command: Command, manners: Manners) -> Outcome {
         Command::Simulate(args) => simulate::simulate(&args, manners),
         Command::Check(args) => files::check(&args, manners),
         Command::Space(args) => files::space(&args, manners),
-        Command::Init(args) => files::init(&args),
-        Command::Schema => files::schema(),
+        Command::Init(args) => files::init(&args, manners),
+        Command::Schema => files::schema(manners),
         Command::Bench(bench) => bench::run(&bench, manners),
     }
 }

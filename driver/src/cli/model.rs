@@ -4,10 +4,23 @@ pub(super) use with::*;
 #[cfg(not(feature = "burn"))]
 pub(super) use without::*;
 
+use hpo_core::job::Trainable;
+
+/// Why a sweep has no model that we could export, if it has none.
+fn no_model(trainable: &Trainable) -> Option<&'static str> {
+    match trainable {
+        Trainable::Burn(_) => None,
+        Trainable::Command(_) => {
+            Some("there is no model to export: a program of yours trained, and hpo exports what it trains itself, with kind = \"burn\"")
+        }
+        Trainable::Curves(_) => Some("there is no model to export: these trainings were looked up or computed, not done"),
+    }
+}
+
 #[cfg(feature = "burn")]
 mod with {
     use anyhow::{Context, anyhow};
-    use hpo_core::job::{Job, Trainable};
+    use hpo_core::job::Job;
     use hpo_core::{Sweep, TrialId};
     use hpo_driver::config::{self, Checked};
     use hpo_driver::journal::{self, Header};
@@ -15,12 +28,14 @@ mod with {
     use hpo_worker::checkpoint::Store;
     use hpo_worker::onnx::{self, ExportFault, ExportRequest, Exported};
 
+    use super::no_model;
     use crate::cli::args::{Export, Manners, Predict};
     use crate::cli::exit::{Exit, Failure, OrExit, Outcome};
     use crate::cli::runs;
 
     pub(in crate::cli) fn export(args: &Export, manners: Manners) -> Outcome {
         let run = RunDir::new(&args.run);
+        run.must_be_a_run().or_exit(Exit::RunFolder)?;
         let replayed = journal::replay(&run.journal()).or_exit(Exit::RunFolder)?;
         let checked = config::load(&run.sweep_toml()).or_exit(Exit::RunFolder)?;
         if let Some(why) = no_model(&checked.job.trainable) {
@@ -39,17 +54,6 @@ mod with {
             say!("trial {trial} is exported and verified: {}\nits card: {}", exported.model.display(), exported.card_path.display());
         }
         Ok(Exit::Done)
-    }
-
-    /// Why a sweep has no model that we could export, if it has none.
-    fn no_model(trainable: &Trainable) -> Option<&'static str> {
-        match trainable {
-            Trainable::Burn(_) => None,
-            Trainable::Command(_) => {
-                Some("there is no model to export: a program of yours trained, and hpo exports what it trains itself, with kind = \"burn\"")
-            }
-            Trainable::Curves(_) => Some("there is no model to export: these trainings were looked up or computed, not done"),
-        }
     }
 
     /// At the end of a sweep. That there is no model to export is no fault.
@@ -185,6 +189,7 @@ mod without {
     use hpo_driver::config::Checked;
     use hpo_driver::rundir::RunDir;
 
+    use super::no_model;
     use crate::cli::args::{Export, Manners, Predict};
     use crate::cli::exit::{Exit, OrExit, Outcome};
 
@@ -197,9 +202,11 @@ mod without {
     }
 
     /// Where no model can be read none is exported; a machine with the worker's half can do it later.
-    pub(in crate::cli) fn export_best(run: &RunDir, _checked: &Checked, manners: Manners) -> Outcome {
-        if !manners.quiet {
-            mention!("this hpo cannot export models; elsewhere: `hpo export {}`", run.path().display());
+    pub(in crate::cli) fn export_best(run: &RunDir, checked: &Checked, manners: Manners) -> Outcome {
+        match no_model(&checked.job.trainable) {
+            _ if manners.quiet => {}
+            Some(why) => mention!("{why}"),
+            None => mention!("this hpo cannot export models; elsewhere: `hpo export {}`", run.path().display()),
         }
         Ok(Exit::Done)
     }

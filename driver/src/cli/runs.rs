@@ -18,6 +18,7 @@ pub(super) fn unix_ms() -> u64 {
 
 /// Everything about a run, as it is now.
 pub(super) fn read(run: &RunDir) -> Result<Report, Failure> {
+    run.must_be_a_run().or_exit(Exit::RunFolder)?;
     // The price stands in the frozen sweep file; a report must not fail because a data file has moved since.
     let price = config::load(&run.sweep_toml()).ok().and_then(|checked| checked.report.price_per_gpu_hour);
     Report::read(run, &Inputs { price, driver: living(run)? }).or_exit(Exit::RunFolder)
@@ -63,6 +64,7 @@ pub(super) fn publish(run: &RunDir, report: &Report, manners: Manners) -> Result
 
 pub(super) fn verify(folder: &Folder, manners: Manners) -> Outcome {
     let run = RunDir::new(&folder.run);
+    run.must_be_a_run().or_exit(Exit::RunFolder)?;
     match journal::verify(&run.journal()) {
         Ok(verified) => {
             if manners.json {

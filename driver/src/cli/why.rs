@@ -9,6 +9,7 @@ use super::runs;
 
 pub(super) fn why(args: &Why, manners: Manners) -> Outcome {
     let run = RunDir::new(&args.run);
+    run.must_be_a_run().or_exit(Exit::RunFolder)?;
     let live = runs::living(&run)?.is_some();
     let read = report::Why::read(&run, TrialId(args.trial), live);
     let exit = if matches!(read, Err(WhyFault::NoTrial { .. })) { Exit::BadInput } else { Exit::RunFolder };

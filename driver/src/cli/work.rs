@@ -12,6 +12,7 @@ mod with {
     use hpo_core::job::{Device, Job, Trainable};
     use hpo_driver::journal;
     use hpo_driver::launch::Place;
+    use hpo_driver::process::Located;
     use hpo_driver::rundir::RunDir;
     use hpo_worker::agent::{AgentEnd, AgentFault, AgentOptions, notice};
     use hpo_worker::allocation::Allocation;
@@ -46,11 +47,7 @@ mod with {
 
     pub(in crate::cli) fn worker(args: Worker) -> Outcome {
         let run = RunDir::new(&args.run_dir);
-        if !run.path().is_dir() {
-            let why =
-                anyhow::anyhow!("`{}` is no run folder: the driver makes it, on a file system that workers share", run.path().display());
-            return Err(why).or_exit(Exit::RunFolder);
-        }
+        run.must_be_a_run().or_exit(Exit::RunFolder)?;
         // A driver that was killed at its very end has left no word, but its journal.
         let finished = || journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some());
         if run.ended().exists() || (!run.rendezvous().exists() && finished()) {
@@ -92,8 +89,10 @@ mod with {
             Some(Allocation { job, node, .. }) => format!("{node}:{job}"),
             None => format!("{}:{}", hpo_driver::process::host(), std::process::id()),
         };
+        let this_process = serde_json::to_string(&Located::me()).map_err(|why| this(why.into()))?;
         let options = AgentOptions {
             worker: args.id,
+            process: this_process,
             name: args.name.unwrap_or_else(name),
             slots: hpo_worker::resources::discover(Wanted { slots: args.slots, gpus: !args.no_gpu, milli_gpus: args.milli_gpus, cores }),
             rendezvous: run.rendezvous(),

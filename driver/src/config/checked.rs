@@ -177,7 +177,10 @@ impl Head {
     fn read(section: &Section<'_>, needs_end: bool, one_pass: Option<u32>, reader: &mut Reader<'_>) -> Self {
         let name = section.get(&sweep::NAME, reader).and_then(|name| check_name(name, reader));
         let seed = section.plain(&sweep::SEED, reader).map(Seed);
-        let metric = section.get(&sweep::METRIC, reader);
+        let metric = section.get(&sweep::METRIC, reader).and_then(|metric| match metric.get_ref().trim().is_empty() {
+            true => reader.fault(metric.span(), Message::NoMetric),
+            false => Some(metric),
+        });
         if let Some((fault, metric)) = metric.as_ref().and_then(|metric| Some((limits::long_name(metric.get_ref())?, metric))) {
             reader.faults.push((metric.span(), fault));
         }

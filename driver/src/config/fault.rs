@@ -87,6 +87,15 @@ impl Faults {
         Self { file: checked.source.clone(), text: text.clone(), faults, more: 0 }
     }
 
+    /// These and others of the same file.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.faults.extend(others.faults);
+        self.faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+        self.more += others.more;
+        self
+    }
+
     /// The faults in the order of their lines.
     #[must_use]
     pub fn all(&self) -> &[Fault] {

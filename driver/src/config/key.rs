@@ -2,7 +2,10 @@
 use std::marker::PhantomData;
 
 use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::DeValue;
 
+use super::raw::{Reader, Section};
 use super::schema;
 use super::shape::Shape;
 
@@ -59,6 +62,8 @@ pub(super) trait Entry: Sync {
     }
     /// JSON Schema of the value.
     fn schema(&self) -> Json;
+    /// Notes what is wrong with a value that nobody will read.
+    fn look(&self, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>);
 }
 
 impl<T: Shape> Entry for Key<T> {
@@ -77,6 +82,9 @@ impl<T: Shape> Entry for Key<T> {
     fn schema(&self) -> Json {
         T::schema()
     }
+    fn look(&self, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
+        T::read(value, reader);
+    }
 }
 
 impl Entry for SubTable {
@@ -91,6 +99,16 @@ impl Entry for SubTable {
     }
     fn schema(&self) -> Json {
         schema::table(self.table)
+    }
+    fn look(&self, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
+        match value.get_ref() {
+            DeValue::Table(values) => {
+                if let Some(section) = Section::open(values, value.span(), self.table.title(), self.table, reader) {
+                    section.look(self.table, reader);
+                }
+            }
+            _ => drop(reader.wrong_type::<()>(value, "a table")),
+        }
     }
 }
 
@@ -107,6 +125,7 @@ impl Entry for Later {
     fn schema(&self) -> Json {
         Json::Bool(false)
     }
+    fn look(&self, _: &Spanned<DeValue<'_>>, _: &mut Reader<'_>) {}
 }
 
 /// The keys that a table may have.

@@ -45,6 +45,8 @@ pub(super) enum Message {
     // --- [sweep]
     #[error("`{name}` cannot name a run folder")]
     SweepName { name: String },
+    #[error("the metric has no name")]
+    NoMetric,
     #[error("nothing ends this sweep")]
     NoEnd,
     #[error("the built-in trainer reports no metric `{metric}`")]
@@ -147,6 +149,14 @@ pub(super) enum Message {
 }
 
 impl Message {
+    /// Whether it is true of its key or value, whatever else stands in the file.
+    pub(super) fn is_of_its_line(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKey { .. } | Self::UnknownWord { .. } | Self::WrongType { .. } | Self::OutOfRange { .. } | Self::Duration { .. }
+        )
+    }
+
     /// What to do about it.
     pub(super) fn help(&self) -> Option<String> {
         let help = match self {
@@ -174,6 +184,7 @@ impl Message {
             Self::EnvUnset { name } => format!("export {name}=..., or write `$${{{name}}}` for `${{{name}}}` itself"),
             Self::EnvSyntax => "write `${NAME}` to take a value from the environment, `$${` for `${` itself".to_owned(),
             Self::SweepName { .. } => "use letters, digits, `-`, `_` and `.`, beginning with a letter or digit, at most 100".to_owned(),
+            Self::NoMetric => "name the figure that every report carries, for example metric = \"val_loss\"".to_owned(),
             Self::NoEnd => "set at least one of `max_trials`, `gpu_hours`, `wall` and `target`".to_owned(),
             Self::WrongGoal { opposite, .. } => format!("set goal = \"{opposite}\""),
             Self::NoTarget { .. } => "accuracies lie between 0 and 1, losses above 0".to_owned(),

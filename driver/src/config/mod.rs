@@ -29,6 +29,8 @@ mod shape;
 mod simulate;
 mod slurm;
 mod space;
+mod stateless;
+mod syntax;
 mod text;
 mod trial;
 pub mod warm;
@@ -50,9 +52,6 @@ pub const DATA_DIR: &str = "HPO_DATA_DIR";
 
 /// A sweep file is written by hand; what is larger than this (in bytes) is something else.
 const MAX_SIZE: u64 = 1 << 20;
-
-/// A text without end would otherwise be reported without end.
-const MAX_SYNTAX_FAULTS: usize = 20;
 
 /// What a command line changes about a sweep file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,18 +121,15 @@ fn examine(
     let mut reader = Reader::new(absolute.parent().unwrap_or(&absolute).to_owned(), env);
     reader.ends = ends;
     let (mut file, errors) = DeTable::parse_recoverable(additions.file());
+    additions.put_into(file.get_mut(), &mut reader.faults);
+    let section = Section::open(file.get_ref(), 0..0, keys::FILE.title(), &keys::FILE, &mut reader);
+    let checked = section.and_then(|file| checked::read(&file, &additions.text, source, &mut reader));
     if errors.is_empty() {
-        additions.put_into(file.get_mut(), &mut reader.faults);
-        let file = Section::open(file.get_ref(), 0..0, keys::FILE.title(), &keys::FILE, &mut reader);
-        let checked = file.and_then(|file| checked::read(&file, &additions.text, source, &mut reader));
         return (checked, reader.faults);
     }
-    // What stands in half a file would only mislead.
-    let syntax = errors.iter().take(MAX_SYNTAX_FAULTS).map(|error| {
-        let what = error.message().lines().next().unwrap_or_default().to_owned();
-        (error.span().unwrap_or(0..0), Message::Syntax { what })
-    });
-    (None, syntax.collect())
+    let complaint = |error: &toml::de::Error| error.message().lines().next().unwrap_or_default().to_owned();
+    let complaints = errors.iter().map(|error| (error.span().unwrap_or(0..0), complaint(error))).collect();
+    (None, syntax::faults(&additions.text, complaints, reader.faults))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub fn find(checked: &Checked) -> Result<(), Faults> {
     let help = if program.contains('/') {
         format!(
             "it was looked for in `{}`, the `directory` of the trials; it must be a file that may be executed",
-            command.directory.display()
+            command.directory.components().collect::<PathBuf>().display()
         )
     } else {
         "it was looked for in PATH; name it by its path, or set PATH in `env` of [trial]".to_owned()

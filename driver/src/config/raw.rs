@@ -90,7 +90,7 @@ pub(super) struct Section<'t> {
 impl<'t> Section<'t> {
     /// Opens a table: chooses its kind, and notes every key that is unknown, misplaced, not built yet or missing.
     ///
-    /// None if its kind is missing, unknown or not built: then nothing more can be said about its keys.
+    /// None if its kind is missing, unknown or not built: then its keys are held against those of all kinds.
     pub(super) fn open(
         values: &'t DeTable<'t>,
         span: Range<usize>,
@@ -100,13 +100,16 @@ impl<'t> Section<'t> {
     ) -> Option<Self> {
         let section = Self { values, title, span, kind: None };
         let Some(choice) = &table.kinds else {
-            section.check_keys(table, table.keys.to_vec(), reader);
+            section.check_keys(table, table.keys, reader);
             return Some(section);
         };
-        let kind = section.choose_kind(choice, reader)?;
-        let keys = table.keys.iter().chain(kind.keys.unwrap_or_default()).copied().collect();
+        let Some(kind) = section.choose_kind(choice, reader) else {
+            section.check_without_kind(table, choice, reader);
+            return None;
+        };
+        let keys = [table.keys, kind.keys.unwrap_or_default()].concat();
         let section = Self { kind: Some(kind.word), ..section };
-        section.check_keys(table, keys, reader);
+        section.check_keys(table, &keys, reader);
         Some(section)
     }
 
@@ -129,7 +132,46 @@ impl<'t> Section<'t> {
         Some(kind)
     }
 
-    fn check_keys(&self, table: &'static Table, known: Vec<&'static dyn Entry>, reader: &mut Reader<'_>) {
+    /// What is wrong whichever kind was meant. A value is looked at if all kinds that have its key mean the same by it.
+    fn check_without_kind(&self, table: &'static Table, choice: &'static Kinds, reader: &mut Reader<'_>) {
+        let of_kinds = choice.kinds.iter().flat_map(|kind| kind.keys.unwrap_or_default());
+        let mut known: Vec<&'static dyn Entry> = vec![];
+        for entry in table.keys.iter().chain(of_kinds) {
+            if !known.iter().any(|other| std::ptr::addr_eq(*other, *entry)) {
+                known.push(*entry);
+            }
+        }
+        self.check_names(table, &known, reader);
+        self.look_at(&known, reader);
+    }
+
+    /// Notes what is wrong with values that nobody will read.
+    pub(super) fn look(&self, table: &'static Table, reader: &mut Reader<'_>) {
+        let kinds = table.kinds.iter().flat_map(|choice| choice.kinds);
+        let of_kind = kinds.filter(|kind| self.is_kind(kind.word)).flat_map(|kind| kind.keys.unwrap_or_default());
+        self.look_at(&table.keys.iter().chain(of_kind).copied().collect::<Vec<_>>(), reader);
+    }
+
+    fn look_at(&self, known: &[&'static dyn Entry], reader: &mut Reader<'_>) {
+        for (key, value) in self.values {
+            let mut meant = known.iter().filter(|entry| entry.name() == key.get_ref());
+            if let (Some(entry), None) = (meant.next(), meant.next()) {
+                entry.look(value, reader);
+            }
+        }
+    }
+
+    fn check_keys(&self, table: &'static Table, known: &[&'static dyn Entry], reader: &mut Reader<'_>) {
+        self.check_names(table, known, reader);
+        for entry in known.iter().filter(|entry| entry.need() == Need::Required && !self.values.contains_key(entry.name())) {
+            let name = entry.name();
+            let what = if table.path.is_empty() { format!("[{name}]") } else { format!("`{name}`") };
+            let message = Message::Missing { table: self.title.clone(), what, doc: entry.doc().to_owned() };
+            reader.faults.push((self.span.clone(), message));
+        }
+    }
+
+    fn check_names(&self, table: &'static Table, known: &[&'static dyn Entry], reader: &mut Reader<'_>) {
         for (key, _) in self.values {
             let name: &str = key.get_ref();
             if name == "kind" && table.kinds.is_some() {
@@ -141,14 +183,8 @@ impl<'t> Section<'t> {
                     reader.faults.push((key.span(), Message::NotBuilt { what, available: vec![] }));
                 }
                 Some(_) => {}
-                None => reader.faults.push((key.span(), self.unknown(table, name, &known))),
+                None => reader.faults.push((key.span(), self.unknown(table, name, known))),
             }
-        }
-        for entry in known.iter().filter(|entry| entry.need() == Need::Required && !self.values.contains_key(entry.name())) {
-            let name = entry.name();
-            let what = if table.path.is_empty() { format!("[{name}]") } else { format!("`{name}`") };
-            let message = Message::Missing { table: self.title.clone(), what, doc: entry.doc().to_owned() };
-            reader.faults.push((self.span.clone(), message));
         }
     }
 
@@ -159,7 +195,13 @@ impl<'t> Section<'t> {
         if let Some(kind) = self.kind.filter(|_| !its_kinds.is_empty()) {
             return Message::KeyOfOtherKind { table: self.title.clone(), key: name.to_owned(), its_kinds, kind };
         }
-        let known = known.iter().filter(|entry| entry.need() != Need::Later).map(|entry| entry.name()).collect();
+        let mut names: Vec<&str> = vec![];
+        for entry in known.iter().filter(|entry| entry.need() != Need::Later) {
+            if !names.contains(&entry.name()) {
+                names.push(entry.name());
+            }
+        }
+        let known = names;
         Message::UnknownKey { table: self.title.clone(), key: name.to_owned(), known }
     }
 

@@ -65,15 +65,17 @@ pub(super) fn write_duration(millis: Millis) -> String {
     humantime::format_duration(Duration::from_millis(millis)).to_string()
 }
 
-/// The known word that was probably meant: at most a third of its letters differ. Case and `-` for `_` count as nothing.
+/// The known word that was probably meant: at most a third of its letters differ, or it goes on with `-` or `_` where `word` ends.
+/// Case and `-` for `_` count as nothing.
 pub(super) fn nearest<'a, K: AsRef<str>>(word: &str, known: &'a [K]) -> Option<&'a str> {
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
     let word = plain(word);
     let allowed = (word.chars().count() / 3).max(1);
     // It takes the product of the lengths, so words of quite another length are passed over.
     let letters = word.chars().count();
-    let alike = known.iter().map(AsRef::as_ref).filter(|known| known.chars().count().abs_diff(letters) <= allowed);
-    let distance = |known: &str| strsim::damerau_levenshtein(&word, &plain(known));
+    let goes_on = |known: &str| plain(known).strip_prefix(&word).is_some_and(|rest| rest.starts_with('_'));
+    let alike = known.iter().map(AsRef::as_ref).filter(|known| known.chars().count().abs_diff(letters) <= allowed || goes_on(known));
+    let distance = |known: &str| if goes_on(known) { 1 } else { strsim::damerau_levenshtein(&word, &plain(known)) };
     alike.map(|known| (distance(known), known)).filter(|near| near.0 <= allowed).min().map(|near| near.1)
 }
 
@@ -130,5 +132,6 @@ mod tests {
         assert_eq!(nearest("Max-Trials", &known), Some("max_trials"));
         assert_eq!(nearest("sede", &known), Some("seed"));
         assert_eq!(nearest("walls", &known), None);
+        assert_eq!(nearest("asha", &["pasha", "asha-stop", "asha-promote"]), Some("asha-promote"));
     }
 }

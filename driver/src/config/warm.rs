@@ -125,9 +125,9 @@ pub fn take_up(checked: Checked) -> Result<Checked, Faults> {
     let most = MOST_PAST / checked.warm_start.len().min(MOST_PAST);
     for folder in &checked.warm_start {
         let run = RunDir::new(folder);
-        let replayed = match run.journal().is_file() {
-            true => journal::replay(&run.journal()).map_err(|fault| fault.to_string()),
-            false => Err(format!("`{}` is not a run folder: it has no journal.jsonl", folder.display())),
+        let replayed = match run.must_be_a_run() {
+            Ok(()) => journal::replay(&run.journal()).map_err(|fault| fault.to_string()),
+            Err(not) => Err(not.to_string()),
         };
         let replayed = replayed.map_err(|why| {
             let help = "name folders of earlier sweeps; relative paths start at the folder of the sweep file";

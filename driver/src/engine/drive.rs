@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::cycle::Engine;
+use super::dead::tell_of_the_dead;
 use super::fault::{DriveFault, EngineFault};
 use super::heart::Parts;
 use super::inbox::{Handle, Inbox};
@@ -133,6 +134,7 @@ impl Drive {
         let (options, prepared) =
             off_the_runtime(move || (prepare(&options), options)).await.map(|(prepared, options)| (options, prepared))?;
         let Prepared { header, sweep, journal, records, kept, clock, token, authority, place, pulse } = prepared?;
+        let known = sweep.workers();
         let searcher = hpo_searchers::build(&options.file.searcher, &header.spec.space, header.spec.seed)?;
         let rendezvous = Rendezvous {
             format: FORMAT,
@@ -170,6 +172,11 @@ impl Drive {
         pulse.vouch(progress.clone(), place);
         pulse.post(&options.run, &rendezvous)?;
         let ended = on_a_thread(heart)?;
+        // Nobody waits for it: the folder may be on a slow disk.
+        tokio::task::spawn_blocking({
+            let (run, engine) = (options.run.clone(), engine.clone());
+            move || tell_of_the_dead(&run, &known, &engine)
+        });
         let (shutdown, asked) = oneshot::channel::<()>();
         // A dropped sender ends the server as well.
         let server = tokio::spawn(serve(listener, door, async { drop(asked.await) }));

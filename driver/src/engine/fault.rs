@@ -9,6 +9,7 @@ use hpo_searchers::BuildFault;
 use crate::journal::{Claim, JournalFault};
 use crate::launch::LaunchFault;
 use crate::rendezvous::RendezvousFault;
+use crate::rundir::NotARun;
 use crate::serve::{AuthorityFault, ServeFault};
 
 /// What ends the engine's loop. Nothing that was not written down was acted upon; `hpo resume` goes on.
@@ -61,11 +62,8 @@ pub enum DriveFault {
         run: PathBuf,
     },
     /// `resume` on something else.
-    #[error("`{}` is not a run folder: it has no journal.jsonl", run.display())]
-    NotARun {
-        /// The folder.
-        run: PathBuf,
-    },
+    #[error(transparent)]
+    NotARun(#[from] NotARun),
     /// One driver a sweep.
     #[error(
         "the sweep in `{}` has a living driver: process {} on host `{}` (epoch {}); look at it with `hpo status`, end it first, or wait for its end with `hpo driver --standby`",
@@ -165,7 +163,7 @@ impl DriveFault {
         match self {
             Self::Exists { .. }
             | Self::InTheWay { .. }
-            | Self::NotARun { .. }
+            | Self::NotARun(_)
             | Self::Driven { .. }
             | Self::SweepChanged { .. }
             | Self::Searcher(_)

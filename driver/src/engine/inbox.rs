@@ -55,6 +55,8 @@ pub enum Input {
         worker: WorkerId,
         /// Number of its link.
         session: u64,
+        /// In its words.
+        why: String,
     },
     /// A connection broke. The worker may come back.
     Broke {

@@ -6,6 +6,7 @@
 mod answers;
 mod clock;
 mod cycle;
+mod dead;
 mod detector;
 mod drive;
 mod fault;

@@ -115,9 +115,7 @@ fn make_folder(run: &RunDir) -> Result<(), DriveFault> {
 
 fn resume(run: &RunDir, file: &SweepFile) -> Result<Prepared, DriveFault> {
     let path = run.path();
-    if !run.journal().exists() {
-        return Err(DriveFault::NotARun { run: path.to_owned() });
-    }
+    run.must_be_a_run()?;
     // Before it is known whether that driver lives: one that comes meanwhile is not fenced off unseen.
     let last = last(path)?.map_or(0, |claim| claim.epoch);
     if let Some(claim) = living(path)? {

@@ -14,6 +14,7 @@ use super::heart::{Heart, finish};
 use super::inbox::Input;
 use super::proposer::Ready;
 use super::run::Phase;
+use crate::report::words::one_line;
 
 impl Heart {
     /// What is to be made of an input. It is acted upon after the next commit.
@@ -33,13 +34,7 @@ impl Heart {
                 // Unknown only if it was lost a moment ago.
                 let _ = self.offer(now, Event::WorkerLeaving { worker });
             }
-            Input::Left { worker, session } if self.fleet.is_current(worker, session) => {
-                // Unknown only if it was lost a moment ago.
-                let _ = self.offer(now, Event::WorkerLeft { worker });
-                self.detector.forget(worker);
-                self.fleet.remove(worker);
-                self.phase.gone(worker);
-            }
+            Input::Left { worker, session, why } if self.fleet.is_current(worker, session) => self.left(now, worker, &why),
             Input::Broke { worker, session } if self.fleet.is_current(worker, session) => {
                 self.fleet.remove(worker);
                 self.phase.gone(worker);
@@ -82,6 +77,20 @@ impl Heart {
             }
             // A full channel is a connection that ends anyway.
             Err(why) => drop(link.out.try_send(Outgoing::Refuse { why: why.to_string() })),
+        }
+    }
+
+    fn left(&mut self, now: Stamp, worker: WorkerId, why: &str) {
+        // Unknown only if it was lost a moment ago.
+        let _ = self.offer(now, Event::WorkerLeft { worker });
+        self.detector.forget(worker);
+        self.fleet.remove(worker);
+        self.phase.gone(worker);
+        let why = one_line(why);
+        match self.phase {
+            Phase::Open if self.sweep.workers().is_empty() => warn!("worker {worker} has left, and none is there any more: {why}"),
+            Phase::Open => info!("worker {worker} has left: {why}"),
+            Phase::Draining { .. } | Phase::Closing { .. } => {}
         }
     }
 

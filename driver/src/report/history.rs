@@ -41,6 +41,8 @@ pub struct History {
     pub finished: Option<Stamp>,
     /// Events so far.
     pub events: u64,
+    /// A trial was promoted without a state to go on from.
+    pub stateless: bool,
     /// What proposals took.
     pub thinking: Thinking,
     best: Option<Loss>,
@@ -72,6 +74,7 @@ impl History {
                 self.first_step.get_or_insert(at);
             }
             Event::Reported { trial, resource, metrics, .. } => {
+                self.stateless |= sweep.trial(*trial).is_some_and(|trial| trial.promoted && trial.checkpoint.is_none());
                 let peak = sweep.trial(*trial).and_then(|trial| trial.best);
                 if let Some((loss, _)) = peak.filter(|(_, at)| at == resource) {
                     if let Some(test) = metrics.get(TEST) {

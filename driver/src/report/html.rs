@@ -137,7 +137,7 @@ fn ledger(report: &Report) -> Markup {
                         td { span.key style={ "background:var(--" (name) ")" } {} (name) }
                         td.number { (words::hours(amount, uses.reserved)) }
                         td.number { (words::percent(amount, uses.reserved)) }
-                        td.long { (words::meaning(name)) }
+                        td.long { (report.meaning(name)) }
                     }
                 }
                 tr.sum {

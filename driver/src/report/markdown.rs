@@ -42,7 +42,7 @@ fn ledger(page: &mut String, report: &Report) {
     let row = |name: &str, amount: u64, meaning: &str| {
         vec![name.to_owned(), words::hours(amount, uses.reserved), words::percent(amount, uses.reserved), meaning.to_owned()]
     };
-    let categories = uses.categories().map(|(name, amount)| row(name, amount, words::meaning(name)));
+    let categories = uses.categories().map(|(name, amount)| row(name, amount, report.meaning(name)));
     let sum = row("reserved", uses.reserved, "from the joining of each slot to its leaving");
     table(page, &["Use", unit.short(), "Share", "What it is"], categories.into_iter().chain([sum]));
 }

@@ -47,8 +47,13 @@ impl Report {
         let _ = writeln!(text, "\n{}: {} reserved", unit.title(), words::hours(uses.reserved, uses.reserved));
         for (name, amount) in uses.categories().into_iter().filter(|(_, amount)| *amount > 0) {
             let (hours, share) = (words::hours(amount, uses.reserved), words::percent(amount, uses.reserved));
-            let _ = writeln!(text, "  {name:<10}  {hours:>9}  {share:>7}  {}", words::meaning(name));
+            let _ = writeln!(text, "  {name:<10}  {hours:>9}  {share:>7}  {}", self.meaning(name));
         }
+    }
+
+    /// What a category of this sweep's ledger means.
+    pub(super) fn meaning(&self, category: &str) -> &'static str {
+        if category == "redone" && self.history.stateless { words::BEGUN_ANEW } else { words::meaning(category) }
     }
 
     fn figures_text(&self, text: &mut String) {

@@ -34,13 +34,16 @@ impl Unit {
     }
 }
 
+/// What is redone where a trial goes on without a state.
+pub(super) const BEGUN_ANEW: &str = "training repeated from the beginning, because the program keeps no checkpoint";
+
 /// What a category of the ledger means, in one phrase.
 pub(super) fn meaning(category: &str) -> &'static str {
     match category {
         "winner" => "training of the best trial",
         "explored" => "training of other trials that were promoted or finished",
         "stopped" => "training of trials that were stopped, failed, or not promoted",
-        "redone" => "training repeated after a loss, a failure or a call-back",
+        "redone" => "training repeated after a loss, failure or call-back; silence of trainers that hung",
         "restore" => "reading checkpoints",
         "checkpoint" => "writing checkpoints",
         "startup" => "from the lease to the first training step",

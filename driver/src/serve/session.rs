@@ -96,10 +96,7 @@ impl Ears {
                 Ok(Some(FromWorker::Heartbeat)) => Input::Heard { worker, session },
                 Ok(Some(FromWorker::Leaving)) => Input::Leaving { worker, session },
                 Ok(Some(FromWorker::Word(word))) => Input::Said { worker, session, word },
-                Ok(Some(FromWorker::Goodbye { why })) => {
-                    debug!("worker {worker} leaves: {why}");
-                    Input::Left { worker, session }
-                }
+                Ok(Some(FromWorker::Goodbye { why })) => Input::Left { worker, session, why },
                 Ok(Some(FromWorker::Hello(_))) => {
                     self.refuse("a second hello");
                     return self;

@@ -109,7 +109,7 @@ async fn a_session_is_heard_and_spoken_to() {
     link.out.try_send(Outgoing::Say(last.clone())).unwrap();
     assert_eq!(worker.hear().await.unwrap(), Some(last));
     worker.say(FromWorker::Goodbye { why: "done".into() }).await;
-    assert!(matches!(served.next().await, Input::Left { worker: WorkerId(1), .. }));
+    assert!(matches!(served.next().await, Input::Left { worker: WorkerId(1), why, .. } if why == "done"));
     drop(worker);
     assert!(matches!(served.next().await, Input::Broke { worker: WorkerId(1), .. }));
 }

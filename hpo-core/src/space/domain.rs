@@ -156,9 +156,9 @@ impl Domain {
     pub fn from_unit(&self, unit: f64) -> Value {
         let unit = if unit.is_nan() { 0.5 } else { unit.clamp(0.0, 1.0) };
         match self {
-            Self::Float { low, high, fold: Fold::Linear, step: None } => Value::Float((low + unit * (high - low)).clamp(*low, *high)),
+            Self::Float { low, high, fold: Fold::Linear, step: None } => Value::Float(plain(low + unit * (high - low)).clamp(*low, *high)),
             Self::Float { low, high, fold: Fold::Log, step: None } => {
-                Value::Float((low.ln() + unit * (high.ln() - low.ln())).exp().clamp(*low, *high))
+                Value::Float(plain((low.ln() + unit * (high.ln() - low.ln())).exp()).clamp(*low, *high))
             }
             Self::Float { low, high, step: Some(step), .. } => {
                 let index = share(unit, steps(*low, *high, *step) + 1);
@@ -282,6 +282,23 @@ fn stepped(low: f64, high: f64, step: f64, index: u64) -> f64 {
     let clean = (exact * scale).round() / scale;
     let value = if clean.is_finite() && (clean - exact).abs() <= step * SLACK { clean } else { exact };
     value.clamp(low, high)
+}
+
+/// The number that a person would write, where `value` is one but for the dust of its computation: 0.010000000000000014 is 0.01.
+/// Of values by chance it changes one in ten million.
+fn plain(value: f64) -> f64 {
+    const DIGITS: f64 = 6.0;
+    /// Relative; a logarithm and its inverse lose no more.
+    const DUST: f64 = 1e-13;
+    /// The largest power of ten that is a float exactly, so that one division rounds as reading the digits would.
+    const LARGEST: f64 = 22.0;
+    let places = DIGITS - 1.0 - value.abs().log10().floor();
+    if !(-LARGEST..=LARGEST).contains(&places) {
+        return value;
+    }
+    let power = 10_f64.powi(places.abs() as i32);
+    let near = if places >= 0.0 { (value * power).round() / power } else { (value / power).round() * power };
+    if (near - value).abs() <= DUST * value.abs() { near } else { value }
 }
 
 /// Which of `count` equal shares of [0, 1] holds `unit`.

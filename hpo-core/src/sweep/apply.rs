@@ -246,7 +246,9 @@ impl Sweep {
         if kind.may_pass() && trial.failures <= retries {
             self.interrupt(id, slot, Split { lost_since: ALL, ..Split::default() });
         } else {
-            self.give_up(id, slot, message, Split::default(), out);
+            // What a trainer that hangs did since its last report was no training.
+            let silent = (kind == FailureKind::Hang).then(|| trial.run.last.map_or(Stamp(0), |(.., at)| at));
+            self.give_up(id, slot, message, Split { lost_since: silent, ..Split::default() }, out);
         }
     }
 

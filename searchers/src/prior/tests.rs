@@ -130,3 +130,34 @@ fn evidence_against_the_prior_takes_its_share() {
     };
     assert!(near(8.0) < 8, "of 400 drawn where the prior is: {}", near(8.0));
 }
+
+/// Believed between two points of the grid, and one of the trials that are known beforehand is off it.
+#[test]
+fn a_prior_over_a_grid_says_which_of_its_points_come_first_and_adds_none() {
+    use crate::{Grid, GridOptions};
+    let space = space();
+    let options = GridOptions { points: [("x".to_owned(), 4), ("y".to_owned(), 4)].into() };
+    let grid = Grid::new(&space, &options).unwrap();
+    let known: BTreeMap<String, Value> = [("x".to_owned(), 3.3.into()), ("y".to_owned(), 3.3.into())].into();
+    for (seed, seed_trials) in (0..8).flat_map(|seed| [(seed, vec![]), (seed, vec![known.clone()])]) {
+        let others = seed_trials.len();
+        let hints = Hints { prior: at(-4.0, 14.0, Confidence::High), seed_trials, ..Hints::default() };
+        let spec = SearcherSpec::Grid(options.clone()).with_hints(hints);
+        let mut searcher = build(&spec, &space, Seed(seed)).unwrap();
+        let mut proposed: Vec<Params> = vec![];
+        while let Ok(params) = searcher.suggest(TrialId(proposed.len() as u32)) {
+            let trial = TrialId(proposed.len() as u32);
+            searcher.begin(trial, &params);
+            let outcome = Outcome::Loss { resource: Resource(1), loss: Loss::new(f64::from(trial.0)) };
+            searcher.tell(&Observation { trial, params: params.clone(), outcome });
+            assert!(!proposed.contains(&params), "{params:?} comes twice");
+            proposed.push(params);
+        }
+        assert_eq!(Some(proposed.len()), spec.points(&space), "as many as were promised");
+        let on_grid = proposed.iter().filter(|params| grid.space().contains(params).is_ok()).count();
+        assert_eq!((on_grid, proposed.len() - on_grid), (16, others));
+        if others == 0 {
+            assert_eq!((&proposed[0]["x"], &proposed[0]["y"]), (&(-5.0).into(), &15.0.into()), "the point nearest to what is believed");
+        }
+    }
+}

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_core::WorkerId;
 use hpo_core::job::Job;
+use hpo_core::{WorkerId, layout};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
@@ -39,6 +39,8 @@ pub struct AgentOptions {
     pub worker: Option<WorkerId>,
     /// Host and process, for people.
     pub name: String,
+    /// Which process it is, in words that a driver of the same machine understands: kept in [`layout::PROCESS`] while it lives.
+    pub process: String,
     /// What it offers.
     pub slots: Vec<Slot>,
     /// The driver's `rendezvous.json`.
@@ -167,6 +169,8 @@ pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> R
     let worker = options.worker.map_or_else(draw, Ok).map_err(AgentFault::Random)?;
     let store = Store::new(&options.checkpoints);
     let scratch = store.scratch(worker)?;
+    let process = scratch.join(layout::PROCESS);
+    write_private(&process, options.process.as_bytes()).map_err(io_fault("write", &process))?;
     private::folder(&options.log_dir).map_err(io_fault("make the folder", &options.log_dir))?;
     match store.sweep_stale(STALE) {
         Ok(0) => {}
@@ -233,13 +237,14 @@ fn io_fault(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Erro
 /// hold secrets.
 fn write_job(job: &Job, path: &std::path::Path) -> Result<(), AgentFault> {
     let text = serde_json::to_vec(job).map_err(|why| io_fault("write the job to", path)(why.into()))?;
-    let write = || {
-        let mut file = private::options().write(true).truncate(true).open(path)?;
-        // One that a process of the same id has left keeps its own mode.
-        private::close(path)?;
-        file.write_all(&text)
-    };
-    write().map_err(io_fault("write the job to", path))
+    write_private(path, &text).map_err(io_fault("write the job to", path))
+}
+
+fn write_private(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = private::options().write(true).truncate(true).open(path)?;
+    // One that a process of the same id has left keeps its own mode.
+    private::close(path)?;
+    file.write_all(bytes)
 }
 
 #[cfg(test)]

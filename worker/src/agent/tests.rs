@@ -77,6 +77,7 @@ fn options(folder: &Path) -> AgentOptions {
     AgentOptions {
         worker: None,
         name: "here".to_owned(),
+        process: "{}".to_owned(),
         slots: crate::resources::discover(crate::resources::Wanted { slots: Some(1), gpus: false, ..Default::default() }),
         rendezvous: target.rendezvous,
         authority: target.authority,

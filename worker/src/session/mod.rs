@@ -107,7 +107,7 @@ pub enum Input {
 pub enum TrainerEvent {
     /// It wrote a protocol line.
     Said(FromTrainer),
-    /// It wrote a line that looks like one and is none.
+    /// It wrote a line that looks like one and is none: why, for people.
     Garbled(String),
     /// It is dead; the last event of a process.
     Exited(Exit),

@@ -131,7 +131,7 @@ impl Slot {
         match event {
             TrainerEvent::Said(FromTrainer::Unsaved { message }) => return self.is_at_work().then(|| self.blameless(message, desk)),
             TrainerEvent::Said(said) => self.said(said, desk),
-            TrainerEvent::Garbled(line) => self.fail(FailureKind::Protocol, format!("not a protocol line: {line}"), desk),
+            TrainerEvent::Garbled(why) => self.fail(FailureKind::Protocol, why, desk),
             TrainerEvent::Exited(exit) => self.exited(&exit, desk),
             TrainerEvent::NotSpawned(failure) => {
                 self.process = Process::None;

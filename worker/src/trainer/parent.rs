@@ -258,7 +258,7 @@ impl Ear {
             }
             match if speaks { Line::of(&line) } else { Line::Log } {
                 Line::Said(said) => self.tell(TrainerEvent::Said(said)).await,
-                Line::Garbled(quote) => self.tell(TrainerEvent::Garbled(quote)).await,
+                Line::Garbled(quote) => self.tell(TrainerEvent::Garbled(format!("not a protocol line: {quote}"))).await,
                 Line::Log => {
                     if speaks {
                         self.log.out(&line)

@@ -121,6 +121,9 @@ pub(super) fn scale(args: &Scale, manners: Manners) -> Outcome {
     let lives = journal::living(run.path()).or_exit(Exit::RunFolder)?.is_some();
     let when = if lives { "the driver will see to it within seconds" } else { "no driver runs: the next one will see to it" };
     tell(manners, &format!("at most {} workers: {when}", args.workers));
+    if manners.json {
+        say!("{}", json!({"run": run.path(), "max_workers": args.workers, "driver": lives}));
+    }
     if !jobs.setup.driver_submits() {
         runtime()?.block_on(add(&jobs, args.workers, manners)).or_exit(Exit::Resumable)?;
     }
@@ -145,7 +148,11 @@ pub(super) fn drain(folder: &Folder, manners: Manners) -> Outcome {
     let asked = Asked::read(&run).or_exit(Exit::RunFolder)?;
     Asked { drain: true, ..asked }.write(&run).or_exit(Exit::RunFolder)?;
     let shown = run.path().display();
-    if journal::living(run.path()).or_exit(Exit::RunFolder)?.is_some() {
+    let lives = journal::living(run.path()).or_exit(Exit::RunFolder)?.is_some();
+    if manners.json {
+        say!("{}", json!({"run": run.path(), "drain": true, "driver": lives}));
+    }
+    if lives {
         tell(
             manners,
             &format!(
@@ -195,6 +202,9 @@ pub(super) fn cancel(folder: &Folder, manners: Manners) -> Outcome {
     let then =
         if ended { "the sweep has ended".to_owned() } else { format!("`hpo slurm submit {shown}` goes on from the last checkpoints") };
     tell(manners, &format!("all jobs are gone; {then}"));
+    if manners.json {
+        say!("{}", json!({"run": run.path(), "cancelled": true, "ended": ended}));
+    }
     Ok(Exit::Done)
 }
 

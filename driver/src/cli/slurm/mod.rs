@@ -21,7 +21,7 @@ pub(super) use driver::driver;
 pub(super) fn slurm(command: &Slurm, manners: Manners) -> Outcome {
     match command {
         Slurm::Submit(args) => submit::submit(args, manners),
-        Slurm::Script(args) => submit::script(args),
+        Slurm::Script(args) => submit::script(args, manners),
         Slurm::Status(folder) => manage::status(folder, manners),
         Slurm::Scale(args) => manage::scale(args, manners),
         Slurm::Drain(folder) => manage::drain(folder, manners),
@@ -32,9 +32,7 @@ pub(super) fn slurm(command: &Slurm, manners: Manners) -> Outcome {
 
 /// What the jobs of an existing run are called.
 fn names(run: &RunDir) -> Result<Names, Failure> {
-    if !run.journal().is_file() {
-        return Err(anyhow!("`{}` is not a run folder: it has no journal", run.path().display())).or_exit(Exit::RunFolder);
-    }
+    run.must_be_a_run().or_exit(Exit::RunFolder)?;
     let (header, _) = Reader::open(&run.journal()).or_exit(Exit::RunFolder)?;
     Ok(Names::of(&header.spec.name, &header.sweep))
 }

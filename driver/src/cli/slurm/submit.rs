@@ -8,6 +8,7 @@ use hpo_driver::launch::slurm::keep::{Asked, Notes};
 use hpo_driver::launch::slurm::submit::squeue;
 use hpo_driver::launch::slurm::{DriverPlace, Jobs, Names};
 use hpo_driver::rundir::RunDir;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::args::{Script, Submit};
@@ -17,6 +18,8 @@ use crate::cli::args::{Manners, SweepFile};
 use crate::cli::drive::{exit_of, frozen, new_run, runtime};
 use crate::cli::exit::{Exit, Failure, OrExit, Outcome};
 use crate::cli::files;
+
+const WORKERS: &str = "workers.sbatch";
 
 /// A sweep that is to be submitted.
 struct Wanted {
@@ -110,7 +113,12 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
     let checks = runtime.block_on(checks::check(&jobs, tasks.max(1))).or_exit(Exit::BadInput)?;
     checks.warnings.iter().for_each(|warning| tell(manners, &format!("warning: {warning}")));
     if args.dry_run {
-        show(&jobs, tasks);
+        if manners.json {
+            let scripts = as_json(&scripts(&jobs, tasks));
+            say!("{}", json!({"run": jobs.run.path(), "submitted": false, "tasks": tasks, "start": checks.start, "scripts": scripts}));
+        } else {
+            show(&jobs, tasks);
+        }
         tell(manners, &format!("Slurm would take it ({}); nothing was submitted", checks.start));
         return Ok(Exit::Done);
     }
@@ -132,27 +140,35 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
     runtime.block_on(start::start(&jobs, tasks, checks.array_max, manners))
 }
 
-pub(super) fn script(args: &Script) -> Outcome {
+pub(super) fn script(args: &Script, manners: Manners) -> Outcome {
     let checked = files::load(&args.sweep).or_exit(Exit::BadInput)?;
     let run = absolute(&new_run(args.run_dir.as_deref(), &checked))?;
     let names = if run.journal().is_file() { names(&run)? } else { Names::of(&checked.spec.name, "new") };
     let jobs = jobs(&checked, &run, names)?;
     let appetite = Sweep::new(checked.spec.clone()).appetite();
-    show(&jobs, appetite.div_ceil(jobs.setup.slots).clamp(1, jobs.setup.max_workers));
+    let tasks = appetite.div_ceil(jobs.setup.slots).clamp(1, jobs.setup.max_workers);
+    if manners.json {
+        say!("{}", json!({"run": jobs.run.path(), "tasks": tasks, "scripts": as_json(&scripts(&jobs, tasks))}));
+    } else {
+        show(&jobs, tasks);
+    }
     Ok(Exit::Done)
 }
 
-/// The scripts, each under the name by which the run folder keeps it; none for workers where all are there.
-fn show(jobs: &Jobs, tasks: u32) {
+/// The scripts, each with the name by which the run folder keeps it; none for workers where all are there.
+fn scripts(jobs: &Jobs, tasks: u32) -> Vec<(&'static str, String)> {
+    let workers = || (tasks > 0).then(|| (WORKERS, jobs.workers(tasks, &[], None)));
     match jobs.setup.driver {
-        DriverPlace::Login => {}
-        DriverPlace::Job => say!("# ---- driver.sbatch\n{}", jobs.driver()),
-        DriverPlace::Task0 => {
-            say!("# ---- workers.sbatch\n{}", jobs.workers_with_driver(tasks, &[]));
-            return;
-        }
+        DriverPlace::Login => workers().into_iter().collect(),
+        DriverPlace::Job => [("driver.sbatch", jobs.driver())].into_iter().chain(workers()).collect(),
+        DriverPlace::Task0 => vec![(WORKERS, jobs.workers_with_driver(tasks, &[]))],
     }
-    if tasks > 0 {
-        say!("# ---- workers.sbatch\n{}", jobs.workers(tasks, &[], None));
-    }
+}
+
+fn show(jobs: &Jobs, tasks: u32) {
+    scripts(jobs, tasks).iter().for_each(|(name, text)| say!("# ---- {name}\n{text}"));
+}
+
+fn as_json(scripts: &[(&str, String)]) -> Value {
+    scripts.iter().map(|(name, text)| json!({"name": name, "text": text})).collect()
 }

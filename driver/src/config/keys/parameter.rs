@@ -1,5 +1,10 @@
 //! A parameter of `[space]`: one key says which values it takes, and some go with it.
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::super::raw::Reader;
 use super::*;
+
 pub(crate) static UNIFORM: Key<[f64; 2]> = Key::optional("uniform", "real numbers from low to high");
 pub(crate) static LOG_UNIFORM: Key<[f64; 2]> = Key::optional("log_uniform", "real numbers from low to high, every ratio as likely");
 pub(crate) static INT: Key<[i64; 2]> = Key::optional("int", "whole numbers from low to high, both included");
@@ -43,4 +48,6 @@ impl Entry for Space {
     fn schema(&self) -> Json {
         schema::space()
     }
+    /// The space has no kind, so that it is read in any case.
+    fn look(&self, _: &Spanned<DeValue<'_>>, _: &mut Reader<'_>) {}
 }

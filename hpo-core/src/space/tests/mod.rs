@@ -227,3 +227,19 @@ fn lists_of_values_are_bounded_and_have_no_twins() {
     // Alike as floats.
     assert!(choice(vec![(1_i64 << 60).into(), ((1_i64 << 60) + 1).into(), "1".into(), 1.into(), true.into()]).is_ok());
 }
+
+/// What a person would write comes out as written; what chance draws keeps its digits.
+#[test]
+fn round_values_of_a_continuum_have_no_dust() {
+    let said = |domain: &Domain, unit: f64| domain.from_unit(unit).to_string();
+    let log = float(1e-4, 1.0, Fold::Log, None);
+    assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(|unit| said(&log, unit)), ["0.0001", "0.001", "0.01", "0.1", "1.0"]);
+    let wide = float(1e-12, 1e12, Fold::Log, None);
+    assert_eq!([0.25, 0.5, 0.75].map(|unit| said(&wide, unit)), ["1e-6", "1.0", "1000000.0"]);
+    let line = float(0.0, 3.0, Fold::Linear, None);
+    assert_eq!([0.0, 0.1, 0.2, 0.7].map(|unit| said(&line, unit)), ["0.0", "0.3", "0.6", "2.1"]);
+    let below = float(-1.0, 1.0, Fold::Linear, None);
+    assert_eq!([0.0, 0.05, 0.4, 0.6].map(|unit| said(&below, unit)), ["-1.0", "-0.9", "-0.2", "0.2"]);
+    let unit = 0.123_456_789_012;
+    assert_eq!(below.from_unit(unit), Value::Float(-1.0 + unit * 2.0), "no digit of a draw is lost");
+}

@@ -13,6 +13,7 @@ mod doubt;
 mod explain;
 mod rounds;
 mod scenarios;
+mod silence;
 mod swift;
 
 const ONE: WorkerId = WorkerId(1 << 96);

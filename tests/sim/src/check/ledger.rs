@@ -149,19 +149,23 @@ impl Ledger {
         }
     }
 
-    /// An attempt that failed for good was not in vain: that it fails is known now. One that came to the end of its lease was not
-    /// either, unless it has to try again.
+    /// An attempt that failed for good was not in vain: that it fails is known now; but the silence of one that hung was. One that
+    /// came to the end of its lease was not either, unless it has to try again.
     fn in_vain(&mut self, record: &Record) {
-        let (of, failed) = match &record.event {
+        let (of, failed, hung) = match &record.event {
             Event::Ended { trial, attempt, how: End::Failed { kind, .. }, .. } => {
-                (Of { trial: *trial, attempt: *attempt }, *kind != FailureKind::Checkpoint)
+                (Of { trial: *trial, attempt: *attempt }, *kind != FailureKind::Checkpoint, *kind == FailureKind::Hang)
             }
-            Event::Reached { trial, attempt, .. } => (Of { trial: *trial, attempt: *attempt }, true),
+            Event::Reached { trial, attempt, .. } => (Of { trial: *trial, attempt: *attempt }, true, false),
             _ => return,
         };
         let life = self.book.trials.get(&of.trial).map(|row| row.life);
         if failed && let Some(said) = self.said.get_mut(&of) {
-            said.lost = (life == Some(Life::Waiting)).then_some(Stamp(0));
+            said.lost = match life {
+                Some(Life::Waiting) => Some(Stamp(0)),
+                _ if hung => Some(said.last.map_or(Stamp(0), |(_, at)| at)),
+                _ => None,
+            };
             if matches!(life, Some(Life::Waiting | Life::Failed)) {
                 // The end of a lease without a report there: its state is none.
                 said.checkpoint = 0;

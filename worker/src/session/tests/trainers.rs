@@ -172,7 +172,7 @@ fn lines_that_make_no_sense_now_are_faults_of_the_protocol() {
 fn garbage_after_the_prefix_and_a_file_that_is_not_there_are_faults_too() {
     let mut bench = Bench::burn(1);
     bench.training(0);
-    let garbled = TrainerEvent::Garbled("{\"say\":".to_owned());
+    let garbled = TrainerEvent::Garbled("not a protocol line: {\"say\":".to_owned());
     assert_eq!(bench.on(Input::Trainer { slot: 0, event: garbled }), [Output::Kill { slot: 0 }]);
     let end = failed(FailureKind::Protocol, "not a protocol line: {\"say\":");
     assert_eq!(bench.exited(0, killed()), [discard(0, 1), ended(0, 1, 1, end)]);

@@ -118,7 +118,7 @@ async fn it_is_heard_and_spoken_to_and_the_rest_goes_to_the_log() {
     };
     bench.trainer().write(ToTrainer::Start(start));
     assert_eq!(bench.next().await, said(FromTrainer::Stopped));
-    assert!(matches!(bench.next().await, TrainerEvent::Garbled(quote) if quote.starts_with("{\"say ")));
+    assert!(matches!(bench.next().await, TrainerEvent::Garbled(why) if why.starts_with("not a protocol line: {\"say ")));
     assert_eq!(bench.exit().await, Exit { code: Some(0), tail: "oops".to_owned(), ..Exit::default() });
     let log = bench.log();
     for line in ["from outside\n", "oops\n", r#"{"say":"start","trial":1,"attempt":1,"params":{},"seed":0,"from":0,"until":1"#] {
