@@ -38,6 +38,10 @@ pub(super) fn cluster_premises() -> Premises {
         notice: 0,
         leave_before: 0,
         only_bad_node: true,
+        throttle: None,
+        driver_is_job: false,
+        driver_limit: 0,
+        truthful: true,
     };
     Premises { spec, faultless: false, heard: true, slots: 2, slurm: Some(slurm) }
 }
