@@ -10,7 +10,8 @@ use anyhow::{Context, anyhow};
 use hpo_driver::journal;
 use hpo_driver::launch::slurm::call::scrubbed;
 use hpo_driver::launch::slurm::keep::{Notes, Submitted};
-use hpo_driver::launch::slurm::submit::{SubmitFault, sbatch_once};
+use hpo_driver::launch::slurm::share::{self, Part};
+use hpo_driver::launch::slurm::submit::{SubmitFault, sbatch_once, squeue};
 use hpo_driver::launch::slurm::{DriverPlace, Jobs};
 use hpo_driver::process::machine;
 use hpo_driver::rundir::PRIVATE_FILE;
@@ -110,36 +111,42 @@ async fn in_a_job(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> 
     let driver = sbatch_once(&script, &jobs.names.driver).await?;
     tell(manners, &format!("driver: job {driver}"));
     // Workers that begin before it would only wait for it, and an allocation costs as much idle as busy.
-    submit_all(jobs, tasks, array_max, manners, |tasks, _| jobs.workers(tasks, &[], Some(driver))).await
+    submit_all(jobs, tasks, array_max, 0, manners, |jobs, tasks, _| jobs.workers(tasks, &[], Some(driver))).await
 }
 
 async fn in_task_0(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> anyhow::Result<Vec<Submitted>> {
-    let text = |tasks, first| if first { jobs.workers_with_driver(tasks, &[]) } else { jobs.workers(tasks, &[], None) };
-    submit_all(jobs, tasks, array_max, manners, text).await
+    let text = |jobs: &Jobs, tasks, first| if first { jobs.workers_with_driver(tasks, &[]) } else { jobs.workers(tasks, &[], None) };
+    submit_all(jobs, tasks, array_max, 1, manners, text).await
 }
 
-/// Submits workers in as few arrays as the site takes. A limit that is met halves what is asked for; with some workers a sweep
-/// goes on.
+/// Submits workers in as few arrays as the site takes, which share the throttle with those that are there. A limit that is met halves
+/// what is asked for; with some workers a sweep goes on. At `least` so many may run beside what runs.
 pub(super) async fn submit_all(
     jobs: &Jobs,
     tasks: u32,
     array_max: u32,
+    least: u32,
     manners: Manners,
-    text: impl Fn(u32, bool) -> String,
+    text: impl Fn(&Jobs, u32, bool) -> String,
 ) -> anyhow::Result<Vec<Submitted>> {
     let (mut left, mut size) = (tasks, tasks.min(array_max));
     let mut notes = Notes { machine: machine(), ..Notes::read(&jobs.run)? };
     let mut submitted: Vec<Submitted> = vec![];
-    while left > 0 {
-        let tasks = left.min(size);
-        let script = jobs.write("workers", &text(tasks, submitted.is_empty()))?;
+    let mut room = match jobs.setup.settings.throttle {
+        throttle @ Some(_) => share::room(throttle, &squeue(&[&jobs.names.workers]).await?, &jobs.names.workers, &notes.arrays),
+        None => None,
+    }
+    .map(|room| room.max(least));
+    while let Some(Part { tasks, most }) = share::next(left, size, room) {
+        let script = jobs.write("workers", &text(&jobs.with_throttle(most), tasks, submitted.is_empty()))?;
         match sbatch_once(&script, &jobs.names.workers).await {
             Ok(array) => {
                 tell(manners, &format!("array {array}: {tasks} workers"));
-                submitted.push(Submitted { array, tasks, unix_ms: unix_ms() });
+                submitted.push(Submitted { array, tasks, unix_ms: unix_ms(), most });
                 notes.arrays.extend(submitted.last().copied());
                 notes.write(&jobs.run)?;
                 left -= tasks;
+                room = room.zip(most).map(|(room, most)| room - most);
             }
             Err(SubmitFault::Refused { why }) if tasks > 1 => {
                 tell(manners, &format!("{tasks} workers were refused ({why}); trying with fewer"));
@@ -151,6 +158,9 @@ pub(super) async fn submit_all(
                 break;
             }
         }
+    }
+    if left > 0 && room == Some(0) {
+        tell(manners, &format!("{left} workers were not submitted: as many as `throttle` allows run without them"));
     }
     Ok(submitted)
 }

@@ -227,7 +227,7 @@ fn step(running: &mut Running, told: Option<&Told>) -> Result<Done, String> {
             }
             Told::Said(worker, session, word) => Input::Said { worker, session, word },
             Told::Leaving(worker, session) => Input::Leaving { worker, session },
-            Told::Left(worker, session) => Input::Left { worker, session },
+            Told::Left(worker, session) => Input::Left { worker, session, why: String::new() },
             Told::Broke(worker, session) => Input::Broke { worker, session },
             Told::Suggested(trial) => Input::Suggested { trial, answer: Ok(values(trial)), cost_us: 1 },
         };

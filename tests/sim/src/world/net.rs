@@ -234,7 +234,7 @@ impl World {
             FromWorker::Leaving => parts::Input::Leaving { worker, session },
             FromWorker::Heartbeat => parts::Input::Heard { worker, session },
             FromWorker::Word(word) => parts::Input::Said { worker, session, word },
-            FromWorker::Goodbye { .. } => parts::Input::Left { worker, session },
+            FromWorker::Goodbye { why } => parts::Input::Left { worker, session, why },
         };
         self.bring(driver, input);
     }
