@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) async fn start(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> Outcome {
     let run = jobs.run.path().display();
     let submitted = match jobs.setup.driver {
-        DriverPlace::Login => on_this_machine(jobs, manners).await,
+        DriverPlace::Login => on_this_machine(jobs, tasks, manners).await,
         DriverPlace::Job => in_a_job(jobs, tasks, array_max, manners).await,
         DriverPlace::Task0 => in_task_0(jobs, tasks, array_max, manners).await,
     };
@@ -55,23 +55,31 @@ pub(super) async fn start(jobs: &Jobs, tasks: u32, array_max: u32, manners: Mann
     Ok(Exit::Done)
 }
 
-/// A driver that goes on when this terminal is closed. It submits the workers itself.
-async fn on_this_machine(jobs: &Jobs, manners: Manners) -> anyhow::Result<Vec<Submitted>> {
+/// A driver that goes on when this terminal is closed. It submits the workers itself, if some are missing. What it has submitted.
+async fn on_this_machine(jobs: &Jobs, missing: u32, manners: Manners) -> anyhow::Result<Vec<Submitted>> {
     let before = journal::last(jobs.run.path())?.map_or(0, |claim| claim.epoch);
+    let known = Notes::read(&jobs.run)?.arrays;
     let log = jobs.run.logs().join("driver.log");
     let mut driver = detached(&[jobs.driver_command(), vec!["--background".to_owned()]].concat(), &log)
         .with_context(|| format!("cannot start the driver with its log in `{}`", log.display()))?;
     let listens = || hpo_driver::rendezvous::Rendezvous::read(&jobs.run).ok().flatten().is_some_and(|found| found.epoch > before);
     wait_for(&mut driver, &log, LISTENS, listens).await?;
     tell(manners, &format!("the driver runs here as process {}; its log is {}", driver.id(), log.display()));
-    let notes = || Notes::read(&jobs.run).unwrap_or_default();
-    // A sweep whose arrays of before still run needs no new one.
-    let submitted = || notes().arrays.iter().any(|one| one.unix_ms + 60_000 > unix_ms());
-    if wait_for(&mut driver, &log, SUBMITS, submitted).await.is_err() {
+    if missing == 0 {
+        tell(manners, "its workers of before are still there");
+        return Ok(vec![]);
+    }
+    // Numbers are given out again; the moment tells them apart.
+    let is_known = |one: &Submitted| known.iter().any(|other| (other.array, other.unix_ms) == (one.array, one.unix_ms));
+    let new = || -> Vec<Submitted> {
+        let arrays = Notes::read(&jobs.run).unwrap_or_default().arrays;
+        arrays.into_iter().filter(|one| !is_known(one)).collect()
+    };
+    if wait_for(&mut driver, &log, SUBMITS, || !new().is_empty()).await.is_err() {
         let run = jobs.run.path().display();
         tell(manners, &format!("Slurm has accepted no workers yet; the driver goes on trying, and `hpo slurm status {run}` tells"));
     }
-    let arrays = notes().arrays;
+    let arrays = new();
     arrays.iter().for_each(|one| tell(manners, &format!("array {}: {} workers", one.array, one.tasks)));
     Ok(arrays)
 }

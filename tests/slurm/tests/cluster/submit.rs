@@ -298,3 +298,23 @@ fn a_driver_that_may_not_submit_keeps_the_throttle_over_all_arrays_and_who_is_ca
     std::thread::sleep(std::time::Duration::from_secs(12));
     assert_eq!(slurm.ask("squeue", &["-h", "-r"]).trim(), "", "nobody came back");
 }
+
+#[test]
+fn a_submission_tells_of_the_arrays_that_it_made_and_of_none_before() {
+    let Some(slurm) = Slurm::up(2, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(400, 9, "time = \"10m\"\nmax_workers = 3"));
+    let (_, first) = submit(&sweep);
+    assert_eq!(first.matches(" workers\n").count(), 1, "{first}");
+    sweep.wait_for("work", |sweep| sweep.joined().len() == 3);
+    done(&sweep, &["slurm", "drain", "run"]);
+    sweep.queue_is_empty();
+    within(PATIENCE, "the driver's end", || {
+        let again = sweep.command(sweep.program(), &["slurm", "submit", "run", "--dry-run"]).output().unwrap();
+        again.status.success().then_some(())
+    });
+    let (_, second) = done(&sweep, &["slurm", "submit", "run"]);
+    let array = |told: &str| told.lines().find_map(|line| line.strip_prefix("array ")?.split(':').next().map(str::to_owned)).unwrap();
+    assert_eq!(second.matches(" workers\n").count(), 1, "{second}");
+    assert_ne!(array(&first), array(&second), "{first}{second}");
+    done(&sweep, &["slurm", "cancel", "run"]);
+}
