@@ -14,6 +14,9 @@ const RESERVE: Duration = Duration::from_secs(90);
 /// The share of a short task that may go for that, and the share over which the ends of an array are strewn.
 const RESERVE_PART: u32 = 4;
 const STAGGER_PART: u32 = 20;
+/// State, node, time until the limit, and when it was preempted: no other columns tell a task that was cancelled from one that
+/// makes room (seen in 22.05).
+const STANDING: &str = "State:30,NodeList:300,TimeLeft:30,PreemptTime:30";
 /// The ends of an array are strewn over so much time at the most.
 const STAGGER: Duration = Duration::from_secs(5 * 60);
 
@@ -59,6 +62,9 @@ pub enum SlurmFault {
         /// Which program.
         program: &'static str,
     },
+    /// It has cancelled the task, or runs it elsewhere by now.
+    #[error("it was cancelled, or runs elsewhere by now")]
+    Gone,
     /// It says no.
     #[error("`{program}` refuses: {why}")]
     Refused {
@@ -105,15 +111,36 @@ impl Allocation {
     }
 
     /// Puts this task, and no other of its array, back into the queue. What is to be kept must be safe before: within
-    /// milliseconds this process and its children get SIGTERM, `scontrol` among them.
+    /// milliseconds this process and its children get SIGTERM, `scontrol` among them. Not if somebody has cancelled it, for Slurm
+    /// would bring it back all the same, nor if the task of this name is another run of it by now.
     ///
     /// # Errors
-    /// If Slurm refuses or does not answer.
+    /// If Slurm refuses or does not answer, or if it is not to be put back.
     pub async fn requeue(&self) -> Result<(), SlurmFault> {
+        let mut squeue = Command::new("squeue");
+        squeue.args(["--noheader", "--jobs", &self.job, "--states", "all", "--Format", STANDING]);
+        // Where that is not known, Slurm's answer to the requeue is.
+        if let Ok(said) = ask("squeue", squeue).await
+            && !may_come_back(&said, &self.node)
+        {
+            return Err(SlurmFault::Gone);
+        }
         let mut scontrol = Command::new("scontrol");
         scontrol.args(["requeue", &self.job]);
         ask("scontrol", scontrol).await.map(drop)
     }
+}
+
+/// Whether the task that `squeue` shows as [`STANDING`] asks for is this one, on `node`, and may be put back: it runs, or ends because
+/// its time was up or somebody needed its node. One that ends for no such reason was cancelled.
+#[must_use]
+pub fn may_come_back(said: &str, node: &str) -> bool {
+    said.lines().any(|line| {
+        let mut columns = line.split_whitespace();
+        let (state, at, left, preempted) = (columns.next(), columns.next(), columns.next(), columns.next());
+        let is_up = left.is_some_and(|left| left == "0:00" || left == "INVALID" || left.starts_with('-'));
+        at == Some(node) && (state == Some("RUNNING") || is_up || preempted.is_some_and(|then| then != "N/A"))
+    })
 }
 
 /// What a program of Slurm prints if it ends well, or by the signal that it brought upon itself.
@@ -217,6 +244,22 @@ mod tests {
         assert_eq!(span("N/A|N/A\n1795294012|NONE"), Some(Span { begins: 1_795_294_012, ends: None }));
         for strange in ["", "slurm_load_jobs error", "2026-11-21T20:44:57|"] {
             assert_eq!(span(strange), None, "{strange}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_was_cancelled_or_runs_elsewhere_is_not_put_back() {
+        for (said, may) in [
+            ("RUNNING    n1   4:55   N/A   ", true),
+            ("RUNNING    n2   4:55   N/A", false),
+            ("COMPLETING n1   4:57   N/A", false),
+            ("COMPLETING n1   0:00   N/A", true),
+            ("COMPLETING n1   4:42   2026-11-22T04:40:04", true),
+            ("CANCELLED  n1   4:57   N/A\nRUNNING n1 4:55 N/A", true),
+            ("PENDING    4:57   N/A", false),
+            ("", false),
+        ] {
+            assert_eq!(may_come_back(said, "n1"), may, "{said}");
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hpo_sim::exhaust::{Explored, Scope, explore};
 use hpo_sim::play::{Broken, judges, once, play};
 
-const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--count N] [--threads N] [--once] | --exhaust WORKERS TRIALS CRASHES";
+const USAGE: &str =
+    "hpo-sim [--seed N [--trace]] | [--from N] [--step N] [--count N] [--threads N] [--once] | --exhaust WORKERS TRIALS CRASHES";
 
 fn main() -> ExitCode {
     match Asked::read(std::env::args().skip(1)) {
@@ -27,6 +28,8 @@ struct Asked {
     from: Option<u64>,
     count: Option<u64>,
     threads: Option<usize>,
+    /// From one seed to the next one that is played.
+    step: Option<u64>,
     /// Each seed is played once, not twice.
     once: bool,
     /// Workers, trials and crashes of a cluster of which every order is played.
@@ -46,6 +49,7 @@ impl Asked {
                 }
                 "--seed" => asked.seed = Some(words.next()?.parse().ok()?),
                 "--from" => asked.from = Some(words.next()?.parse().ok()?),
+                "--step" => asked.step = Some(words.next()?.parse().ok().filter(|step| *step > 0)?),
                 "--count" => asked.count = Some(words.next()?.parse().ok()?),
                 "--threads" => asked.threads = Some(words.next()?.parse().ok()?),
                 _ => return None,
@@ -100,7 +104,8 @@ fn soak(asked: &Asked) -> ExitCode {
     // A different stretch each time.
     let fresh = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() << 20);
     let from = asked.from.unwrap_or_else(fresh);
-    let until = from.saturating_add(asked.count.unwrap_or(u64::MAX));
+    let step = asked.step.unwrap_or(1);
+    let until = from.saturating_add(asked.count.unwrap_or(u64::MAX).saturating_mul(step));
     let threads = asked.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     println!("seeds from {from} on {threads} threads, until told to stop");
     let (next, passed, stop) = (AtomicU64::new(from), AtomicU64::new(0), AtomicBool::new(false));
@@ -108,7 +113,7 @@ fn soak(asked: &Asked) -> ExitCode {
     let broken = std::thread::scope(|scope| {
         let work = || {
             while !stop.load(Ordering::Relaxed) {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
+                let seed = next.fetch_add(step, Ordering::Relaxed);
                 if seed >= until {
                     return None;
                 }

@@ -6,20 +6,20 @@ use hpo_driver::launch::slurm::site::{self, Wish};
 use hpo_driver::launch::slurm::submit::test_only;
 use hpo_driver::launch::slurm::{DriverPlace, Jobs};
 
+use super::patience::{config, patiently};
+use crate::cli::args::Manners;
+
 /// What the checks came to.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Most tasks of one array.
-    pub(super) array_max: u32,
     /// What Slurm said of when a worker would start.
     pub(super) start: String,
     /// What may be wrong.
     pub(super) warnings: Vec<String>,
 }
 
-/// Holds the jobs against what the site allows.
-pub(super) async fn check(jobs: &Jobs, tasks: u32) -> anyhow::Result<Found> {
-    let array_max = array_max().await?;
+/// Holds the jobs against what the site allows, in arrays of `array_max` tasks at the most.
+pub(super) async fn check(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> anyhow::Result<Found> {
     let partitions = site::partitions(&ask("sinfo", &["-h", "-o", site::FORMAT]).await?);
     let settings = &jobs.setup.settings;
     let gpus = if jobs.setup.gpus { jobs.setup.slots } else { 0 };
@@ -28,19 +28,26 @@ pub(super) async fn check(jobs: &Jobs, tasks: u32) -> anyhow::Result<Found> {
         site::check(&Wish { partition: settings.partition.as_deref(), time: settings.time, gpus }, &partitions)?;
     }
     let mut warnings = places(jobs);
-    let start = as_many_as_may_be(jobs, tasks.min(array_max), &mut warnings).await?;
-    if jobs.setup.driver == DriverPlace::Job {
-        tried(&jobs.driver()).await?;
-    }
+    let judged = async {
+        let start = as_many_as_may_be(jobs, tasks.min(array_max), &mut warnings).await?;
+        if jobs.setup.driver == DriverPlace::Job {
+            tried(&jobs.driver()).await?;
+        }
+        anyhow::Ok(start)
+    };
+    let start = patiently(manners, "`sbatch --test-only`", judged).await?;
     if jobs.setup.driver != DriverPlace::Login && settings.time.is_none() {
         warnings.push("[slurm] has no `time`: the partition's default applies, also to the driver".to_owned());
     }
-    Ok(Found { array_max, start, warnings })
+    Ok(Found { start, warnings })
 }
 
 /// Most tasks of one array.
-pub(super) async fn array_max() -> Result<u32, CallFault> {
-    ask("scontrol", &["show", "config"]).await.map(|config| site::array_max(&config))
+///
+/// # Errors
+/// If no controller is found.
+pub(super) async fn array_max(manners: Manners) -> anyhow::Result<u32> {
+    Ok(site::array_max(&config(manners).await?))
 }
 
 /// The output of one of Slurm's programs; empty where it fails, for sites close what they like.

@@ -16,7 +16,7 @@ use hpo_driver::rundir::{RunDir, make_private_folder};
 use serde_json::json;
 
 use super::args::Doctor;
-use super::{absolute, jobs, names, tell};
+use super::{absolute, checks, jobs, names, tell};
 use crate::cli::args::{Manners, SweepFile};
 use crate::cli::drive::{frozen, new_run, runtime};
 use crate::cli::exit::{Exit, Failure, OrExit, Outcome};
@@ -38,7 +38,9 @@ pub(super) fn doctor(args: &Doctor, manners: Manners) -> Outcome {
     let jobs = asked(args)?;
     let folder = neighbour(&jobs.run).or_exit(Exit::RunFolder)?;
     tell(manners, &format!("submitting a job that asks for what workers ask for; it works in `{}`", folder.path().display()));
-    let evidence = runtime()?.block_on(examine(&jobs, folder.path(), args.wait)).or_exit(Exit::NoResult)?;
+    let runtime = runtime()?;
+    runtime.block_on(checks::array_max(manners)).or_exit(Exit::NoResult)?;
+    let evidence = runtime.block_on(examine(&jobs, folder.path(), args.wait)).or_exit(Exit::NoResult)?;
     let found = findings(&jobs.setup, &evidence);
     print(&found, manners);
     Ok(if found.iter().any(|finding| finding.verdict == Verdict::Bad) { Exit::NoResult } else { Exit::Done })

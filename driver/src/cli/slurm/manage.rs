@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::args::Scale;
+use super::patience::patiently;
 use super::start::submit_all;
 use super::{checks, jobs, names, tell};
 use crate::cli::args::{Folder, Manners};
@@ -75,7 +76,7 @@ pub(super) fn status(folder: &Folder, manners: Manners) -> Outcome {
     let Names { workers, driver } = names(&run)?;
     let report = runs::read(&run)?;
     let notes = Notes::read(&run).or_exit(Exit::RunFolder)?;
-    let queue = runtime()?.block_on(squeue(&[&workers, &driver]));
+    let queue = runtime()?.block_on(patiently(manners, "`squeue`", squeue(&[&workers, &driver])));
     if manners.json {
         let sweep = serde_json::to_value(report.status_line()).or_exit(Exit::RunFolder)?;
         let counted = |name: &str| {
@@ -132,11 +133,11 @@ pub(super) fn scale(args: &Scale, manners: Manners) -> Outcome {
 
 /// Submits the workers that are missing, for a driver that may not.
 async fn add(jobs: &Jobs, wanted: u32, manners: Manners) -> anyhow::Result<()> {
-    let queue = squeue(&[&jobs.names.workers]).await?;
+    let queue = patiently(manners, "`squeue`", squeue(&[&jobs.names.workers])).await?;
     let there = alive(&queue, &jobs.names.workers);
     if wanted > there {
-        let array_max = checks::array_max().await?;
-        submit_all(jobs, wanted - there, array_max, manners, |tasks, _| jobs.workers(tasks, &[], None)).await?;
+        let array_max = checks::array_max(manners).await?;
+        submit_all(jobs, wanted - there, array_max, 0, manners, |jobs, tasks, _| jobs.workers(tasks, &[], None)).await?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod checks;
 mod doctor;
 mod driver;
 mod manage;
+mod patience;
 mod start;
 mod submit;
 

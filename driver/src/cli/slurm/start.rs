@@ -10,7 +10,8 @@ use anyhow::{Context, anyhow};
 use hpo_driver::journal;
 use hpo_driver::launch::slurm::call::scrubbed;
 use hpo_driver::launch::slurm::keep::{Notes, Submitted};
-use hpo_driver::launch::slurm::submit::{SubmitFault, sbatch_once};
+use hpo_driver::launch::slurm::share::{self, Part};
+use hpo_driver::launch::slurm::submit::{SubmitFault, sbatch_once, squeue};
 use hpo_driver::launch::slurm::{DriverPlace, Jobs};
 use hpo_driver::process::machine;
 use hpo_driver::rundir::PRIVATE_FILE;
@@ -30,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) async fn start(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> Outcome {
     let run = jobs.run.path().display();
     let submitted = match jobs.setup.driver {
-        DriverPlace::Login => on_this_machine(jobs, manners).await,
+        DriverPlace::Login => on_this_machine(jobs, tasks, manners).await,
         DriverPlace::Job => in_a_job(jobs, tasks, array_max, manners).await,
         DriverPlace::Task0 => in_task_0(jobs, tasks, array_max, manners).await,
     };
@@ -54,23 +55,31 @@ pub(super) async fn start(jobs: &Jobs, tasks: u32, array_max: u32, manners: Mann
     Ok(Exit::Done)
 }
 
-/// A driver that goes on when this terminal is closed. It submits the workers itself.
-async fn on_this_machine(jobs: &Jobs, manners: Manners) -> anyhow::Result<Vec<Submitted>> {
+/// A driver that goes on when this terminal is closed. It submits the workers itself, if some are missing. What it has submitted.
+async fn on_this_machine(jobs: &Jobs, missing: u32, manners: Manners) -> anyhow::Result<Vec<Submitted>> {
     let before = journal::last(jobs.run.path())?.map_or(0, |claim| claim.epoch);
+    let known = Notes::read(&jobs.run)?.arrays;
     let log = jobs.run.logs().join("driver.log");
     let mut driver = detached(&[jobs.driver_command(), vec!["--background".to_owned()]].concat(), &log)
         .with_context(|| format!("cannot start the driver with its log in `{}`", log.display()))?;
     let listens = || hpo_driver::rendezvous::Rendezvous::read(&jobs.run).ok().flatten().is_some_and(|found| found.epoch > before);
     wait_for(&mut driver, &log, LISTENS, listens).await?;
     tell(manners, &format!("the driver runs here as process {}; its log is {}", driver.id(), log.display()));
-    let notes = || Notes::read(&jobs.run).unwrap_or_default();
-    // A sweep whose arrays of before still run needs no new one.
-    let submitted = || notes().arrays.iter().any(|one| one.unix_ms + 60_000 > unix_ms());
-    if wait_for(&mut driver, &log, SUBMITS, submitted).await.is_err() {
+    if missing == 0 {
+        tell(manners, "its workers of before are still there");
+        return Ok(vec![]);
+    }
+    // Numbers are given out again; the moment tells them apart.
+    let is_known = |one: &Submitted| known.iter().any(|other| (other.array, other.unix_ms) == (one.array, one.unix_ms));
+    let new = || -> Vec<Submitted> {
+        let arrays = Notes::read(&jobs.run).unwrap_or_default().arrays;
+        arrays.into_iter().filter(|one| !is_known(one)).collect()
+    };
+    if wait_for(&mut driver, &log, SUBMITS, || !new().is_empty()).await.is_err() {
         let run = jobs.run.path().display();
         tell(manners, &format!("Slurm has accepted no workers yet; the driver goes on trying, and `hpo slurm status {run}` tells"));
     }
-    let arrays = notes().arrays;
+    let arrays = new();
     arrays.iter().for_each(|one| tell(manners, &format!("array {}: {} workers", one.array, one.tasks)));
     Ok(arrays)
 }
@@ -110,36 +119,42 @@ async fn in_a_job(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> 
     let driver = sbatch_once(&script, &jobs.names.driver).await?;
     tell(manners, &format!("driver: job {driver}"));
     // Workers that begin before it would only wait for it, and an allocation costs as much idle as busy.
-    submit_all(jobs, tasks, array_max, manners, |tasks, _| jobs.workers(tasks, &[], Some(driver))).await
+    submit_all(jobs, tasks, array_max, 0, manners, |jobs, tasks, _| jobs.workers(tasks, &[], Some(driver))).await
 }
 
 async fn in_task_0(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> anyhow::Result<Vec<Submitted>> {
-    let text = |tasks, first| if first { jobs.workers_with_driver(tasks, &[]) } else { jobs.workers(tasks, &[], None) };
-    submit_all(jobs, tasks, array_max, manners, text).await
+    let text = |jobs: &Jobs, tasks, first| if first { jobs.workers_with_driver(tasks, &[]) } else { jobs.workers(tasks, &[], None) };
+    submit_all(jobs, tasks, array_max, 1, manners, text).await
 }
 
-/// Submits workers in as few arrays as the site takes. A limit that is met halves what is asked for; with some workers a sweep
-/// goes on.
+/// Submits workers in as few arrays as the site takes, which share the throttle with those that are there. A limit that is met halves
+/// what is asked for; with some workers a sweep goes on. At `least` so many may run beside what runs.
 pub(super) async fn submit_all(
     jobs: &Jobs,
     tasks: u32,
     array_max: u32,
+    least: u32,
     manners: Manners,
-    text: impl Fn(u32, bool) -> String,
+    text: impl Fn(&Jobs, u32, bool) -> String,
 ) -> anyhow::Result<Vec<Submitted>> {
     let (mut left, mut size) = (tasks, tasks.min(array_max));
     let mut notes = Notes { machine: machine(), ..Notes::read(&jobs.run)? };
     let mut submitted: Vec<Submitted> = vec![];
-    while left > 0 {
-        let tasks = left.min(size);
-        let script = jobs.write("workers", &text(tasks, submitted.is_empty()))?;
+    let mut room = match jobs.setup.settings.throttle {
+        throttle @ Some(_) => share::room(throttle, &squeue(&[&jobs.names.workers]).await?, &jobs.names.workers, &notes.arrays),
+        None => None,
+    }
+    .map(|room| room.max(least));
+    while let Some(Part { tasks, most }) = share::next(left, size, room) {
+        let script = jobs.write("workers", &text(&jobs.with_throttle(most), tasks, submitted.is_empty()))?;
         match sbatch_once(&script, &jobs.names.workers).await {
             Ok(array) => {
                 tell(manners, &format!("array {array}: {tasks} workers"));
-                submitted.push(Submitted { array, tasks, unix_ms: unix_ms() });
+                submitted.push(Submitted { array, tasks, unix_ms: unix_ms(), most });
                 notes.arrays.extend(submitted.last().copied());
                 notes.write(&jobs.run)?;
                 left -= tasks;
+                room = room.zip(most).map(|(room, most)| room - most);
             }
             Err(SubmitFault::Refused { why }) if tasks > 1 => {
                 tell(manners, &format!("{tasks} workers were refused ({why}); trying with fewer"));
@@ -151,6 +166,9 @@ pub(super) async fn submit_all(
                 break;
             }
         }
+    }
+    if left > 0 && room == Some(0) {
+        tell(manners, &format!("{left} workers were not submitted: as many as `throttle` allows run without them"));
     }
     Ok(submitted)
 }

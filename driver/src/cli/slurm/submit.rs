@@ -108,9 +108,11 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
     // What people asked for stays asked for; that it should stop is over.
     let asked = Asked { drain: false, ..Asked::read(&wanted.run).or_exit(Exit::RunFolder)? };
     let runtime = runtime()?;
+    // The first question tells whether anybody answers.
+    let array_max = runtime.block_on(checks::array_max(manners)).or_exit(Exit::BadInput)?;
     wanted.check(&runtime)?;
     let tasks = wanted.missing(&runtime, &jobs, wanted.tasks(&jobs, asked))?;
-    let checks = runtime.block_on(checks::check(&jobs, tasks.max(1))).or_exit(Exit::BadInput)?;
+    let checks = runtime.block_on(checks::check(&jobs, tasks.max(1), array_max, manners)).or_exit(Exit::BadInput)?;
     checks.warnings.iter().for_each(|warning| tell(manners, &format!("warning: {warning}")));
     if args.dry_run {
         if manners.json {
@@ -137,7 +139,7 @@ pub(super) fn submit(args: &Submit, manners: Manners) -> Outcome {
     if !manners.quiet && !manners.json {
         show(&jobs, tasks);
     }
-    runtime.block_on(start::start(&jobs, tasks, checks.array_max, manners))
+    runtime.block_on(start::start(&jobs, tasks, array_max, manners))
 }
 
 pub(super) fn script(args: &Script, manners: Manners) -> Outcome {

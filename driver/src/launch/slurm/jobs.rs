@@ -51,10 +51,17 @@ impl Jobs {
         self.array(&self.setup.settings, tasks, avoid, after)
     }
 
+    /// The same jobs, of which so many tasks of one array may run at one time; none: all.
+    #[must_use]
+    pub fn with_throttle(&self, most: Option<u32>) -> Self {
+        let settings = Settings { throttle: most, ..self.setup.settings.clone() };
+        Self { setup: Setup { settings, ..self.setup.clone() }, ..self.clone() }
+    }
+
     /// Of an array beside earlier ones, of which so many tasks may run at one time; none: all.
     #[must_use]
     pub fn more_workers(&self, tasks: u32, avoid: &[String], most: Option<u32>) -> String {
-        self.array(&Settings { throttle: most, ..self.setup.settings.clone() }, tasks, avoid, None)
+        self.with_throttle(most).workers(tasks, avoid, None)
     }
 
     /// The same, whose task 0 runs the driver with its own workers beside it: the driver gets Slurm's signals.

@@ -38,6 +38,9 @@ pub struct Submitted {
     pub tasks: u32,
     /// When, in milliseconds since 1970-01-01 UTC.
     pub unix_ms: u64,
+    /// How many of them may run at one time; none: all, or nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<u32>,
 }
 
 /// A submission without an answer.
@@ -119,7 +122,7 @@ mod tests {
         assert_eq!((Notes::read(&run).unwrap(), Asked::read(&run).unwrap()), (Notes::default(), Asked::default()));
         let notes = Notes {
             machine: "m1".to_owned(),
-            arrays: vec![Submitted { array: 14, tasks: 8, unix_ms: 5 }],
+            arrays: vec![Submitted { array: 14, tasks: 8, unix_ms: 5, most: Some(3) }],
             in_doubt: Some(InDoubt { tasks: 2, unix_ms: 9 }),
             bad_nodes: vec!["n7".to_owned()],
             gave_up: None,

@@ -113,6 +113,9 @@ impl Keeper {
         // Empty notes do not say that nothing was submitted: an answer may have been lost. And the age of a submission in doubt by
         // another machine's clock proves nothing.
         scaler.remember(0, &arrays, notes.in_doubt.map(|one| (one.tasks, 0)), &notes.bad_nodes);
+        for (array, most) in notes.arrays.iter().filter_map(|one| Some((one.array, one.most?))) {
+            scaler.hear(0, &News::Throttled { array, most });
+        }
         // It tries again.
         let notes = Notes { gave_up: None, machine: options.machine.clone(), ..notes };
         Self { options, scaler, notes, asked: Asked::default(), joined: BTreeSet::new(), present: BTreeSet::new(), bad: 0, deserted: false }
@@ -186,7 +189,11 @@ impl Keeper {
                 info!("submitted {tasks} workers as array {array}");
                 self.notes.in_doubt = None;
                 self.notes.arrays.retain(|one| unix_ms.saturating_sub(one.unix_ms) < NOTED || self.present.contains(&one.array));
-                self.notes.arrays.push(Submitted { array: *array, tasks: *tasks, unix_ms });
+                self.notes.arrays.push(Submitted { array: *array, tasks: *tasks, unix_ms, most: self.scaler.throttle_of(*array) });
+                out.push_back(Deed::Note);
+            }
+            News::Throttled { array, most } => {
+                self.note_throttle(*array, Some(*most));
                 out.push_back(Deed::Note);
             }
             News::Refused => {
@@ -194,8 +201,12 @@ impl Keeper {
                 out.push_back(Deed::Note);
             }
             // That it is in doubt stands in the notes already.
-            News::NoAnswer | News::NoQueue | News::Throttled { .. } | News::Joined(_) | News::Bad(_) => {}
+            News::NoAnswer | News::NoQueue | News::Joined(_) | News::Bad(_) => {}
         }
+    }
+
+    fn note_throttle(&mut self, array: u32, most: Option<u32>) {
+        self.notes.arrays.iter_mut().filter(|one| one.array == array).for_each(|one| one.most = most);
     }
 
     /// Arrays that nobody told of. The next driver must not take them for the answer to a later question.
@@ -211,7 +222,7 @@ impl Keeper {
             self.notes.in_doubt = None;
         }
         if answered || !found.is_empty() {
-            self.notes.arrays.extend(found.into_iter().map(|(array, tasks)| Submitted { array, tasks, unix_ms }));
+            self.notes.arrays.extend(found.into_iter().map(|(array, tasks)| Submitted { array, tasks, unix_ms, most: None }));
             out.push_back(Deed::Note);
         }
     }
@@ -219,7 +230,11 @@ impl Keeper {
     fn order(&mut self, order: Order, unix_ms: u64, out: &mut VecDeque<Deed>) {
         match order {
             Order::Look => out.push_back(Deed::Look),
-            Order::Throttle { array, most } => out.push_back(Deed::Throttle { array, most }),
+            Order::Throttle { array, most } => {
+                // A driver that dies now must not leave a number behind that holds no longer.
+                self.note_throttle(array, None);
+                out.extend([Deed::Note, Deed::Throttle { array, most }]);
+            }
             Order::Submit { tasks, exclude, most } => {
                 self.notes.bad_nodes.clone_from(&exclude);
                 // On the disk before it is done: a driver that dies now leaves a question, and not a secret.

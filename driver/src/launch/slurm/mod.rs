@@ -1,6 +1,6 @@
 //! Workers as array tasks of Slurm. What decides is pure and knows no clock and no process: [`queue`] reads what Slurm says,
 //! [`limit`] paces what it is asked, [`scale`] decides how many tasks there should be, [`script`] writes what they run, [`site`]
-//! reads what a site allows, [`keeper`] holds all of it together. What performs it: [`call`] runs Slurm's programs, [`Slurm`] keeps the workers of a driver, and
+//! reads what a site allows, [`share`] shares out a throttle, [`keeper`] holds all of it together. What performs it: [`call`] runs Slurm's programs, [`Slurm`] keeps the workers of a driver, and
 //! [`keep`] notes in the run folder what the next driver must know.
 pub mod call;
 mod jobs;
@@ -11,6 +11,7 @@ pub mod queue;
 mod runtime;
 pub mod scale;
 pub mod script;
+pub mod share;
 pub mod site;
 pub mod submit;
 

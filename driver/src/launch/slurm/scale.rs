@@ -28,8 +28,8 @@ pub struct Scaler {
     served: BTreeSet<Place>,
     /// Arrays that were ever heard of.
     arrays: BTreeSet<u32>,
-    /// Accepted and not seen yet: how many tasks of which array (none: nobody said), since when.
-    unseen: Vec<(Option<u32>, u32, Millis)>,
+    /// Accepted and not seen yet.
+    unseen: Vec<Unseen>,
     next_look: Millis,
     /// There was a driver before this one: nothing is submitted before the queue was seen.
     blind: bool,
@@ -55,6 +55,25 @@ struct Known {
     state: State,
     node: String,
     missed: u8,
+}
+
+/// Tasks that were accepted, perhaps.
+#[derive(Clone, Debug)]
+struct Unseen {
+    /// Of which array; none: nobody said.
+    array: Option<u32>,
+    tasks: u32,
+    since: Millis,
+    /// Tasks that were known under this number before: of an array that the controller forgot when it died, and gave its number
+    /// away.
+    before: BTreeSet<Place>,
+}
+
+impl Unseen {
+    /// Whether a task that is shown is one of these.
+    fn is(&self, place: Place, state: State) -> bool {
+        self.array == Some(place.0) && (state.is_alive() || !self.before.contains(&place))
+    }
 }
 
 impl Scaler {
@@ -102,7 +121,7 @@ impl Scaler {
     fn expect(&mut self, array: Option<u32>, tasks: u32, now: Millis, age: Millis) {
         if age < UNSEEN {
             // The clock of a scaler begins at 0: what is older than it counts from there.
-            self.unseen.push((array, tasks, now.saturating_sub(age)));
+            self.unseen.push(Unseen { array, tasks, since: now.saturating_sub(age), before: BTreeSet::new() });
         }
     }
 
@@ -129,8 +148,8 @@ impl Scaler {
     pub fn tasks(&self) -> u32 {
         let known = self.known.values().filter(|known| known.state.is_alive()).count() as u32;
         // Of an array some tasks may be known before the queue has shown all.
-        let of = |array: u32| self.known.keys().filter(|place| place.0 == array).count() as u32;
-        let unseen: u32 = self.unseen.iter().map(|&(array, tasks, _)| tasks.saturating_sub(array.map_or(0, of))).sum();
+        let of = |one: &Unseen| self.known.iter().filter(|(place, known)| one.is(**place, known.state)).count() as u32;
+        let unseen: u32 = self.unseen.iter().map(|one| one.tasks.saturating_sub(of(one))).sum();
         known + unseen + self.submitting.unwrap_or(0)
     }
 
@@ -153,7 +172,7 @@ impl Scaler {
     /// Whether a submission was perhaps accepted, and nobody said so.
     #[must_use]
     pub fn in_doubt(&self) -> bool {
-        self.unseen.iter().any(|(array, ..)| array.is_none())
+        self.unseen.iter().any(|one| one.array.is_none())
     }
 
     /// Whether the answer to a submission is awaited.
@@ -165,7 +184,7 @@ impl Scaler {
     /// Tasks that were accepted and that the queue has not shown.
     #[must_use]
     pub fn unseen_places(&self) -> Vec<Place> {
-        let arrays = self.unseen.iter().filter_map(|&(array, tasks, _)| Some((array?, tasks)));
+        let arrays = self.unseen.iter().filter_map(|one| Some((one.array?, one.tasks)));
         arrays.flat_map(|(array, tasks)| (0..tasks).map(move |index| (array, index))).collect()
     }
 
@@ -192,7 +211,8 @@ impl Scaler {
                 self.limiter.accepted();
                 self.arrays.insert(*array);
                 self.throttles.extend(self.asked.take().map(|most| (*array, most)));
-                self.unseen.push((Some(*array), *tasks, now));
+                let before = self.known.range((*array, 0)..=(*array, u32::MAX)).map(|(place, _)| *place).collect();
+                self.unseen.push(Unseen { array: Some(*array), tasks: *tasks, since: now, before });
             }
             News::Throttled { array, most } => drop(self.throttles.insert(*array, *most)),
             News::Refused => {
@@ -204,7 +224,7 @@ impl Scaler {
             News::NoAnswer => {
                 let asked = self.submitting.take().unwrap_or(1);
                 self.limiter.refused(now, asked);
-                self.unseen.push((None, asked, now));
+                self.expect(None, asked, now, 0);
             }
             News::Bad(node) => drop(self.strikes.insert(node.clone(), u32::MAX)),
             News::Joined(place) => {
@@ -277,6 +297,7 @@ impl Scaler {
             // Whose workers came to the driver before this one is not known: what ends of it proves nothing.
             self.served.extend(&present);
         }
+        let shown: Vec<(Place, State)> = ours.iter().map(|(place, task)| (*place, task.state)).collect();
         ours.into_iter().for_each(|(place, task)| self.saw(place, task));
         // What a torn answer does not show is not gone, and a number in it may be half of one.
         if queue.torn {
@@ -286,11 +307,11 @@ impl Scaler {
         // One that nobody told us of is the answer to a submission that nobody answered.
         let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
         let (served, failed_starts) = (&self.served, &mut self.failed_starts);
-        self.unseen.retain(|(array, _, since)| {
-            let seen = array.map_or(orphan, |array| arrays.contains(&array));
-            let expected = now.saturating_sub(*since) < UNSEEN;
+        self.unseen.retain(|one| {
+            let seen = if one.array.is_none() { orphan } else { shown.iter().any(|(place, state)| one.is(*place, *state)) };
+            let expected = now.saturating_sub(one.since) < UNSEEN;
             let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
-            if !seen && !expected && array.is_some_and(|array| !came(array)) {
+            if !seen && !expected && one.array.is_some_and(|array| !came(array)) {
                 // It came and went between two looks, on a site that forgets at once.
                 *failed_starts += 1;
             }

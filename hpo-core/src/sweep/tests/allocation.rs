@@ -1,5 +1,6 @@
 //! Workers whose time is limited, and what it costs.
 use super::*;
+use crate::sweep::explain::{Explain, What};
 
 #[test]
 fn a_task_costs_from_its_start_and_no_time_twice() {
@@ -159,6 +160,15 @@ fn where_no_slot_ever_stays_for_a_whole_lease_the_trial_fails_and_says_so() {
     assert!(said.contains("which takes about 13 s, and workers stay for 10 s at most"), "{said}");
     assert_eq!(world.state(0), State::Failed);
     assert_eq!(world.sweep.finished(), Some(EndReason::Complete));
+    let (mut again, mut explain, mut out) = (Sweep::new(world.sweep.spec().clone()), Explain::new(TrialId(0)), vec![]);
+    for (at, event) in &world.history {
+        out.clear();
+        again.apply(*at, event, &mut out);
+        explain.saw(&again, *at, event, &out);
+    }
+    let told = explain.finish(&again).unwrap().moments;
+    let failed = told.iter().filter(|moment| matches!(&moment.what, What::Failed { message, for_good: true, .. } if *message == said));
+    assert_eq!(failed.count(), 1, "`hpo why` tells it");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod textbook;
+mod throttle;
 mod written;
 
 use hpo_core::sweep::event::Held;
@@ -180,6 +181,45 @@ pub enum Fact {
     Queued {
         /// All that wait or run now.
         tasks: u32,
+    },
+    /// A driver lets some tasks of an array run at one time.
+    Throttled {
+        /// Its epoch.
+        epoch: u32,
+        /// How many.
+        most: u32,
+    },
+    /// A task was to begin, and did if its array's throttle let it.
+    Running {
+        /// All that run now.
+        tasks: u32,
+        /// All that run or may, as far as throttles go.
+        allowed: u32,
+        /// Whether it waits because of its array's throttle alone.
+        held: bool,
+    },
+    /// A worker that has to leave put a task back into the queue.
+    PutBack {
+        /// Which task.
+        task: (u32, u32),
+        /// Whether the controller believes that this worker runs in it, and nobody has cancelled it.
+        own: bool,
+    },
+    /// A worker began in a task.
+    ElementBegan {
+        /// Which task.
+        task: (u32, u32),
+        /// How often it was put back into the queue before.
+        restarts: u32,
+        /// Workers that live in a task of this name, with this one.
+        copies: u32,
+    },
+    /// The driver's own job began. It drives once no other does.
+    DriverJobBegan {
+        /// How often it was put back into the queue before.
+        restarts: u32,
+        /// Drivers that live.
+        drivers: u32,
     },
     /// A driver has made durable all that it has applied so far.
     Settled {

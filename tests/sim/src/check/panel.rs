@@ -16,6 +16,7 @@ use super::silence::Silence;
 use super::slots::Slots;
 use super::states::States;
 use super::textbook::Textbook;
+use super::throttle::Throttle;
 use super::written::Written;
 use super::{Fact, Judge, Last, Premises, Violation};
 
@@ -44,6 +45,7 @@ impl Panel {
             Box::new(Silence::new(premises)),
         ];
         judges.extend(Jobs::new(premises).map(|jobs| Box::new(jobs) as Box<dyn Judge>));
+        judges.extend(Throttle::new(premises).map(|throttle| Box::new(throttle) as Box<dyn Judge>));
         judges.extend(Nodes::new(premises).map(|nodes| Box::new(nodes) as Box<dyn Judge>));
         if premises.faultless && premises.slots == 1 && premises.slurm.is_none() {
             judges.extend(Textbook::new(spec).map(|textbook| Box::new(textbook) as Box<dyn Judge>));

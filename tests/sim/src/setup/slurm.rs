@@ -29,6 +29,14 @@ pub struct Cluster {
     pub only_bad_node: bool,
     /// A program whose output is read saves its state only at the end of a lease, whoever tells it to leave before.
     pub saves_at_end: bool,
+    /// Most tasks that run at one time, of all arrays together; none: as many as there is room for.
+    pub throttle: Option<u32>,
+    /// The driver is a job of its own, which may not submit: people submit workers, and these put themselves back into the queue.
+    pub driver_is_job: bool,
+    /// Time limit of the driver's job; 0: none.
+    pub driver_limit: Millis,
+    /// Whatever Slurm says and does not say is true, and said soon.
+    pub truthful: bool,
 }
 
 /// What goes wrong in a Slurm, each class on or off. `_every` is the mean time between two, in milliseconds; 0 is never.
@@ -63,6 +71,8 @@ pub struct SlurmFaults {
     pub controller_every: Millis,
     /// It comes back without what was submitted last, and gives those numbers out again.
     pub amnesia_pm: u32,
+    /// It is lost seconds after a submission.
+    pub falls_pm: u32,
     /// People ask for another number of workers: no fault, but it comes as unasked for.
     pub people_every: Millis,
 }
@@ -77,9 +87,9 @@ fn is_later(seed: Seed) -> bool {
     matches!(seed.0 / 8 % 8, 3..=6)
 }
 
-/// Half of those that are later have short tasks; seeds that were found with the later ones are not among them.
-fn is_short(seed: Seed) -> bool {
-    matches!(seed.0 / 8 % 8, 5..=6)
+/// Half of those that are later have what came last; seeds that were found with the later ones are not among them.
+fn is_latest(seed: Seed) -> bool {
+    matches!(seed.0 / 8 % 8, 5 | 6)
 }
 
 impl Cluster {
@@ -117,15 +127,60 @@ impl Cluster {
             leave_before: 0,
             only_bad_node: false,
             saves_at_end: false,
+            throttle: None,
+            driver_is_job: false,
+            driver_limit: 0,
+            truthful: false,
         };
+        if is_latest(seed) && !calm {
+            cluster.make_restless(seed, times, faults);
+        }
+        let top = spec.scheduler.ladder().rungs().last().map_or(1, |top| u64::from(top.0));
         if is_later(seed) {
-            let top = spec.scheduler.ladder().rungs().last().map_or(1, |top| u64::from(top.0));
             cluster.add_people_and_ends(seed, top * times.unit.1, faults);
-            if is_short(seed) {
-                cluster.shorten(seed, top * times.unit.1, spec);
-            }
+        }
+        if is_latest(seed) {
+            cluster.shorten(seed, top * times.unit.1, spec);
+            cluster.add_throttles_and_jobs(seed, faults);
         }
         Some(cluster)
+    }
+
+    /// Half of these last longer, on more workers, and nodes, daemons and the controller come and go all the time: elsewhere most sweeps
+    /// are over before two of these misfortunes meet.
+    fn make_restless(&mut self, seed: Seed, times: &mut Times, faults: &mut Faults) {
+        let mut dice = Dice::of(seed, "restless");
+        let chance: &mut dyn Chance = &mut dice;
+        if chance.one_of("restless", 2) > 0 {
+            return;
+        }
+        times.unit = (5_000, 20_000);
+        self.max_workers = self.max_workers.max(3);
+        let faults = &mut faults.slurm;
+        let often = (60_000, 6 * 60_000);
+        faults.preempt_every = chance.between("preemption", (20_000, 3 * 60_000));
+        faults.node_every = chance.between("node", often);
+        faults.slurmd_every = chance.between("slurmd", often);
+        faults.controller_every = chance.between("controller", (3 * 60_000, 15 * 60_000));
+        (faults.amnesia_pm, faults.falls_pm, faults.wait_ms) = (800, 700, 0);
+    }
+
+    /// Arrays of which not all tasks may run at one time, and drivers that are jobs.
+    fn add_throttles_and_jobs(&mut self, seed: Seed, faults: &mut Faults) {
+        let mut dice = Dice::of(seed, "throttles and jobs");
+        let chance: &mut dyn Chance = &mut dice;
+        if chance.one_of("throttle", 2) == 0 {
+            self.throttle = Some(1 + chance.one_of("most that run", self.max_workers as usize) as u32);
+        }
+        self.truthful = chance.one_of("Slurm is truthful", 2) == 0;
+        if self.truthful {
+            faults.slurm.be_truthful();
+        }
+        // Who submits sets bad nodes aside, and there nobody does.
+        self.driver_is_job = !self.only_bad_node && chance.one_of("the driver is a job", 2) == 0;
+        if self.driver_is_job && chance.one_of("its time is limited", 2) == 0 {
+            self.driver_limit = chance.between("limit of the driver", (3 * 60_000, 20 * 60_000));
+        }
     }
 
     /// Workers that know when their task ends, people who want more workers or fewer, and a node that alone is bad.
@@ -167,11 +222,19 @@ impl Cluster {
     /// How long the queue alone may hold up a healed world: the longest pause after refusals, a submission in doubt, tasks that
     /// come, go and come again.
     pub(super) fn patience_ms(&self) -> Millis {
-        (30 + 3 * 5 + 4 * 5) * 60_000
+        // People look at a sweep now and then.
+        let people = if self.driver_is_job { 60 } else { 0 };
+        (30 + 3 * 5 + 4 * 5 + people) * 60_000
     }
 }
 
 impl SlurmFaults {
+    /// Without those by which Slurm says nothing, or what is not so.
+    fn be_truthful(&mut self) {
+        (self.refuse_pm, self.slow_pm, self.lose_pm, self.stale_pm, self.garble_pm, self.amnesia_pm) = (0, 0, 0, 0, 0, 0);
+        (self.frozen_every, self.controller_every, self.falls_pm) = (0, 0, 0);
+    }
+
     fn of(chance: &mut dyn Chance) -> Self {
         let on_pm = [150, 300, 300, 600][chance.one_of("classes", 4)];
         let mut every = |name: &'static str, (least, most): (Millis, Millis)| {

@@ -310,6 +310,7 @@ impl World {
         }
         self.hang_up_all(driver, false);
         let stays = self.keeps_to_the_end(driver);
+        self.job_ends_with(driver);
         match ended {
             Ended::Finished(why) => {
                 self.end = Some(End::Finished(why));
@@ -353,6 +354,7 @@ impl World {
         let epoch = self.drivers[driver].epoch;
         self.fact(&Fact::DriverDied { epoch });
         self.hang_up_all(driver, false);
+        self.job_ends_with(driver);
         self.start_later();
     }
 

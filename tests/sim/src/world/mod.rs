@@ -241,6 +241,9 @@ impl World {
         world.heap.push(Stamp(0), Coming::Employ);
         world.heap.push(Stamp(world.setup.safety_ms), Coming::Heal);
         world.spoil_node();
+        if world.setup.slurm.as_ref().is_some_and(|slurm| slurm.driver_is_job) {
+            world.due(Stamp(0), Due::People);
+        }
         world.expect_misfortunes();
         world
     }

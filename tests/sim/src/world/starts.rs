@@ -14,7 +14,7 @@ use crate::disk::{Head, journal};
 impl World {
     pub(super) fn start_if_needed(&mut self) {
         let leaving = self.slurm.as_ref().is_some_and(super::slurm::Slurm::is_kept);
-        if self.end.is_none() && !self.drivers.iter().any(Driver::lives) && !leaving {
+        if self.end.is_none() && !self.drivers.iter().any(Driver::lives) && !leaving && !self.has_driver_job() {
             self.start();
         }
     }

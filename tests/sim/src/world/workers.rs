@@ -287,7 +287,9 @@ impl World {
         if !known {
             self.fail(format!("worker {worker} leaves: {end}"));
         }
+        let back = self.puts_itself_back(worker, end);
         self.bury(worker, &end.to_string());
+        back.into_iter().for_each(|place| self.put_back_by_name(place));
     }
 
     /// The process is gone, and its trainers with it. What it had sent is on its way.

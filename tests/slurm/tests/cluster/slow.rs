@@ -77,3 +77,32 @@ fn a_submission_under_way_at_the_end_is_waited_for_and_leaves_no_doubt() {
     ends_soon(&sweep, started);
     assert!(sweep.path("answered").exists(), "nothing was submitted at the end: the test told nothing");
 }
+
+#[test]
+fn a_configuration_that_is_not_there_is_told_at_once_and_a_controller_that_is_silent_is_not_waited_for_in_silence() {
+    let Some(slurm) = Slurm::up(1, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(2, 5, "time = \"10m\""));
+    let submits = |variable: &str, value: &str| {
+        let begun = Instant::now();
+        let mut command = sweep.command(sweep.program(), &["slurm", "submit", "sweep.toml", "--run-dir", "run"]);
+        let said = command.env(variable, value).output().unwrap();
+        assert!(!said.status.success() && !sweep.path("run").exists());
+        (String::from_utf8_lossy(&said.stderr).into_owned(), begun.elapsed())
+    };
+    let (said, took) = submits("SLURM_CONF", "/no/such/slurm.conf");
+    assert!(
+        said.contains("there is no `/no/such/slurm.conf`, which SLURM_CONF names") && took < Duration::from_secs(15),
+        "{said} {took:?}"
+    );
+    std::fs::create_dir(sweep.path("hangs")).unwrap();
+    std::fs::write(sweep.path("hangs/scontrol"), "#!/bin/sh\nexec sleep 300\n").unwrap();
+    std::fs::set_permissions(sweep.path("hangs/scontrol"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", sweep.path("hangs").display(), std::env::var("PATH").unwrap());
+    let (said, took) = submits("PATH", &path);
+    assert!(said.contains("waiting for Slurm's controller ..") && said.contains("`scontrol ping` must answer"), "{said}");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    // A controller that died: its programs say so after some seconds.
+    slurm.must(&["kill-controller"]);
+    let (said, took) = submits("NO_COLOR", "1");
+    assert!(said.contains("Slurm's controller is not reached") && took < Duration::from_secs(60), "{said} {took:?}");
+}

@@ -264,3 +264,57 @@ fn the_throttle_is_of_all_arrays_together_and_what_ends_makes_room() {
     });
     done(&sweep, &["slurm", "cancel", "run"]);
 }
+
+/// A driver in a job may not submit: people did, in arrays that share the throttle, and workers put themselves back.
+#[test]
+fn a_driver_that_may_not_submit_keeps_the_throttle_over_all_arrays_and_who_is_cancelled_stays_away() {
+    let Some(slurm) = Slurm::up(2, 0, "MaxArraySize=4") else { return };
+    let setup = "time = \"10m\"\nmax_workers = 5\nthrottle = 3\ndriver = \"job\"";
+    let sweep = Sweep::new(&slurm, &file(200, 60, setup).replace("poll = \"10s\"", "poll = \"1s\""));
+    let (shown, told) = submit(&sweep);
+    assert!(told.contains(": 4 workers") && told.contains(": 1 workers"), "two arrays, for the site takes no five at once: {shown}{told}");
+    // Array tasks that run, in order.
+    let running = || {
+        let all = slurm.ask("squeue", &["-h", "-r", "-t", "RUNNING", "-o", "%i %j"]);
+        let mut tasks: Vec<String> =
+            all.lines().filter(|line| !line.contains(" hpo-driver-")).map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+        tasks.sort();
+        assert!(tasks.len() <= 3, "{tasks:?}");
+        tasks
+    };
+    let all = within(PATIENCE, "three that run", || Some(running()).filter(|tasks| tasks.len() == 3));
+    let arrays: BTreeSet<&str> = all.iter().map(|task| task.split('_').next().unwrap()).collect();
+    assert_eq!(arrays.len(), 2, "two of the one and one of the other: {all:?}");
+    sweep.wait_for("work", |sweep| sweep.joined().len() == 3);
+    // The only one of its array: it saves what it has, and does not come back.
+    let only = all.iter().find(|task| all.iter().filter(|other| other.split('_').next() == task.split('_').next()).count() == 1).unwrap();
+    let _ = slurm.ask("scancel", &[only]);
+    let after = within(PATIENCE, "three of the array that is left", || {
+        Some(running()).filter(|tasks| tasks.len() == 3 && tasks.iter().all(|task| task.split('_').next() != only.split('_').next()))
+    });
+    assert!(!after.contains(only), "{after:?}");
+    done(&sweep, &["slurm", "cancel", "run"]);
+    // A task that was put back begins after five seconds here.
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    assert_eq!(slurm.ask("squeue", &["-h", "-r"]).trim(), "", "nobody came back");
+}
+
+#[test]
+fn a_submission_tells_of_the_arrays_that_it_made_and_of_none_before() {
+    let Some(slurm) = Slurm::up(2, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(400, 9, "time = \"10m\"\nmax_workers = 3"));
+    let (_, first) = submit(&sweep);
+    assert_eq!(first.matches(" workers\n").count(), 1, "{first}");
+    sweep.wait_for("work", |sweep| sweep.joined().len() == 3);
+    done(&sweep, &["slurm", "drain", "run"]);
+    sweep.queue_is_empty();
+    within(PATIENCE, "the driver's end", || {
+        let again = sweep.command(sweep.program(), &["slurm", "submit", "run", "--dry-run"]).output().unwrap();
+        again.status.success().then_some(())
+    });
+    let (_, second) = done(&sweep, &["slurm", "submit", "run"]);
+    let array = |told: &str| told.lines().find_map(|line| line.strip_prefix("array ")?.split(':').next().map(str::to_owned)).unwrap();
+    assert_eq!(second.matches(" workers\n").count(), 1, "{second}");
+    assert_ne!(array(&first), array(&second), "{first}{second}");
+    done(&sweep, &["slurm", "cancel", "run"]);
+}

@@ -57,7 +57,7 @@ fn what_is_submitted_is_noted_before_and_the_next_keeper_looks_first() {
 
 #[test]
 fn an_array_of_a_minute_ago_is_expected_by_the_next_driver_whatever_its_clock_says() {
-    let arrays = vec![Submitted { array: 7, tasks: 3, unix_ms: 1_000 }];
+    let arrays = vec![Submitted { array: 7, tasks: 3, unix_ms: 1_000, most: None }];
     let asks = |machine: &str| {
         let notes = Notes { machine: machine.to_owned(), arrays: arrays.clone(), ..Notes::default() };
         let (options, none, mut out) = (keeper(Notes::default()).options, BTreeMap::new(), VecDeque::new());

@@ -13,14 +13,19 @@ impl Scaler {
         Some(most.saturating_sub(taken))
     }
 
-    /// Lets the newest array run as many tasks as there is room for, if some of them wait and it may run another number now.
+    /// How many tasks of an array may run at one time, where that is known.
+    pub(in crate::launch::slurm) fn throttle_of(&self, array: u32) -> Option<u32> {
+        self.throttles.get(&array).copied()
+    }
+
+    /// Lets the newest array of which some tasks wait run as many as there is room for, if that is another number than now.
     pub(super) fn throttle(&mut self, out: &mut Vec<Order>) {
         if self.in_doubt() || self.is_submitting() {
             // Nobody knows all arrays.
             return;
         }
         let waits = |array: u32| self.known.range((array, 0)..=(array, u32::MAX)).any(|(_, known)| known.state == State::Pending);
-        let newest = self.arrays.last().copied().filter(|array| self.policy.submits && waits(*array));
+        let newest = self.arrays.iter().rev().copied().find(|array| waits(*array));
         let Some((array, room)) = newest.and_then(|array| Some((array, self.room(Some(array))?))) else { return };
         // To Slurm, 0 is no limit at all.
         let most = room.max(1);
@@ -34,7 +39,7 @@ impl Scaler {
     /// Tasks of an array that wait or run, or that may.
     fn alive_of(&self, array: u32) -> u32 {
         let known = self.known.range((array, 0)..=(array, u32::MAX)).filter(|(_, known)| known.state.is_alive()).count() as u32;
-        let unseen = self.unseen.iter().filter(|(of, ..)| *of == Some(array)).map(|(_, tasks, _)| *tasks).max();
+        let unseen = self.unseen.iter().filter(|one| one.array == Some(array)).map(|one| one.tasks).max();
         known.max(unseen.unwrap_or(0))
     }
 }

@@ -19,7 +19,8 @@ const STALE: Millis = 29_000;
 #[derive(Clone, Debug)]
 pub(in crate::world) enum Call {
     Look { ending: bool },
-    Submit { tasks: u32, exclude: Vec<String> },
+    Submit { tasks: u32, exclude: Vec<String>, most: Option<u32> },
+    Throttle { array: u32, most: u32 },
     Cancel(Vec<Place>),
 }
 
@@ -59,7 +60,11 @@ impl World {
         } else {
             match &request.call {
                 Call::Look { .. } => self.show_queue(),
-                Call::Submit { tasks, exclude } => self.take_submission(*tasks, exclude),
+                Call::Submit { tasks, exclude, most } => self.take_submission(*tasks, exclude, *most),
+                Call::Throttle { array, most } => {
+                    slurm.controller.throttle(*array, Some(*most));
+                    said(0, String::new(), "")
+                }
                 Call::Cancel(places) => {
                     places.iter().for_each(|place| self.cancel_task(*place));
                     said(0, String::new(), "")
@@ -76,7 +81,7 @@ impl World {
         }
     }
 
-    fn take_submission(&mut self, tasks: u32, exclude: &[String]) -> Said {
+    fn take_submission(&mut self, tasks: u32, exclude: &[String], throttle: Option<u32>) -> Said {
         let (now, quiet) = (self.now, self.healed.is_some());
         let faults = self.setup.faults.slurm.clone();
         let Some(slurm) = &mut self.slurm else { return said(1, String::new(), "no Slurm") };
@@ -98,12 +103,13 @@ impl World {
             return said(1, String::new(), why);
         }
         let Some(slurm) = &mut self.slurm else { return said(1, String::new(), "no Slurm") };
-        let array = slurm.controller.submit(now, tasks, exclude);
+        let array = slurm.controller.submit(now, tasks, exclude, throttle);
         let alive = slurm.controller.alive();
         self.fact(&Fact::Queued { tasks: alive });
         for index in 0..tasks {
             self.wait_in_queue((array, index));
         }
+        self.may_fall();
         if !quiet && self.chance.hits("lost answer", faults.lose_pm) {
             return said(1, String::new(), "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation");
         }

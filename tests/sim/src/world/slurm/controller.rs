@@ -50,6 +50,8 @@ pub(in crate::world) struct Task {
     pub(in crate::world) exclude: Vec<String>,
     /// It was cancelled, and is on its way out.
     pub(in crate::world) doomed: bool,
+    /// How often it was put back into the queue.
+    pub(in crate::world) restarts: u32,
 }
 
 impl Task {
@@ -64,6 +66,8 @@ pub(in crate::world) struct Controller {
     pub(in crate::world) nodes: Vec<Node>,
     pub(in crate::world) tasks: BTreeMap<Place, Task>,
     pub(in crate::world) away_until: Stamp,
+    /// How many tasks of an array may run at one time; of one that is not here all may.
+    pub(in crate::world) throttles: BTreeMap<u32, u32>,
     next_job: u32,
     /// How the queue looked, and since when.
     past: VecDeque<(Stamp, String)>,
@@ -76,6 +80,7 @@ impl Controller {
             nodes: nodes.iter().enumerate().map(node).collect(),
             tasks: BTreeMap::new(),
             away_until: Stamp(0),
+            throttles: BTreeMap::new(),
             next_job: 1,
             past: [(Stamp(0), String::new())].into(),
         }
@@ -85,24 +90,52 @@ impl Controller {
         self.tasks.values().filter(|task| task.is_alive()).count() as u32
     }
 
-    /// Those that wait or run, and that nobody has told to go.
-    pub(in crate::world) fn left(&self) -> u32 {
-        let stays = |task: &&Task| matches!(task.life, Life::Pending(_) | Life::Running) && !task.doomed;
+    /// Those that wait or run, and that nobody has told to go; of those that were submitted before `until`, if it is given.
+    pub(in crate::world) fn left(&self, until: Option<Stamp>) -> u32 {
+        let old = |task: &Task| until.is_none_or(|until| task.born < until);
+        let stays = |task: &&Task| matches!(task.life, Life::Pending(_) | Life::Running) && !task.doomed && old(task);
         self.tasks.values().filter(stays).count() as u32
     }
 
     /// An array is in the queue; its number.
-    pub(in crate::world) fn submit(&mut self, now: Stamp, tasks: u32, exclude: &[String]) -> u32 {
+    pub(in crate::world) fn submit(&mut self, now: Stamp, tasks: u32, exclude: &[String], most: Option<u32>) -> u32 {
         let array = self.next_job;
+        self.throttle(array, most);
         for index in 0..tasks {
             let (life, job) = (Life::Pending("Priority"), self.next_job);
             self.next_job += 1;
-            let task =
-                Task { life, job, node: None, worker: None, since: now, born: now, run: 0, exclude: exclude.to_vec(), doomed: false };
+            let (exclude, doomed) = (exclude.to_vec(), false);
+            let task = Task { life, job, node: None, worker: None, since: now, born: now, run: 0, exclude, doomed, restarts: 0 };
             self.tasks.insert((array, index), task);
         }
         self.show(now);
         array
+    }
+
+    /// So many tasks of an array may run at one time; 0 is no limit.
+    pub(in crate::world) fn throttle(&mut self, array: u32, most: Option<u32>) {
+        match most.filter(|most| *most > 0) {
+            Some(most) => drop(self.throttles.insert(array, most)),
+            None => drop(self.throttles.remove(&array)),
+        }
+    }
+
+    /// Tasks that have a node, of all arrays or of one.
+    pub(in crate::world) fn running(&self, of: Option<u32>) -> u32 {
+        let runs = |(place, task): &(&Place, &Task)| of.is_none_or(|array| array == place.0) && matches!(task.life, Life::Running);
+        self.tasks.iter().filter(runs).count() as u32
+    }
+
+    /// Tasks that run or may, as far as the arrays' throttles go.
+    pub(in crate::world) fn allowed(&self) -> u32 {
+        let mut alive: BTreeMap<u32, u32> = BTreeMap::new();
+        self.tasks.iter().filter(|(_, task)| task.is_alive()).for_each(|(place, _)| *alive.entry(place.0).or_default() += 1);
+        alive.iter().map(|(array, tasks)| self.throttles.get(array).map_or(*tasks, |most| *tasks.min(most))).sum()
+    }
+
+    /// Whether as many tasks of this array run as may.
+    pub(in crate::world) fn is_full(&self, array: u32) -> bool {
+        self.throttles.get(&array).is_some_and(|most| self.running(Some(array)) >= *most)
     }
 
     /// A task stands elsewhere from now on.

@@ -50,11 +50,11 @@ impl World {
         let policy = Policy {
             name: NAME.to_owned(),
             max_tasks: cluster.max_workers,
-            throttle: None,
+            throttle: cluster.throttle,
             slots_per_task: cluster.slots.into(),
             array_max: cluster.array_max,
             look_every: cluster.poll,
-            submits: true,
+            submits: !cluster.driver_is_job,
         };
         let options = KeeperOptions { policy, own: None, logs: "logs".into(), machine: self.wall_off.to_string() };
         let mind = Mind::Keeps(Box::new(Keeper::new(options, slurm.notes.clone(), unix_ms)));
@@ -73,6 +73,9 @@ impl World {
     pub(in crate::world) fn keeps_to_the_end(&mut self, driver: usize) -> bool {
         let now = self.now;
         let Some(keeping) = self.slurm.as_mut().and_then(|slurm| slurm.keepers.remove(&driver)) else { return false };
+        if let Some(slurm) = &mut self.slurm {
+            slurm.ended = Some(now);
+        }
         let Keeping { mind, begun, turn, .. } = keeping;
         let Mind::Keeps(keeper) = mind else { return false };
         let mind = Mind::Ends(Box::new(keeper.end(now.since(begun))));
@@ -143,8 +146,8 @@ impl World {
                 Deed::Cancel(places) => return self.call(driver, Call::Cancel(places)),
                 // Another may have taken over.
                 Deed::Submit { .. } if self.drivers[driver].head.check().is_err() => {}
-                Deed::Throttle { .. } => {}
-                Deed::Submit { tasks, exclude, .. } => return self.call(driver, Call::Submit { tasks, exclude }),
+                Deed::Throttle { array, most } => return self.call(driver, Call::Throttle { array, most }),
+                Deed::Submit { tasks, exclude, most } => return self.call(driver, Call::Submit { tasks, exclude, most }),
             }
         }
     }
@@ -157,7 +160,14 @@ impl World {
         let turn = keeping.turn;
         match &call {
             Call::Look { ending } => self.fact(&Fact::Looked { epoch, ending: *ending }),
-            Call::Submit { tasks, exclude } => self.fact(&Fact::Asked { epoch, tasks: *tasks, exclude: exclude.clone() }),
+            Call::Submit { tasks, exclude, most } => {
+                self.fact(&Fact::Asked { epoch, tasks: *tasks, exclude: exclude.clone() });
+                most.iter().for_each(|most| self.fact(&Fact::Throttled { epoch, most: *most }));
+            }
+            Call::Throttle { array, most } => {
+                self.note(format_args!("driver {driver} lets {most} tasks of array {array} run"));
+                self.fact(&Fact::Throttled { epoch, most: *most });
+            }
             Call::Cancel(places) => self.note(format_args!("driver {driver} cancels {places:?}")),
         }
         self.send_request(Request { driver, turn, call, tried: 0 });
@@ -184,6 +194,11 @@ impl World {
                 }
             }
             Call::Submit { tasks, .. } => self.heard_of_submission(driver, tasks, said),
+            Call::Throttle { array, most } => {
+                if said.is_some_and(Said::is_fine) {
+                    self.hear_news(driver, &News::Throttled { array, most });
+                }
+            }
             Call::Cancel(_) => {
                 if let (Mind::Ends(ending), Some(Said { code: Some(0), .. })) = (&mut keeping.mind, said) {
                     ending.cancelled();

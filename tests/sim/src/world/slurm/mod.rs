@@ -1,13 +1,14 @@
 //! A simulated Slurm: queue, nodes and controller, on which the production keeper, limiter and parser run unchanged.
 mod calls;
 mod controller;
+mod jobs;
 mod keepers;
 mod tasks;
 mod troubles;
 
 use std::collections::BTreeMap;
 
-use hpo_core::Stamp;
+use hpo_core::{Millis, Stamp};
 use hpo_driver::launch::slurm::call::Said;
 use hpo_driver::launch::slurm::keep::{Asked, Notes};
 use hpo_driver::launch::slurm::scale::Place;
@@ -15,8 +16,12 @@ use hpo_driver::launch::slurm::scale::Place;
 use super::World;
 use crate::setup::Cluster;
 use controller::Controller;
+use jobs::DriverJob;
 use keepers::Keeping;
 pub(super) use troubles::Trouble;
+
+/// What was submitted so long ago has been in the queue that drivers are shown, however old it is.
+const UNSEEN: Millis = 5 * 60_000;
 
 /// Slurm, as far as this world has it.
 pub(super) struct Slurm {
@@ -34,6 +39,15 @@ pub(super) struct Slurm {
     shown: Stamp,
     /// Workers of tasks of which the controller knows nothing any more, by the node on which they run.
     ghosts: Vec<(usize, usize)>,
+    /// In which task each worker began, and on which node.
+    names: BTreeMap<usize, (Place, usize)>,
+    /// The driver's own job, where it is one.
+    job: Option<DriverJob>,
+    job_runs: u64,
+    /// Drivers of which the controller knows nothing any more, by the node on which they run.
+    lone_drivers: Vec<(usize, usize)>,
+    /// When a driver's sweep was over for the last time.
+    ended: Option<Stamp>,
 }
 
 /// Something to come.
@@ -59,6 +73,16 @@ pub(super) enum Due {
     Down { node: usize },
     /// It takes it for sound again.
     Up { node: usize },
+    /// The controller is lost.
+    Fall,
+    /// The driver's job has waited.
+    DriverBegins { run: u64 },
+    /// It is told that its end is near.
+    DriverNotice { run: u64 },
+    /// It is killed.
+    DriverKill { run: u64 },
+    /// People look at their sweep.
+    People,
 }
 
 impl Slurm {
@@ -72,12 +96,19 @@ impl Slurm {
             frozen: None,
             shown: Stamp(0),
             ghosts: vec![],
+            names: BTreeMap::new(),
+            job: None,
+            job_runs: 0,
+            lone_drivers: vec![],
+            ended: None,
         }
     }
 
-    /// Tasks that wait or run, and that nobody has told to go.
+    /// Tasks that wait or run, and that nobody has told to go. What people have submitted beside a driver that was about to leave it
+    /// need not have seen; such a task finds that the sweep is over.
     pub(super) fn left(&self) -> u32 {
-        self.controller.left()
+        let seen = self.ended.filter(|_| self.cluster.driver_is_job).map(|ended| Stamp(ended.0.saturating_sub(UNSEEN)));
+        self.controller.left(seen)
     }
 
     /// Whether some driver still sees to the end.
@@ -99,6 +130,12 @@ impl World {
             Due::Over { place, run, word } => self.end_task(place, run, word),
             Due::Down { node } => self.node_down(node),
             Due::Up { node } => self.node_up(node),
+            Due::Fall if self.healed.is_some() => {}
+            Due::Fall => self.lose_controller(),
+            Due::DriverBegins { run } => self.driver_begins(run),
+            Due::DriverNotice { run } => self.driver_notice(run),
+            Due::DriverKill { run } => self.driver_kill(run),
+            Due::People => self.people_look(),
         }
     }
 

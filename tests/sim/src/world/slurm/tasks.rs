@@ -55,8 +55,14 @@ impl World {
             let at = self.after("until there is room", (5_000, 20_000));
             return self.due(at, Due::Begin { place, run });
         }
+        if slurm.controller.is_full(place.0) {
+            self.tell_what_runs(true);
+            let at = self.after("until its array's turn comes", (5_000, 20_000));
+            return self.due(at, Due::Begin { place, run });
+        }
         let node = nodes[self.chance.one_of("node", nodes.len())];
         let run = self.change(place, Life::Running, Some(node));
+        self.tell_what_runs(false);
         let at = self.after("start of a task", STARTUP);
         self.due(at, Due::Worker { place, run });
         let Some(cluster) = self.slurm.as_ref().map(|slurm| slurm.cluster.clone()) else { return };
@@ -68,9 +74,16 @@ impl World {
         }
     }
 
+    /// `held`: some task had a node, and its array runs as many as it may.
+    fn tell_what_runs(&mut self, held: bool) {
+        let Some(controller) = self.slurm.as_ref().map(|slurm| &slurm.controller) else { return };
+        let (tasks, allowed) = (controller.running(None), controller.allowed());
+        self.fact(&Fact::Running { tasks, allowed, held });
+    }
+
     pub(super) fn begin_worker(&mut self, place: Place, run: u64) {
         let Some(task) = self.slurm_task(place, run) else { return };
-        let (since, node) = (task.since, task.node);
+        let (since, node, restarts) = (task.since, task.node, task.restarts);
         let Some((slurm, node)) = self.slurm.as_ref().zip(node) else { return };
         let (bad, name) = (slurm.controller.nodes[node].bad, slurm.controller.nodes[node].name.clone());
         if !slurm.controller.nodes[node].up {
@@ -94,6 +107,11 @@ impl World {
         if let Some(task) = self.slurm.as_mut().and_then(|slurm| slurm.controller.tasks.get_mut(&place)) {
             task.worker = Some(worker);
         }
+        let Some(slurm) = &mut self.slurm else { return };
+        slurm.names.insert(worker, (place, node));
+        let lives = |(other, (of, _)): &(&usize, &(Place, usize))| *of == place && self.workers[**other].alive;
+        let copies = slurm.names.iter().filter(lives).count() as u32;
+        self.fact(&Fact::ElementBegan { task: place, restarts, copies });
     }
 
     /// Slurm's signal comes to whatever runs there.
@@ -127,6 +145,9 @@ impl World {
     pub(super) fn put_back(&mut self, place: Place) {
         self.forsake(place);
         self.change(place, Life::Pending("BeginTime"), None);
+        if let Some(task) = self.slurm.as_mut().and_then(|slurm| slurm.controller.tasks.get_mut(&place)) {
+            task.restarts += 1;
+        }
         let at = self.after("requeue", REQUEUE);
         let Some(run) = self.slurm.as_ref().and_then(|slurm| Some(slurm.controller.tasks.get(&place)?.run)) else { return };
         self.due(at, Due::Begin { place, run });

@@ -11,6 +11,9 @@ use crate::setup::Faults;
 /// A controller that was away answers for so long at least.
 const BETWEEN: Millis = 5 * 60_000;
 
+/// What was submitted so long ago a controller that comes back still knows.
+const FORGETS: Millis = 10_000;
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::world) enum Trouble {
@@ -72,6 +75,7 @@ impl World {
             slurm.asked.max_workers = Some(tasks);
         }
         self.fact(&Fact::Allowed { tasks });
+        self.people_submit();
     }
 
     fn running_tasks(&self) -> Vec<(Place, u64)> {
@@ -80,6 +84,11 @@ impl World {
     }
 
     fn preempt(&mut self) {
+        let driver_is_job = self.slurm.as_ref().is_some_and(|slurm| slurm.cluster.driver_is_job);
+        if driver_is_job && self.chance.one_of("the driver is preempted", 4) == 0 {
+            let notice = self.chance.hits("grace", self.setup.faults.slurm.grace_pm);
+            return self.preempt_driver(notice);
+        }
         let running = self.running_tasks();
         if running.is_empty() {
             return;
@@ -114,6 +123,7 @@ impl World {
                 self.bury(worker, "its node dies");
             }
         }
+        self.driver_loses_node(node, dies);
         // Nothing new begins there; the controller finds out.
         if let Some(slurm) = &mut self.slurm {
             slurm.controller.nodes[node].up = false;
@@ -137,6 +147,7 @@ impl World {
                 self.end_task(place, run, "NODE_FAIL");
             }
         }
+        self.driver_node_down(node);
         let at = self.after("node comes back", (30_000, 15 * 60_000));
         self.due(at, Due::Up { node });
     }
@@ -150,12 +161,21 @@ impl World {
         for worker in gone {
             self.bury(worker, "its node is started anew");
         }
+        self.driver_node_up(node);
     }
 
-    fn lose_controller(&mut self) {
+    /// Something was submitted, and is not safe for the next seconds.
+    pub(super) fn may_fall(&mut self) {
+        if self.healed.is_none() && self.chance.hits("falls after a submission", self.setup.faults.slurm.falls_pm) {
+            let at = self.after("fall of the controller", (FORGETS - 1_000, FORGETS));
+            self.due(at, Due::Fall);
+        }
+    }
+
+    pub(super) fn lose_controller(&mut self) {
         let until = self.after("controller is away", (10_000, 8 * 60_000));
         let forgets = self.chance.hits("amnesia", self.setup.faults.slurm.amnesia_pm);
-        let since = Stamp(self.now.0.saturating_sub(10_000));
+        let since = Stamp(self.now.0.saturating_sub(FORGETS));
         let now = self.now;
         let Some(slurm) = &mut self.slurm else { return };
         if now < slurm.controller.away_until.plus(BETWEEN) && slurm.controller.away_until > Stamp(0) {

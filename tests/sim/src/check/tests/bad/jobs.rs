@@ -39,6 +39,10 @@ pub(super) fn cluster_premises() -> Premises {
         leave_before: 0,
         only_bad_node: true,
         saves_at_end: false,
+        throttle: None,
+        driver_is_job: false,
+        driver_limit: 0,
+        truthful: true,
     };
     Premises { spec, faultless: false, heard: true, slots: 2, slurm: Some(slurm) }
 }

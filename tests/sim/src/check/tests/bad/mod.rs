@@ -9,6 +9,7 @@ mod order;
 mod sentences;
 mod slots;
 mod states;
+mod throttle;
 mod words;
 
 use hpo_core::schedule::{Ladder, SchedulerSpec};
