@@ -43,7 +43,8 @@ fn sentences() -> BTreeSet<Place> {
 
 #[test]
 fn every_sentence_of_a_judge_has_a_bad_history() {
-    let all = [appetite::ALL, books::ALL, budget::ALL, jobs::ALL, nodes::ALL, order::ALL, slots::ALL, states::ALL, throttle::ALL, words::ALL];
+    let all =
+        [appetite::ALL, books::ALL, budget::ALL, jobs::ALL, nodes::ALL, order::ALL, slots::ALL, states::ALL, throttle::ALL, words::ALL];
     all.into_iter().flatten().for_each(|history| history());
     let sentences = sentences();
     assert!(sentences.len() > 60, "they are found: {}", sentences.len());
