@@ -16,8 +16,8 @@ pub(super) struct Throttle {
 const NAME: &str = "throttle";
 /// Who waits for a throttle is looked at about so often.
 const LOOKED_AT: u64 = 60_000;
-/// Three looks at the queue, a command that takes its time, and some more.
-const RAISED: u64 = 4 * 60_000;
+/// Two looks at the queue, a command, and some more.
+const RAISED: u64 = 2 * 60_000;
 
 impl Throttle {
     /// Nothing runs; `None` where there is no Slurm.

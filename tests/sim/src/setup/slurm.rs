@@ -1,4 +1,5 @@
 //! Clusters on which workers are tasks of Slurm, and what goes wrong there.
+use hpo_core::sweep::Budget;
 use hpo_core::{Millis, Seed, SweepSpec};
 
 use super::{Faults, Times};
@@ -142,6 +143,9 @@ impl Cluster {
         if is_latest(seed) {
             cluster.shorten(seed, top * times.unit.1, spec);
             cluster.add_throttles_and_jobs(seed, faults);
+            if cluster.throttle.is_some() && cluster.truthful {
+                cluster.let_tasks_end(seed, spec, times, faults);
+            }
         }
         Some(cluster)
     }
@@ -165,6 +169,19 @@ impl Cluster {
         (faults.amnesia_pm, faults.falls_pm, faults.wait_ms) = (800, 700, 0);
     }
 
+    /// Nothing goes wrong but that tasks end, so that new arrays come and what an old one leaves has to be given to them. Long enough to
+    /// be seen.
+    fn let_tasks_end(&mut self, seed: Seed, spec: &mut SweepSpec, times: &mut Times, faults: &mut Faults) {
+        let mut dice = Dice::of(seed, "tasks end");
+        let chance: &mut dyn Chance = &mut dice;
+        self.max_workers = self.max_workers.max(4);
+        self.throttle = Some(2 + chance.one_of("most that run", self.max_workers as usize - 2) as u32);
+        times.unit = (5_000, 20_000);
+        spec.budget = Budget { max_trials: Some(60), wall: None, reserved: None, target: None, ..spec.budget };
+        let slurm = SlurmFaults { people_every: faults.slurm.people_every, preempt_every: 2 * 60_000, ..SlurmFaults::default() };
+        *faults = Faults { worker_crash_every: chance.between("worker crash", (30_000, 2 * 60_000)), slurm, ..Faults::default() };
+    }
+
     /// Arrays of which not all tasks may run at one time, and drivers that are jobs.
     fn add_throttles_and_jobs(&mut self, seed: Seed, faults: &mut Faults) {
         let mut dice = Dice::of(seed, "throttles and jobs");
@@ -178,6 +195,9 @@ impl Cluster {
         }
         // Who submits sets bad nodes aside, and there nobody does.
         self.driver_is_job = !self.only_bad_node && chance.one_of("the driver is a job", 2) == 0;
+        if self.driver_is_job {
+            faults.slurm.people_every = chance.between("people", (2 * 60_000, 10 * 60_000));
+        }
         if self.driver_is_job && chance.one_of("its time is limited", 2) == 0 {
             self.driver_limit = chance.between("limit of the driver", (3 * 60_000, 20 * 60_000));
         }

@@ -150,7 +150,7 @@ impl World {
         }
     }
 
-    fn cancel_task(&mut self, place: Place) {
+    pub(super) fn cancel_task(&mut self, place: Place) {
         let Some(task) = self.slurm.as_ref().and_then(|slurm| slurm.controller.tasks.get(&place)) else { return };
         let run = task.run;
         match task.life {

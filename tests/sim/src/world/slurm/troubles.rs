@@ -57,6 +57,7 @@ impl World {
             Trouble::Node => self.lose_node(true),
             Trouble::Slurmd => self.lose_node(false),
             Trouble::Controller => self.lose_controller(),
+            Trouble::People if self.wants_one_to_go() => self.cancel_one(),
             Trouble::People => self.scale(),
             Trouble::Frozen => {
                 let (now, until) = (self.now, self.after("frozen queue", (30_000, 3 * 60_000)));
@@ -65,6 +66,22 @@ impl World {
                 }
             }
         }
+    }
+
+    fn wants_one_to_go(&mut self) -> bool {
+        let is_job = self.slurm.as_ref().is_some_and(|slurm| slurm.cluster.driver_is_job);
+        is_job && self.chance.one_of("people want a worker to go", 2) == 0
+    }
+
+    /// By `scancel` of a task that runs.
+    fn cancel_one(&mut self) {
+        let running = self.running_tasks();
+        if running.is_empty() {
+            return;
+        }
+        let (place, _) = running[self.chance.one_of("task that people cancel", running.len())];
+        self.note(format_args!("people cancel {place:?}"));
+        self.cancel_task(place);
     }
 
     /// By `hpo slurm scale`: fewer workers, or more than the sweep file allows.

@@ -39,13 +39,13 @@ fn more_tasks_than_the_throttle_are_refused_and_as_many_are_not() {
 fn a_throttle_that_is_not_raised_when_there_is_room_is_refused() {
     // Somebody waits all the time, looked at every half a minute.
     let waits = |until: u64| (0..=until / 30).map(|look| runs(look * 30 * SECOND, 2, 2, true)).collect::<Vec<_>>();
-    assert_eq!(tell(&mut judge(), &waits(240)), Ok(()));
-    refused(judge(), &waits(270), "for 270000 ms arrays may run 2 tasks, 3 may run in all");
-    let mut raised = waits(240);
-    raised.extend([runs(250 * SECOND, 2, 3, true), runs(270 * SECOND, 2, 2, true)]);
+    assert_eq!(tell(&mut judge(), &waits(120)), Ok(()));
+    refused(judge(), &waits(150), "for 150000 ms arrays may run 2 tasks, 3 may run in all");
+    let mut raised = waits(120);
+    raised.extend([runs(130 * SECOND, 2, 3, true), runs(150 * SECOND, 2, 2, true)]);
     assert_eq!(tell(&mut judge(), &raised), Ok(()), "it was raised in between");
-    let mut another = waits(240);
-    another.extend([fact(Fact::DriverBorn { epoch: 2 }), runs(270 * SECOND, 2, 2, true)]);
+    let mut another = waits(120);
+    another.extend([fact(Fact::DriverBorn { epoch: 2 }), runs(150 * SECOND, 2, 2, true)]);
     assert_eq!(tell(&mut judge(), &another), Ok(()), "another driver finds out first");
     let seldom: Vec<_> = (0..10).map(|look| runs(look * 90 * SECOND, 2, 2, true)).collect();
     assert_eq!(tell(&mut judge(), &seldom), Ok(()), "nobody waits in between");
