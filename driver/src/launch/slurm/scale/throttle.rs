@@ -18,18 +18,21 @@ impl Scaler {
         self.throttles.get(&array).copied()
     }
 
-    /// Lets the newest array of which some tasks wait run as many as there is room for, if that is another number than now.
+    /// Lets an array of which some tasks wait run as many as there is room for, if that is another number than now or nobody knows
+    /// that it is not: the newest such one.
     pub(super) fn throttle(&mut self, out: &mut Vec<Order>) {
         if self.in_doubt() || self.is_submitting() {
             // Nobody knows all arrays.
             return;
         }
         let waits = |array: u32| self.known.range((array, 0)..=(array, u32::MAX)).any(|(_, known)| known.state == State::Pending);
-        let newest = self.arrays.iter().rev().copied().find(|array| waits(*array));
-        let Some((array, room)) = newest.and_then(|array| Some((array, self.room(Some(array))?))) else { return };
-        // To Slurm, 0 is no limit at all.
-        let most = room.max(1);
-        if self.throttles.get(&array) != Some(&most) {
+        let waiting = self.arrays.iter().rev().copied().filter(|array| waits(*array));
+        let mut other = waiting.filter_map(|array| {
+            // To Slurm, 0 is no limit at all.
+            let most = self.room(Some(array))?.max(1);
+            (self.throttles.get(&array) != Some(&most)).then_some((array, most))
+        });
+        if let Some((array, most)) = other.next() {
             // Until somebody says that it was done, nobody knows whether it was.
             self.throttles.remove(&array);
             out.push(Order::Throttle { array, most });
