@@ -171,6 +171,12 @@ impl Session {
         Some(Allocation { started_ms_ago, ends_in_ms, ..told.clone() })
     }
 
+    /// Why it leaves, from when it does.
+    #[must_use]
+    pub fn leaves(&self) -> Option<&SessionEnd> {
+        self.leaving.as_ref().map(|leaving| &leaving.end)
+    }
+
     /// Whether it leaves, and would also if a driver came.
     fn leaves_for_good(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| !matches!(leaving.end, SessionEnd::Orphaned { .. }))

@@ -158,6 +158,11 @@ impl World {
             it.session.step(now, Input::Woke, &mut out);
         }
         it.session.step(now, input, &mut out);
+        // A trainer that does not die, or a store that does not answer, for so long that the worker gives the machine up.
+        if matches!(it.session.leaves(), Some(SessionEnd::Broken { .. })) {
+            let worker = it.id;
+            self.fact(&Fact::HasToLeave { worker });
+        }
         self.perform(worker, out);
     }
 
