@@ -124,6 +124,31 @@ fn a_driver_that_is_a_job_survives_its_requeue_and_overlaps_with_a_standby() {
     assert_eq!(sweep.joined().len(), 2, "the same two workers all the time");
 }
 
+/// Where nothing but one array is allowed. Task 0 ends twice: by hand, and with its node.
+#[test]
+fn a_driver_in_the_first_task_goes_on_wherever_slurm_starts_that_task_again() {
+    let Some(slurm) = Slurm::up(4, 0, "") else { return };
+    // Tasks take whole nodes, and one node is left for the first when its own is dead.
+    let sweep = Sweep::new(&slurm, &file(9, 25, "time = \"10m\"\nmax_workers = 3\ncpus_per_task = 8\ndriver = \"task0\""));
+    submit(&sweep);
+    sweep.wait_for("work in all three", |sweep| sweep.joined().len() == 3 && sweep.events("reported").len() >= 6);
+    let first_task = || {
+        let lines = slurm.ask("squeue", &["--noheader", "-r", "-t", "RUNNING", "--format", "%i|%N"]);
+        let line = lines.lines().find(|line| line.contains("_0|")).unwrap().to_owned();
+        line.split_once('|').map(|(task, node)| (task.to_owned(), node.to_owned())).unwrap()
+    };
+    let first = epoch(&sweep);
+    let _ = slurm.ask("scontrol", &["requeue", &first_task().0]);
+    sweep.wait_for("its second run", |sweep| epoch(sweep) > first);
+    sweep.wait_for_reports(4);
+    let second = epoch(&sweep);
+    slurm.must(&["kill-node", &first_task().1]);
+    sweep.wait_for("its third run", |sweep| epoch(sweep) > second);
+    sweep.wait_for("the report", |sweep| sweep.path("run/report/report.html").exists());
+    sweep.audit(9);
+    sweep.queue_is_empty();
+}
+
 #[test]
 fn a_run_that_goes_on_gets_the_workers_that_are_missing_and_as_many_as_were_asked_for() {
     let Some(slurm) = Slurm::up(2, 0, "") else { return };
