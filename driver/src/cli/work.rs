@@ -47,7 +47,10 @@ mod with {
 
     pub(in crate::cli) fn worker(args: Worker) -> Outcome {
         let run = RunDir::new(&args.run_dir);
-        run.must_be_a_run().or_exit(Exit::RunFolder)?;
+        // Elsewhere a worker may be given no more than how to find its driver.
+        if !run.rendezvous().exists() {
+            run.must_be_a_run().or_exit(Exit::RunFolder)?;
+        }
         // A driver that was killed at its very end has left no word, but its journal.
         let finished = || journal::replay(&run.journal()).is_ok_and(|replayed| replayed.sweep.finished().is_some());
         if run.ended().exists() || (!run.rendezvous().exists() && finished()) {
