@@ -151,7 +151,8 @@ fn a_terminal_that_is_closed_suspends_a_sweep_but_not_one_under_nohup() {
     spared.signal(Signal::SIGINT);
     assert_eq!(spared.code(), Some(4), "{}", world.said());
     world.wait_for("the word of the second signal", |records| asked(records) == 1);
-    let mut resumed = world.background(&["resume", "run"]);
+    // Whoever runs these tests may do so under `nohup`.
+    let mut resumed = world.background_behind(&["env".to_owned(), "--default-signal=HUP".to_owned()], &["resume", "run"]);
     world.wait_for("another lease", |records| records.iter().filter(|record| record["event"] == "worker_joined").count() == 2);
     resumed.signal(Signal::SIGHUP);
     assert_eq!(resumed.code(), Some(4), "{}", world.said());
