@@ -15,9 +15,7 @@ impl Sweep {
             Phase::Draining | Phase::Ending(_) => return count(live),
             Phase::Finished(_) => return 0,
         }
-        // While someone waits, slots are free only because their workers leave too soon for it.
-        let too_short = if self.interrupted.is_empty() { 0 } else { self.fleet.free().len().saturating_sub(self.asked.len()) };
-        let known = live + self.interrupted.len() + self.fresh.len() + self.asked.len() + too_short;
+        let known = live + self.interrupted.len() + self.fresh.len() + self.asked.len() + self.too_short();
         let wanted = if self.in_doubt() {
             live + self.interrupted.len()
         } else if self.may_ask() {

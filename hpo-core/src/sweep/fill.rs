@@ -1,4 +1,6 @@
 //! Which free slot gets which trial.
+use std::cell::LazyCell;
+
 use super::action::{Action, Lease};
 use super::trial::{Run, State, Unsaved};
 use super::{Phase, Sweep};
@@ -26,11 +28,20 @@ impl Sweep {
         }
     }
 
+    /// Slots that are free only because their workers leave too soon for whoever waits.
+    pub(super) fn too_short(&self) -> usize {
+        if self.interrupted.is_empty() { 0 } else { self.fleet.free().len().saturating_sub(self.asked.len()) }
+    }
+
     /// Interrupted trials first (they hold state, and others wait for their result), then the scheduler's promotions,
     /// then new trials. Passed over is who could not be done on any free slot before its worker leaves.
     pub(super) fn next_ready(&mut self) -> Option<TrialId> {
-        let room = if self.interrupted.is_empty() { None } else { self.fleet.room(self.now) };
-        let fits = |id: &TrialId| room.is_some_and(|room| self.trials[*id].unsaved.need <= room);
+        // Hardly anyone has such a need, and all workers are looked at for it.
+        let room = LazyCell::new(|| self.fleet.room(self.now));
+        let fits = |id: &TrialId| match self.trials[*id].unsaved.need {
+            0 => !self.fleet.free().is_empty(),
+            need => room.is_some_and(|room| need <= room),
+        };
         if let Some(place) = self.interrupted.iter().position(fits) {
             return self.interrupted.remove(place);
         }

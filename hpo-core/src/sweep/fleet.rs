@@ -125,9 +125,9 @@ impl Fleet {
         Some(if left >= self.whole_stay() { Millis::MAX } else { left })
     }
 
-    /// Whether the slot's worker stays for `need`, or for about as long as any does.
+    /// Whether the slot's worker stays for `need`.
     fn holds(&self, slot: SlotId, need: Millis, now: Stamp) -> bool {
-        need == 0 || self.end_of(slot.worker).since(now) >= need.min(self.whole_stay())
+        need == 0 || self.end_of(slot.worker).since(now) >= need
     }
 
     /// Slots whose worker leaves too soon for another lease.
@@ -172,9 +172,10 @@ impl Fleet {
         ends.map(|ends| self.ends.remove(&(ends, worker)));
     }
 
-    /// The slot for `trial`, which goes on at `resource` and needs it for so long, and whether its trainer still has the trial in
-    /// memory.
+    /// The slot for `trial`, which goes on at `resource` and needs it for so long, or for about as long as any worker stays, and
+    /// whether its trainer still has the trial in memory.
     pub(super) fn choose(&self, trial: TrialId, resource: Resource, need: Millis, now: Stamp) -> Option<(SlotId, bool)> {
+        let need = if need == 0 { 0 } else { need.min(self.whole_stay()) };
         if let Some(&(slot, at)) = self.memory.get(&trial)
             && at == resource
             && self.free.contains(&slot)

@@ -62,9 +62,7 @@ impl Sweep {
     #[must_use]
     pub fn idle(&self) -> Vec<Idle> {
         let unheard = self.fleet.unheard();
-        // While someone waits, slots are free only because their workers leave too soon for it.
-        let too_short = if self.interrupted.is_empty() { 0 } else { self.fleet.free().len().saturating_sub(self.asked.len()) };
-        let spent = self.fleet.spent() + too_short;
+        let spent = self.fleet.spent() + self.too_short();
         if self.fleet.free().is_empty() && unheard.is_empty() && spent == 0 {
             return vec![];
         }

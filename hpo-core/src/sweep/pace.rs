@@ -40,8 +40,8 @@ impl Pace {
 impl Sweep {
     /// An attempt was called back; `saved` says whether it left a state. A program that saves its state only at the end of a lease
     /// leaves none: the next attempt at this lease must have the time for all of it, by what the last one reported that did, and in
-    /// any case more than this one had. Why the trial is given up, if it was so more than `lost_max` times in attempts that had their slots for at
-    /// least half as long as any worker stays.
+    /// any case more than this one had. Why the trial is given up, if it was so more than `lost_max` times in attempts that had
+    /// their slots for at least half as long as any worker stays.
     pub(super) fn in_vain(&mut self, id: TrialId, saved: bool) -> Option<String> {
         let (now, longest, patience) = (self.now, self.fleet.longest_stay(), self.spec.patience.lost_max);
         let trial = self.trials.get_mut(id)?;
