@@ -211,7 +211,12 @@ impl World {
         self.heap.push(self.now.plus(after_ms), Coming::Dial { worker, turn: it.dial });
     }
 
-    fn adopt(&mut self, file: &std::path::Path, attempt: hpo_core::Attempt, optional: bool) -> Result<Option<hpo_worker::checkpoint::Stored>, StoreFailure> {
+    fn adopt(
+        &mut self,
+        file: &std::path::Path,
+        attempt: hpo_core::Attempt,
+        optional: bool,
+    ) -> Result<Option<hpo_worker::checkpoint::Stored>, StoreFailure> {
         if let Some(refusal) = self.store_refuses() {
             return Err(refusal);
         }
