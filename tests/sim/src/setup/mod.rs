@@ -120,8 +120,9 @@ impl Setup {
         let mut odd = Oddities::of(seed, style, &mut spec, &mut faults);
         let mut slurm = Cluster::of(seed, &mut spec, &mut times, &mut faults, &mut safety_ms);
         if let Some(cluster) = &mut slurm {
+            let top = spec.scheduler.ladder().rungs().last().map_or(1, |top| u64::from(top.0));
+            cluster.add_programs(seed, &mut style, &mut odd, &mut times, top);
             workers = vec![cluster.slots; cluster.max_workers as usize];
-            cluster.add_programs(seed, &mut style, &mut odd);
         }
         Self {
             style,
