@@ -35,7 +35,6 @@ impl Leaders {
             self.held.pop();
             self.others += 1;
         }
-        self.refill();
         self.held.get(KEPT).map(|&(_, next)| next)
     }
 

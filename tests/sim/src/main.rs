@@ -5,9 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hpo_sim::exhaust::{Explored, Scope, explore};
 use hpo_sim::play::{Broken, judges, once, play};
+use hpo_sim::setup::Setup;
 
-const USAGE: &str =
-    "hpo-sim [--seed N [--trace]] | [--from N] [--step N] [--count N] [--threads N] [--once] | --exhaust WORKERS TRIALS CRASHES";
+const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--step N] [--count N] [--like TEXT]... [--threads N] [--once] \
+    | --exhaust WORKERS TRIALS CRASHES";
 
 fn main() -> ExitCode {
     match Asked::read(std::env::args().skip(1)) {
@@ -30,6 +31,8 @@ struct Asked {
     threads: Option<usize>,
     /// From one seed to the next one that is played.
     step: Option<u64>,
+    /// Only seeds are played whose [`Setup`], as Rust shows it, has all of these in it: `Pasha`, `saves_at_end: true`.
+    like: Vec<String>,
     /// Each seed is played once, not twice.
     once: bool,
     /// Workers, trials and crashes of a cluster of which every order is played.
@@ -49,6 +52,7 @@ impl Asked {
                 }
                 "--seed" => asked.seed = Some(words.next()?.parse().ok()?),
                 "--from" => asked.from = Some(words.next()?.parse().ok()?),
+                "--like" => asked.like.push(words.next()?),
                 "--step" => asked.step = Some(words.next()?.parse().ok().filter(|step| *step > 0)?),
                 "--count" => asked.count = Some(words.next()?.parse().ok()?),
                 "--threads" => asked.threads = Some(words.next()?.parse().ok()?),
@@ -56,6 +60,11 @@ impl Asked {
             }
         }
         Some(asked)
+    }
+
+    fn wants(&self, seed: u64) -> bool {
+        let setup = if self.like.is_empty() { String::new() } else { format!("{:?}", Setup::of(seed)) };
+        self.like.iter().all(|text| setup.contains(text))
     }
 }
 
@@ -116,6 +125,9 @@ fn soak(asked: &Asked) -> ExitCode {
                 let seed = next.fetch_add(step, Ordering::Relaxed);
                 if seed >= until {
                     return None;
+                }
+                if !asked.wants(seed) {
+                    continue;
                 }
                 let played = if asked.once { once(seed, judges, false).map_err(|why| Broken { seed, why }) } else { play(seed, judges) };
                 if let Err(broken) = played {

@@ -12,6 +12,7 @@ use super::once::Once;
 use super::order::Order;
 use super::repeated::Repeated;
 use super::replay::Replay;
+use super::sense::Sense;
 use super::silence::Silence;
 use super::slots::Slots;
 use super::states::States;
@@ -34,6 +35,7 @@ impl Panel {
         let mut judges: Vec<Box<dyn Judge>> = vec![
             Box::new(Once::new(spec)),
             Box::new(Newest::new(spec)),
+            Box::new(Sense::new(spec)),
             Box::new(Written::default()),
             Box::new(Slots::new(spec)),
             Box::new(Spent::new(premises)),

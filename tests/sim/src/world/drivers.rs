@@ -292,6 +292,9 @@ impl World {
         if self.healed.is_none() && self.chance.hits("searcher dies", self.setup.faults.searcher_dies_pm) {
             return self.bring(driver, Input::SearcherDied);
         }
+        if let Some(params) = self.stray_values() {
+            return self.bring(driver, Input::Suggested { trial, answer: Ok(params), cost_us: 1 });
+        }
         let answer = self.running(driver).map(|running| running.thinker.suggest(trial));
         if let Some(answer) = answer {
             self.bring(driver, Input::Suggested { trial, answer, cost_us: 1 });
@@ -337,6 +340,7 @@ impl World {
                 }
                 self.fail(format!("the journal that only drivers wrote cannot be read: {fault}"));
             }
+            EngineFault::OutsideSpace { .. } if self.strayed => {}
             EngineFault::OutsideSpace { .. } | EngineFault::NoThread(_) => self.fail(fault.to_string()),
             EngineFault::Journal(_) | EngineFault::SearcherDied | EngineFault::Left => {}
         }

@@ -40,6 +40,8 @@ pub struct Book {
     pub fresh: VecDeque<TrialId>,
     /// Slots of the workers that the journal believes in.
     pub slots: BTreeMap<Place, Slot>,
+    /// Workers that have come in a task of a batch system.
+    pub tasks: BTreeSet<u32>,
     /// What was reserved.
     pub purse: Purse,
     /// How long things take.
@@ -106,6 +108,7 @@ impl Book {
             interrupted: VecDeque::new(),
             fresh: VecDeque::new(),
             slots: BTreeMap::new(),
+            tasks: BTreeSet::new(),
             purse: Purse::default(),
             pace: Pace::default(),
             called_back: BTreeSet::new(),
@@ -151,7 +154,8 @@ impl Book {
                 self.asked.remove(trial);
                 self.exhausted = true;
             }
-            Event::WorkerJoined { worker, slots, holds, .. } => {
+            Event::WorkerJoined { worker, slots, holds, allocation, .. } => {
+                self.tasks.extend(allocation.as_ref().map(|_| Place::new(*worker, 0).worker));
                 self.leaves_at(record);
                 for index in 0..slots.len() {
                     self.slots.entry(Place::new(*worker, index as u16)).or_default().heard = true;

@@ -9,6 +9,7 @@ use crate::check::newest::Newest;
 use crate::check::once::Once;
 use crate::check::repeated::Repeated;
 use crate::check::replay::Replay;
+use crate::check::sense::Sense;
 use crate::check::silence::Silence;
 use crate::check::textbook::Textbook;
 use crate::check::written::Written;
@@ -17,6 +18,7 @@ pub(super) const ALL: &[fn()] = &[
     a_word_that_is_applied_twice_or_lost_or_called_safe_too_early,
     attempts_that_do_not_grow_or_old_ones_that_are_heard,
     what_nobody_waited_for,
+    what_nobody_can_make_anything_of,
     a_word_outside_of_its_lease,
     what_is_done_before_it_is_written,
     a_unit_that_is_trained_again_though_nothing_took_it_away,
@@ -77,6 +79,27 @@ fn what_nobody_waited_for() {
     let mut bad = good;
     bad.extend([line(Event::DrainAsked, &[]), line(Event::DrainAsked, &[])]);
     refused(Newest::new(&asha()), &bad, "nobody waited for DrainAsked");
+}
+
+#[test]
+fn what_nobody_can_make_anything_of() {
+    let good = lived(&asha(), &[began(1), joined(1, 2, &[]), suggested(0)]);
+    assert_eq!(tell(&mut Sense::new(&asha()), &good), Ok(()));
+    for slots in [0, 1025] {
+        refused(Sense::new(&asha()), &[line(joined(1, slots, &[]), &[])], &format!("has {slots} slots"));
+    }
+    let farm = |record: &mut Record| {
+        let Event::WorkerJoined { slots, .. } = &mut record.event else { panic!() };
+        slots[1].milli_gpus = 100_000_001;
+    };
+    refused_with(Sense::new(&asha()), &good, 1, farm, "has 100000001 thousandths of a GPU");
+    for (name, value) in [("x", Value::Float(7.5)), ("x", Value::Int(0)), ("width", Value::Float(0.5))] {
+        let strays = |record: &mut Record| {
+            let Event::Suggested { params, .. } = &mut record.event else { panic!() };
+            *params = [(name.to_owned(), value)].into();
+        };
+        refused_with(Sense::new(&asha()), &good, 2, strays, "is no point of the space");
+    }
 }
 
 #[test]
