@@ -196,13 +196,14 @@ impl World {
         }
     }
 
-    /// The judges look at the driver's whole state. It costs as much as all else, so that it is not put together for nobody.
+    /// The judges look at the driver's whole state.
     fn settle(&mut self, driver: usize) {
-        if self.judges.is_empty() {
-            return;
-        }
-        if let Some((records, digest)) = self.running(driver).map(|running| running.heart.standing()) {
-            self.judge(&Fact::Settled { records, digest });
+        let Stage::Running(running) = &self.drivers[driver].stage else { return };
+        let (records, sweep) = running.heart.standing();
+        for judge in &mut self.judges {
+            if let Err(violation) = judge.settled(self.now, records, sweep) {
+                self.failure.get_or_insert(violation.into());
+            }
         }
     }
 
