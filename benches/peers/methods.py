@@ -31,6 +31,8 @@ RUNGS = "min_resource = 3, max_resource = 52, eta = 3"
 FIFO, ASHA, HYPERBAND = 'kind = "fifo", max_resource = 52', f'kind = "asha-promote", {RUNGS}', f'kind = "hyperband", {RUNGS}'
 # Rungs of its own, chosen on the tuning tasks below: on one of them three epochs say too little of fifty-two.
 LATE = 'kind = "asha-promote", min_resource = 6, max_resource = 52, eta = 2'
+# A third and the whole: what is cut off there is seldom the best.
+TWO = 'kind = "asha-promote", min_resource = 18, max_resource = 52, eta = 3'
 # Method, its [searcher] and its [scheduler]. What a build does not know is left out and said so.
 OURS = [
     ("random, fifo", 'kind = "random"', FIFO),
@@ -43,6 +45,7 @@ OURS = [
     ("bohb, asha", 'kind = "bohb"', ASHA),
     ("gp-mf, asha", 'kind = "gp-mf"', ASHA),
     ("gp-mf, asha from 6", 'kind = "gp-mf"', LATE),
+    ("gp-mf, asha from 18", 'kind = "gp-mf"', TWO),
     ("random, hyperband", 'kind = "random"', HYPERBAND),
     ("bohb, hyperband", 'kind = "bohb"', HYPERBAND),
     ("gp-mf, hyperband", 'kind = "gp-mf"', HYPERBAND),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::world::{SWEEP, World, hit};
+use crate::world::{SWEEP, World, hit, inhabitants};
 
 #[test]
 fn a_sweep_ends_with_a_verified_model_a_report_and_balanced_books() {
@@ -82,4 +82,40 @@ fn a_worker_that_slept_through_the_end_of_the_sweep_leaves_at_once() {
     assert_eq!(late.code(), Some(0));
     // Longest wait between two tries, and some; without word it would look for ten minutes.
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+/// Two looks, two seconds apart, the workers' time to leave, and some.
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_driver_whose_run_folder_is_removed_says_so_and_ends_with_its_own_code() {
+    let world = World::new(SWEEP);
+    let mut driver = world.background(&["driver", "sweep.toml", "--run-dir", "run", "--listen", "127.0.0.1:0"]);
+    // It has nothing to write, for nobody works for it.
+    world.wait_until("the driver listens", || world.run_dir().join("rendezvous.json").exists());
+    let begun = Instant::now();
+    std::fs::remove_dir_all(world.run_dir()).unwrap();
+    assert_eq!(driver.code(), Some(3), "{}", world.said());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert_eq!(world.said().matches("was removed, emptied or moved").count(), 1, "{}", world.said());
+    assert!(!world.run_dir().exists(), "it made nothing anew");
+}
+
+#[test]
+fn a_sweep_whose_run_folder_is_moved_leaves_no_process_and_goes_on_where_it_is_now() {
+    let world = World::new(SWEEP);
+    let mut driver = world.start();
+    world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
+    let begun = Instant::now();
+    std::fs::rename(world.run_dir(), world.path("elsewhere")).unwrap();
+    assert_eq!(driver.code(), Some(3), "{}", world.said());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert!(world.said().contains("was removed, emptied or moved"), "{}", world.said());
+    world.wait_until("its workers are gone", || inhabitants(&world).is_empty());
+    // Something of a worker may have come there after the move.
+    let _ = std::fs::remove_dir_all(world.run_dir());
+    std::fs::rename(world.path("elsewhere"), world.run_dir()).unwrap();
+    let resumed = world.done(&["resume", "run"]);
+    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
+    world.audit();
 }

@@ -272,8 +272,12 @@ impl Drive {
     async fn give_up(mut self, fault: DriveFault) -> DriveFault {
         // An engine that has ended need not be asked.
         let _ = self.engine.drain().await;
-        let _ = (&mut self.ended).await;
-        self.clean_up_after(fault).await
+        let cause = match (&mut self.ended).await {
+            // What else failed failed of that.
+            Ok(Err(EngineFault::Journal(gone))) if gone.is_removed() => gone.into(),
+            _ => fault,
+        };
+        self.clean_up_after(cause).await
     }
 
     async fn clean_up_after(self, fault: DriveFault) -> DriveFault {
@@ -284,6 +288,7 @@ impl Drive {
 
     async fn clean_up(self, result: &Result<Outcome, DriveFault>) {
         let fenced = result.as_ref().is_err_and(DriveFault::is_fenced);
+        let removed = result.as_ref().is_err_and(DriveFault::is_removed);
         let left = matches!(result, Err(DriveFault::Engine(EngineFault::Left)));
         match self.local {
             Some(local) if fenced => local.abandon(),
@@ -304,7 +309,7 @@ impl Drive {
         }
         match self.slurm {
             Some(slurm) if fenced || left => slurm.abandon().await,
-            Some(slurm) => slurm.finish().await,
+            Some(slurm) => slurm.finish(!removed).await,
             None => {}
         }
         if matches!(result, Ok(Outcome { ended: Ended::Finished(_), .. })) {

@@ -157,6 +157,12 @@ impl DriveFault {
         }
     }
 
+    /// Whether the run folder is gone: then nothing can be kept there, and nobody is to wait for anything.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        matches!(self, Self::Journal(fault) | Self::Engine(EngineFault::Journal(fault)) if fault.is_removed())
+    }
+
     /// Whether the fault is that the run folder is not usable as it is (exit code 3).
     #[must_use]
     pub fn is_about_the_run_folder(&self) -> bool {

@@ -70,7 +70,7 @@ impl Pulse {
         }
     }
 
-    /// Waits until another driver has taken over.
+    /// Waits until another driver has taken over, or the run folder is gone.
     pub(super) async fn fenced(&mut self) -> JournalFault {
         match (&mut self.fenced).await {
             Ok(fault) => fault,
@@ -82,10 +82,15 @@ impl Pulse {
 /// Beats until the fence is gone, or no longer stands: then it says why.
 fn beat(fence: &Weak<Fence>, duty: &Mutex<Duty>, pace: Duration, stuck: Duration) -> Option<JournalFault> {
     let mut went_round = Instant::now();
+    let mut missed = false;
     loop {
         let fence = fence.upgrade()?;
-        match fence.check() {
-            Err(fault) if fault.is_fenced() => return Some(fault),
+        let seen = fence.check();
+        // Missed twice, it is gone; once, it may be a file system that is mounted again.
+        let gone = seen.as_ref().is_err_and(JournalFault::is_removed);
+        let was_missed = std::mem::replace(&mut missed, gone);
+        match seen {
+            Err(fault) if fault.is_fenced() || gone && was_missed => return Some(fault),
             // The disk's faults show in the journal.
             Err(_) => {}
             Ok(()) => {
@@ -181,6 +186,22 @@ mod tests {
         let fault = tokio::time::timeout(SEVERAL * 20, case.pulse.fenced()).await.unwrap();
         assert!(matches!(&fault, JournalFault::TakenOver { by, .. } if by.epoch == successor.epoch()), "{fault}");
         assert!(case.fence.check().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_has_nothing_to_write_notices_that_its_run_folder_is_gone() {
+        for emptied in [false, true] {
+            let Case { folder, fence, mut pulse } = Case::new(STUCK);
+            if emptied {
+                fs::remove_file(folder.path().join("driver-epoch-5")).unwrap();
+            } else {
+                fs::remove_dir_all(folder.path()).unwrap();
+            }
+            let fault = tokio::time::timeout(SEVERAL * 20, pulse.fenced()).await.unwrap();
+            assert!(fault.is_removed() && !fault.is_fenced(), "{fault}");
+            assert!(fault.to_string().contains(folder.path().to_str().unwrap()), "{fault}");
+            assert!(fence.check().is_err_and(|again| again.is_removed()));
+        }
     }
 
     #[test]

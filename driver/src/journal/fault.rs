@@ -84,6 +84,15 @@ pub enum JournalFault {
         /// The driver of the last epoch.
         by: Box<Claim>,
     },
+    /// The folder is not there any more, or no claim is in it, neither this driver's nor a later one.
+    #[error(
+        "the run folder `{}` was removed, emptied or moved while this driver worked in it; this driver ends. What was moved goes on with `hpo resume`",
+        folder.display()
+    )]
+    Removed {
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// The epoch was claimed between looking and claiming.
     #[error("another driver is starting on the run in `{}`; `hpo status` shows it", folder.display())]
     Raced {
@@ -158,5 +167,11 @@ impl JournalFault {
     #[must_use]
     pub fn is_fenced(&self) -> bool {
         matches!(self, Self::TakenOver { .. } | Self::Raced { .. } | Self::Foreign { .. })
+    }
+
+    /// Whether this driver has no run folder any more.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        matches!(self, Self::Removed { .. })
     }
 }

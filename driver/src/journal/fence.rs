@@ -113,7 +113,8 @@ impl Fence {
     /// before this returns was done before any successor looked.
     ///
     /// # Errors
-    /// If someone claimed a later epoch, or the claim cannot be read.
+    /// If someone claimed a later epoch, or removed the folder or all that could be this driver's or a successor's claim, or the
+    /// claim cannot be read.
     pub fn check(&self) -> Result<(), JournalFault> {
         let path = file(&self.folder, self.claim.epoch);
         let mine = match self.open_mine() {
@@ -124,7 +125,16 @@ impl Fence {
         if mine && !file(&self.folder, self.claim.epoch.saturating_add(1)).exists() {
             return Ok(());
         }
-        let newer = last_epoch(&self.folder)?.unwrap_or(0).max(self.claim.epoch.saturating_add(1));
+        let removed = || JournalFault::Removed { folder: self.folder.clone() };
+        let last = match last_epoch(&self.folder) {
+            Err(JournalFault::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Err(removed()),
+            other => other?.unwrap_or(0),
+        };
+        // A claim that is marked stays where it is: drivers replace claims, and never remove one.
+        if last < self.claim.epoch {
+            return Err(removed());
+        }
+        let newer = last.max(self.claim.epoch.saturating_add(1));
         let by = read(&self.folder, newer)?.unwrap_or_else(|| Claim::unknown(newer));
         Err(JournalFault::TakenOver { folder: self.folder.clone(), by: Box::new(by) })
     }

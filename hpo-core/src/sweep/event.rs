@@ -174,7 +174,8 @@ impl Held {
 /// A trial's state on disk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The hash of its trial's number and its content, which is its name in the store: 64 hexadecimal digits (BLAKE3).
+    /// Its name in the store: the hash of its trial's number and its content (64 hexadecimal digits, BLAKE3), `-`, and the attempt
+    /// that wrote it ([`crate::layout::id`]).
     pub id: String,
     /// The resource at which it was taken.
     pub resource: Resource,

@@ -249,7 +249,7 @@ impl Shell {
     fn adopt(&mut self, held: Held, file: PathBuf, optional: bool) {
         let store = self.store.clone();
         self.disk.spawn_blocking(move || {
-            let outcome = match store.adopt(&file, held.trial) {
+            let outcome = match store.adopt(&file, held.trial, held.attempt) {
                 Ok(stored) => Ok(Some(stored)),
                 Err(CheckpointFault::Absent { .. }) if optional => Ok(None),
                 Err(fault) => Err(store_failure(fault)),

@@ -1,6 +1,7 @@
-//! The content-addressed store: a state's name is the BLAKE3 hash of its trial's number and its content, so a name that is
-//! found is a state that is whole. No two trials share one: the driver deletes a state when its trial lets go of it, and
-//! cannot know of an equal one that another has just stored and not yet told it of. The folder is laid out as [`layout`] says.
+//! The content-addressed store: a state's name begins with the BLAKE3 hash of its trial's number and its content, so what lies
+//! there can be verified. It ends with the attempt that wrote it: no two trials share a state, nor two attempts, for the driver
+//! deletes one when its trial lets go of it, perhaps late, and cannot know of an equal one that was stored meanwhile. The folder
+//! is laid out as [`layout`] says.
 //!
 //! A trainer writes in [`layout::SCRATCH`]; [`Store::adopt`] hashes the file, brings it to disk, renames it, and brings the
 //! folder to disk: after a crash at any point a state is there whole or not at all, and only files in `tmp` are left over.
@@ -9,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hpo_core::{TrialId, WorkerId, layout};
+use hpo_core::{Attempt, TrialId, WorkerId, layout};
 
 use crate::private;
 
@@ -22,7 +23,7 @@ pub struct Store {
 /// A state that lies in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The BLAKE3 hash of its trial's number and its content: 64 lower-case hexadecimal digits.
+    /// Its name ([`layout::id`]).
     pub id: String,
     /// Size in bytes.
     pub bytes: u64,
@@ -31,7 +32,7 @@ pub struct Stored {
 /// What can go wrong with a state.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointFault {
-    /// Not 64 lower-case hexadecimal digits; it is never made into a path.
+    /// Not as [`layout::id`] makes them; it is never made into a path.
     #[error("`{id}` is not the id of a checkpoint")]
     BadId {
         /// What came.
@@ -108,15 +109,17 @@ impl Store {
         Ok(scratch)
     }
 
-    /// Takes a file of [`Store::scratch`] into the store as a state of that trial; it is gone from where it was.
+    /// Takes a file of [`Store::scratch`] into the store as the state that this attempt of the trial wrote; it is gone from where it
+    /// was.
     ///
     /// # Errors
     /// If there is no such file or the disk fails.
-    pub fn adopt(&self, file: &Path, trial: TrialId) -> Result<Stored, CheckpointFault> {
+    pub fn adopt(&self, file: &Path, trial: TrialId, attempt: Attempt) -> Result<Stored, CheckpointFault> {
         if !fs::symlink_metadata(file).map_err(at("look at", file))?.is_file() {
             return Err(CheckpointFault::Absent { path: file.to_owned() });
         }
-        let (stored, open) = hash(file, trial)?;
+        let (hash, bytes, open) = hash(file, trial)?;
+        let stored = Stored { id: layout::id(&hash, attempt), bytes };
         open.sync_all().map_err(at("bring to disk", file))?;
         // A user's program has written it, as its umask says. A file that is not ours stays as it is: its folder is closed.
         let _ = private::close(file);
@@ -126,7 +129,6 @@ impl Store {
             private::folder(folder).map_err(at("make the folder", folder))?;
             sync_folder(&self.root)?;
         }
-        // If this very state is there already, this replaces it by its equal, which also mends a damaged one.
         fs::rename(file, &target).map_err(at("move into the store", file))?;
         sync_folder(folder)?;
         Ok(stored)
@@ -138,8 +140,9 @@ impl Store {
     /// If it is absent or damaged, or cannot be read.
     pub fn open_verified(&self, id: &str, trial: TrialId) -> Result<PathBuf, CheckpointFault> {
         let path = self.path(id)?;
-        let (stored, _) = hash(&path, trial)?;
-        if stored.id == id { Ok(path) } else { Err(CheckpointFault::Damaged { path, expected: id.to_owned(), found: stored.id }) }
+        let expected = layout::hash(id).unwrap_or(id);
+        let (found, ..) = hash(&path, trial)?;
+        if found == expected { Ok(path) } else { Err(CheckpointFault::Damaged { path, expected: expected.to_owned(), found }) }
     }
 
     /// Removes what dead workers have left in `tmp`: whatever has not changed for `age`. Gives how many files went.
@@ -181,13 +184,14 @@ fn is_older(found: &fs::Metadata, age: Duration) -> bool {
     SystemTime::now().duration_since(changed).is_ok_and(|since| since >= age)
 }
 
-fn hash(path: &Path, trial: TrialId) -> Result<(Stored, File), CheckpointFault> {
+/// The hash of the trial's number and the file's content, the length of that in bytes, and the file.
+fn hash(path: &Path, trial: TrialId) -> Result<(String, u64, File), CheckpointFault> {
     let file = File::open(path).map_err(at("open", path))?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(format!("trial {trial}\n").as_bytes());
     let prefix = hasher.count();
     hasher.update_reader(&file).map_err(at("read", path))?;
-    Ok((Stored { id: hasher.finalize().to_hex().to_string(), bytes: hasher.count() - prefix }, file))
+    Ok((hasher.finalize().to_hex().to_string(), hasher.count() - prefix, file))
 }
 
 /// Brings the names in a folder to disk.

@@ -26,6 +26,8 @@ use crate::rundir::{PRIVATE_FILE, make_private_folder};
 
 /// How often the sweep and the wishes of people are looked at; Slurm is asked far less often.
 const TURN: Duration = Duration::from_millis(500);
+/// How long a driver without a run folder goes on ending workers: the cluster may have gone with the folder.
+const HURRY: Duration = Duration::from_secs(20);
 
 /// What is to be kept going.
 #[derive(Clone, Debug)]
@@ -49,6 +51,8 @@ enum Stage {
     Working,
     /// None may be left.
     Ending,
+    /// None should be left, but nobody waits for long.
+    Hurrying,
     /// They are the next driver's.
     Leaving,
 }
@@ -69,17 +73,25 @@ impl Slurm {
         let task = tokio::spawn(async move {
             let mut runtime = Runtime::new(options, notes, engine, progress, fence).await;
             runtime.keep(&mut seen).await;
-            if *seen.borrow() == Stage::Ending {
-                runtime.end().await;
+            let stage = *seen.borrow();
+            match stage {
+                Stage::Ending => runtime.end().await,
+                Stage::Hurrying => {
+                    let name = runtime.jobs.names.workers.clone();
+                    if tokio::time::timeout(HURRY, runtime.end()).await.is_err() {
+                        warn!("workers may be left; `squeue --name {name}` shows them");
+                    }
+                }
+                Stage::Working | Stage::Leaving => {}
             }
         });
         Ok(Self { stop, task })
     }
 
     /// Cancels what waits; what runs leaves by itself, or is told to. Returns when nothing is left, or with a warning after some
-    /// time.
-    pub async fn finish(self) {
-        self.stop.send_replace(Stage::Ending);
+    /// time: half an hour if it is `patient`, else seconds.
+    pub async fn finish(self, patient: bool) {
+        self.stop.send_replace(if patient { Stage::Ending } else { Stage::Hurrying });
         // A panic there was told by itself, and must not hide how the sweep ended.
         let _ = self.task.await;
     }
@@ -141,7 +153,7 @@ impl Runtime {
                 }
                 // A submission that is broken off leaves a doubt, over which whoever ends the workers has to wait for minutes.
                 let breaks = |stage: &Stage| match deed {
-                    Deed::Submit { .. } => *stage == Stage::Leaving,
+                    Deed::Submit { .. } => matches!(stage, Stage::Leaving | Stage::Hurrying),
                     _ => *stage != Stage::Working,
                 };
                 let news = tokio::select! {
@@ -193,7 +205,7 @@ impl Runtime {
     }
 
     fn is_fenced(&self) -> bool {
-        self.fence.upgrade().is_none_or(|fence| fence.check().is_err_and(|fault| fault.is_fenced()))
+        self.fence.upgrade().is_none_or(|fence| fence.check().is_err_and(|fault| fault.is_fenced() || fault.is_removed()))
     }
 
     async fn look(&mut self) -> News {

@@ -4,7 +4,7 @@ mod driver;
 mod worker;
 
 use hpo_core::sweep::event::{Checkpoint, FailureKind, Held};
-use hpo_core::{Attempt, Resource, TrialId, Value};
+use hpo_core::{Attempt, Resource, TrialId, Value, layout};
 
 use crate::limits::VALUE_MAX;
 use crate::pb;
@@ -26,8 +26,8 @@ pub enum ConvertFault {
         /// What came.
         text: String,
     },
-    /// Not 64 lower-case hexadecimal digits.
-    #[error("`{text}` is not a checkpoint id of 64 lower-case hexadecimal digits")]
+    /// Not as `hpo_core::layout::id` makes them.
+    #[error("`{text}` is not a checkpoint id: 64 lower-case hexadecimal digits, `-` and the number of an attempt")]
     CheckpointId {
         /// What came.
         text: String,
@@ -118,7 +118,7 @@ impl TryFrom<pb::Checkpoint> for Checkpoint {
     fn try_from(checkpoint: pb::Checkpoint) -> Result<Self, ConvertFault> {
         let pb::Checkpoint { id, resource, bytes, wrote_ms } = checkpoint;
         // The id becomes a file name.
-        if id.len() != 64 || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        if layout::hash(&id).is_none() {
             return Err(ConvertFault::CheckpointId { text: id.chars().take(80).collect() });
         }
         Ok(Self { id, resource: Resource(resource), bytes, wrote_ms })

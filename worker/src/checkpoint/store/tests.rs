@@ -1,6 +1,7 @@
 use super::*;
 
 const TRIAL: TrialId = TrialId(0);
+const FIRST: Attempt = Attempt(1);
 
 fn store() -> (tempfile::TempDir, Store, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -16,11 +17,11 @@ fn written(scratch: &Path, content: &[u8]) -> PathBuf {
 }
 
 #[test]
-fn a_state_is_found_under_the_hash_of_its_content() {
+fn a_state_is_found_under_the_hash_of_its_content_and_its_attempt() {
     let (folder, store, scratch) = store();
     let file = written(&scratch, b"abc");
-    let stored = store.adopt(&file, TRIAL).unwrap();
-    assert_eq!(stored.id, blake3::hash(b"trial 0\nabc").to_hex().as_str());
+    let stored = store.adopt(&file, TRIAL, FIRST).unwrap();
+    assert_eq!(stored.id, format!("{}-1", blake3::hash(b"trial 0\nabc").to_hex()));
     assert_eq!(stored.bytes, 3);
     assert!(!file.exists());
     let path = store.open_verified(&stored.id, TRIAL).unwrap();
@@ -29,36 +30,33 @@ fn a_state_is_found_under_the_hash_of_its_content() {
 }
 
 #[test]
-fn a_damaged_state_names_the_file_and_both_hashes_and_is_mended_by_its_equal() {
+fn a_damaged_state_names_the_file_and_both_hashes() {
     let (_folder, store, scratch) = store();
-    let stored = store.adopt(&written(&scratch, b"abc"), TRIAL).unwrap();
+    let stored = store.adopt(&written(&scratch, b"abc"), TRIAL, FIRST).unwrap();
     let path = store.open_verified(&stored.id, TRIAL).unwrap();
     fs::write(&path, b"abd").unwrap();
     let fault = store.open_verified(&stored.id, TRIAL).unwrap_err();
-    let found = blake3::hash(b"trial 0\nabd").to_hex().to_string();
-    assert!(matches!(&fault, CheckpointFault::Damaged { expected, found: is, .. } if *expected == stored.id && *is == found), "{fault}");
+    let (expected, found) = (layout::hash(&stored.id).unwrap(), blake3::hash(b"trial 0\nabd").to_hex().to_string());
+    assert!(matches!(&fault, CheckpointFault::Damaged { expected: was, found: is, .. } if was == expected && *is == found), "{fault}");
     assert!(fault.is_of_file());
-    for part in [path.to_str().unwrap(), &stored.id, &found] {
+    for part in [path.to_str().unwrap(), expected, &found] {
         assert!(fault.to_string().contains(part), "{fault}");
     }
     fs::write(&path, b"").unwrap();
     assert!(matches!(store.open_verified(&stored.id, TRIAL), Err(CheckpointFault::Damaged { .. })));
-
-    assert_eq!(store.adopt(&written(&scratch, b"abc"), TRIAL).unwrap(), stored);
-    assert_eq!(store.open_verified(&stored.id, TRIAL).unwrap(), path);
 }
 
 #[test]
 fn what_is_not_there_is_absent() {
     let (_folder, store, scratch) = store();
-    let stored = store.adopt(&written(&scratch, b"abc"), TRIAL).unwrap();
+    let stored = store.adopt(&written(&scratch, b"abc"), TRIAL, FIRST).unwrap();
     fs::remove_file(store.open_verified(&stored.id, TRIAL).unwrap()).unwrap();
     assert!(matches!(store.open_verified(&stored.id, TRIAL), Err(CheckpointFault::Absent { .. })));
-    assert!(matches!(store.adopt(&scratch.join("never written"), TRIAL), Err(CheckpointFault::Absent { .. })));
-    assert!(matches!(store.adopt(&scratch, TRIAL), Err(CheckpointFault::Absent { .. })), "a folder is no state");
+    assert!(matches!(store.adopt(&scratch.join("never written"), TRIAL, FIRST), Err(CheckpointFault::Absent { .. })));
+    assert!(matches!(store.adopt(&scratch, TRIAL, FIRST), Err(CheckpointFault::Absent { .. })), "a folder is no state");
     let link = scratch.join("link");
     std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
-    assert!(matches!(store.adopt(&link, TRIAL), Err(CheckpointFault::Absent { .. })), "a link would leave its target behind");
+    assert!(matches!(store.adopt(&link, TRIAL, FIRST), Err(CheckpointFault::Absent { .. })), "a link would leave its target behind");
 }
 
 #[test]
@@ -97,8 +95,27 @@ fn a_full_disk_says_so() {
 #[test]
 fn equal_states_of_two_trials_are_two() {
     let (_folder, store, scratch) = store();
-    let [one, other] = [TrialId(0), TrialId(1)].map(|trial| store.adopt(&written(&scratch, b"abc"), trial).unwrap());
+    let [one, other] = [TrialId(0), TrialId(1)].map(|trial| store.adopt(&written(&scratch, b"abc"), trial, FIRST).unwrap());
     fs::remove_file(store.open_verified(&one.id, TrialId(0)).unwrap()).unwrap();
     assert!(store.open_verified(&other.id, TrialId(1)).is_ok());
     assert!(matches!(store.open_verified(&other.id, TrialId(0)), Err(CheckpointFault::Damaged { .. })));
+}
+
+#[test]
+fn equal_states_of_two_attempts_are_two_and_who_deletes_one_late_leaves_the_other() {
+    let (_folder, store, scratch) = store();
+    let [old, new] = [1, 2].map(|attempt| store.adopt(&written(&scratch, b"abc"), TRIAL, Attempt(attempt)).unwrap());
+    fs::remove_file(store.open_verified(&old.id, TRIAL).unwrap()).unwrap();
+    assert_eq!(fs::read(store.open_verified(&new.id, TRIAL).unwrap()).unwrap(), b"abc");
+}
+
+#[test]
+fn a_state_of_an_earlier_version_is_found_under_its_hash_alone() {
+    let (_folder, store, scratch) = store();
+    let stored = store.adopt(&written(&scratch, b"abc"), TRIAL, FIRST).unwrap();
+    let new = store.open_verified(&stored.id, TRIAL).unwrap();
+    let hash = layout::hash(&stored.id).unwrap();
+    let old = new.with_file_name(hash);
+    fs::rename(new, &old).unwrap();
+    assert_eq!(store.open_verified(hash, TRIAL).unwrap(), old);
 }
