@@ -99,6 +99,10 @@ impl Oddities {
         }
         if is_later(seed) {
             odd.add_edges(seed, style, faults);
+            // So does one that measures by them how much of a loss is chance.
+            if let (SchedulerSpec::Pasha { .. }, Some(most)) = (&spec.scheduler, &mut spec.budget.max_trials) {
+                *most += 20;
+            }
         }
         odd
     }

@@ -234,8 +234,8 @@ impl Cluster {
         spec.budget.max_trials = spec.budget.max_trials.map(|most| most.min(6));
     }
 
-    /// In a part of the latest most programs save nothing before the end of a lease, or nothing at all: only there it matters for how
-    /// long a slot is there. None of these seeds was found before. `top` is how many units a whole trial has.
+    /// In a part of the latest most programs save nothing before the end of a lease, or hardly ever, or nothing at all: only there it
+    /// matters for how long a slot is there. None of these seeds was found before. `top` is how many units a whole trial has.
     pub(super) fn add_programs(&mut self, seed: Seed, style: &mut Style, odd: &mut Oddities, times: &mut Times, top: u64) {
         if seed.0 % 64 != 44 {
             return;
@@ -245,11 +245,13 @@ impl Cluster {
         match chance.one_of("programs", 3) {
             0 => (*style, odd.saves_nothing) = (Style::Quiet, true),
             1 => {
-                (*style, self.saves_at_end) = (Style::Quiet, true);
+                *style = Style::Quiet;
                 // So that many slots are there at one time, for as many different times, and few of them for a whole trial.
                 self.max_workers = self.max_workers.max(4);
                 let unit = chance.between("a whole trial", (self.limit / 4, self.limit)) / top;
                 times.unit = (unit.div_ceil(2), unit.max(1));
+                // Else it does so now and then.
+                self.saves_at_end = chance.one_of("only at the end", 3) > 0;
             }
             _ => {}
         }
