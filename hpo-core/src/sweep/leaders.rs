@@ -5,12 +5,13 @@ use crate::{Loss, TrialId};
 
 /// States of this many best trials are kept to the end, for export and for retraining the finalists.
 const KEPT: usize = 3;
-/// So many are held in order; the others are looked through when too many of these have failed.
-const HELD: usize = 64;
+/// So many are held in order; the others are looked through when too many of these have failed. What is answered does not depend on
+/// it: in debug builds it is so small that sweeps of a few trials, as simulations play them, come to that, too.
+const HELD: usize = if cfg!(debug_assertions) { 6 } else { 64 };
 
 /// All trials with a finite loss that have not failed. An update costs O(1), but that each [`HELD`] - [`KEPT`] failures of
 /// trials among the best may cost one walk over all trials.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Leaders {
     /// The best of all, best first.
     held: Vec<Place>,
@@ -35,7 +36,6 @@ impl Leaders {
             self.held.pop();
             self.others += 1;
         }
-        self.refill();
         self.held.get(KEPT).map(|&(_, next)| next)
     }
 

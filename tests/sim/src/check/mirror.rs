@@ -1,11 +1,11 @@
 //! The sweep says of itself what its journal says: where each trial stands, how attempts ended, who is best, what is free.
 use hpo_core::sweep::event::{End, FailureKind};
 use hpo_core::sweep::{State, SweepView, Trial};
-use hpo_core::{Event, Resource, Stamp, Sweep, SweepSpec, TrialId};
+use hpo_core::{Event, Resource, Stamp, Sweep, SweepSpec, TrialId, WorkerId};
 use hpo_driver::journal::Record;
 
 use super::book::{Book, Life, Phase, Row};
-use super::{Judge, Violation, refuse};
+use super::{Judge, Violation, refuse, resting};
 
 /// How many trials are the best: their states are kept to the end.
 pub(super) const KEPT: usize = 3;
@@ -140,7 +140,7 @@ impl Mirror {
         let ended = view.attempts;
         let ended = Attempts { finished: ended.finished, preempted: ended.preempted, lost: ended.lost, failed: ended.failed };
         refuse(ended != self.attempts, NAME, || format!("line {line}: attempts ended as {:?}, not {ended:?}", self.attempts))?;
-        let leaders: Vec<TrialId> = self.book.best().iter().take(KEPT).map(|(_, trial)| *trial).collect();
+        let leaders: Vec<TrialId> = self.book.best(KEPT).into_iter().map(|(_, trial)| trial).collect();
         refuse(*best != leaders, NAME, || format!("line {line}: the best trials are {leaders:?}, not {best:?}"))?;
         let slots = (self.book.slots.len() as u32, self.book.live() as u32);
         refuse((view.slots.total, view.slots.busy) != slots, NAME, || format!("line {line}: slots are {slots:?}, not {:?}", view.slots))?;
@@ -152,6 +152,11 @@ impl Mirror {
         let moment = self.book.next_tick();
         refuse(*tick != moment, NAME, || format!("line {line}: a budget is used up at {moment:?}, not at {tick:?}"))?;
         self.owed(line, said)
+    }
+
+    /// Whether these tasks may be let go, in this order.
+    pub(super) fn rests(&self, line: u64, said: &[WorkerId]) -> Result<(), Violation> {
+        resting::look(line, &self.book, said)
     }
 
     /// What a new driver would ask for and tell its searcher.
@@ -180,6 +185,7 @@ impl Judge for Mirror {
     fn replayed(&mut self, line: u64, sweep: &Sweep) -> Result<(), Violation> {
         self.book.hears_of_a_choice(sweep);
         self.trials(line, |id| sweep.trial(id))?;
-        self.whole(line, &Said::by(sweep))
+        self.whole(line, &Said::by(sweep))?;
+        self.rests(line, &sweep.resting_tasks())
     }
 }

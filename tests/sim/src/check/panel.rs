@@ -1,5 +1,5 @@
 //! All judges of one world.
-use hpo_core::Stamp;
+use hpo_core::{Stamp, Sweep};
 use hpo_driver::journal::Record;
 
 use super::budget::Spent;
@@ -12,6 +12,7 @@ use super::once::Once;
 use super::order::Order;
 use super::repeated::Repeated;
 use super::replay::Replay;
+use super::sense::Sense;
 use super::silence::Silence;
 use super::slots::Slots;
 use super::states::States;
@@ -34,6 +35,7 @@ impl Panel {
         let mut judges: Vec<Box<dyn Judge>> = vec![
             Box::new(Once::new(spec)),
             Box::new(Newest::new(spec)),
+            Box::new(Sense::new(spec)),
             Box::new(Written::default()),
             Box::new(Slots::new(spec)),
             Box::new(Spent::new(premises)),
@@ -65,6 +67,11 @@ impl Judge for Panel {
     fn fact(&mut self, at: Stamp, fact: &Fact) -> Result<(), Violation> {
         self.replay.fact(at, fact)?;
         self.judges.iter_mut().try_for_each(|judge| judge.fact(at, fact))
+    }
+
+    fn settled(&mut self, at: Stamp, records: u64, sweep: &Sweep) -> Result<(), Violation> {
+        self.replay.settled(at, records, sweep)?;
+        self.judges.iter_mut().try_for_each(|judge| judge.settled(at, records, sweep))
     }
 
     fn end(&mut self, last: &Last) -> Result<(), Violation> {

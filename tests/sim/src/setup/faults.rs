@@ -68,6 +68,9 @@ pub struct Faults {
     pub searcher_dies_pm: u32,
     /// A worker says something besides that it must not say: of an old attempt, or outside its lease.
     pub forged_pm: u32,
+    /// At the very edge of what is right: a word about a unit that was reported, or of a lease that ends at its end; a stranger
+    /// without slots, or with more GPUs than there are; values that are no point of the space.
+    pub edge_pm: u32,
     /// Of Slurm, where workers are its tasks.
     pub slurm: SlurmFaults,
 }

@@ -116,10 +116,12 @@ impl Setup {
         let mut safety_ms = chance.between("safety", (20_000, 240_000));
         let mut spec = spec(seed, chance);
         let mut faults = Faults::of(chance);
-        let style = [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)];
-        let odd = Oddities::of(seed, style, &mut spec, &mut faults);
-        let slurm = Cluster::of(seed, &mut spec, &mut times, &mut faults, &mut safety_ms);
-        if let Some(cluster) = &slurm {
+        let mut style = [Style::Kept, Style::Kept, Style::Speaking, Style::Quiet][chance.one_of("style", 4)];
+        let mut odd = Oddities::of(seed, style, &mut spec, &mut faults);
+        let mut slurm = Cluster::of(seed, &mut spec, &mut times, &mut faults, &mut safety_ms);
+        if let Some(cluster) = &mut slurm {
+            let top = spec.scheduler.ladder().rungs().last().map_or(1, |top| u64::from(top.0));
+            cluster.add_programs(seed, &mut style, &mut odd, &mut times, top);
             workers = vec![cluster.slots; cluster.max_workers as usize];
         }
         Self {
@@ -207,7 +209,9 @@ impl Setup {
         let leases = u64::from(trials) * rungs;
         let driver = times.turn.1 + times.write.1 + times.sync.1;
         let lease = times.startup.1 + 3 * times.state.1 + times.death.1 + times.searcher.1 + 4 * (times.network.1 + driver);
-        let work = self.spec.scheduler.worst_resource(trials) * (times.unit.1 + times.network.1 + driver) + leases * lease;
+        // Rungs grow by a factor of two at least: to begin each lease from nothing costs no more than twice as much.
+        let from_nothing = 1 + u64::from(self.odd.saves_nothing);
+        let work = from_nothing * self.spec.scheduler.worst_resource(trials) * (times.unit.1 + times.network.1 + driver) + leases * lease;
         let patience = 4 * self.stall_ms + 6 * self.options.lease_ms + 2 * self.options.closing_ms + 4 * self.grace_ms;
         let starts = 4 * (times.restart.1 + 3 * times.start.1) + 60_000;
         let vain = self.slurm.as_ref().map_or(0, |cluster| cluster.vain_ms(self.spec.patience.lost_max));

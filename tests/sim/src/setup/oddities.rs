@@ -22,19 +22,39 @@ pub struct Oddities {
     pub milli_gpus: u32,
     /// A program saves the best model that it had, which is the same file after many units.
     pub best_only: bool,
+    /// A program whose output is read keeps no state at all: each lease begins from nothing.
+    pub saves_nothing: bool,
+    /// A trainer that is called back before its first unit saves what it has begun with.
+    pub saves_early: bool,
     /// A driver looks at its clock at the very millisecond that it waited for.
     pub punctual: bool,
 }
 
 impl Default for Oddities {
     fn default() -> Self {
-        Self { grain: 0.0, noise: 0.1, huge: None, fickle: false, stride: 1, milli_gpus: 0, best_only: false, punctual: false }
+        Self {
+            grain: 0.0,
+            noise: 0.1,
+            huge: None,
+            fickle: false,
+            stride: 1,
+            milli_gpus: 0,
+            best_only: false,
+            saves_nothing: false,
+            saves_early: false,
+            punctual: false,
+        }
     }
 }
 
 /// Half of the seeds are odd. Found seeds are not among them, and stay as they were found.
 pub(super) fn are_tried(seed: Seed) -> bool {
     matches!(seed.0 % 8, 1 | 3 | 4 | 5)
+}
+
+/// What was added later is tried by half of these, none of which is one that was found before.
+fn is_later(seed: Seed) -> bool {
+    matches!(seed.0 % 8, 1 | 3)
 }
 
 impl Oddities {
@@ -77,7 +97,25 @@ impl Oddities {
         if !faults.none() {
             odd.add_faults(chance, spec, faults);
         }
+        if is_later(seed) {
+            odd.add_edges(seed, style, faults);
+            // So does one that measures by them how much of a loss is chance.
+            if let (SchedulerSpec::Pasha { .. }, Some(most)) = (&spec.scheduler, &mut spec.budget.max_trials) {
+                *most += 20;
+            }
+        }
         odd
+    }
+
+    /// What lies at the edge of what is right.
+    fn add_edges(&mut self, seed: Seed, style: Style, faults: &mut Faults) {
+        let mut dice = Dice::of(seed, "edges");
+        let chance: &mut dyn Chance = &mut dice;
+        self.saves_nothing = style == Style::Quiet && chance.one_of("no states", 3) == 0;
+        self.saves_early = chance.one_of("early states", 3) == 0;
+        if !faults.none() && chance.one_of("edge", 3) == 0 {
+            faults.edge_pm = chance.between("how often at the edge", (1, 60)) as u32;
+        }
     }
 
     fn add_faults(&self, chance: &mut dyn Chance, spec: &SweepSpec, faults: &mut Faults) {

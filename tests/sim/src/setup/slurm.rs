@@ -2,7 +2,7 @@
 use hpo_core::sweep::Budget;
 use hpo_core::{Millis, Seed, SweepSpec};
 
-use super::{Faults, Times};
+use super::{Faults, Oddities, Style, Times};
 use crate::chance::{Chance, Dice};
 
 /// A cluster before anything was submitted.
@@ -232,6 +232,29 @@ impl Cluster {
         self.saves_at_end = chance.one_of("states at the end alone", 2) == 0;
         // Each lease may take many tasks.
         spec.budget.max_trials = spec.budget.max_trials.map(|most| most.min(6));
+    }
+
+    /// In a part of the latest most programs save nothing before the end of a lease, or hardly ever, or nothing at all: only there it
+    /// matters for how long a slot is there. None of these seeds was found before. `top` is how many units a whole trial has.
+    pub(super) fn add_programs(&mut self, seed: Seed, style: &mut Style, odd: &mut Oddities, times: &mut Times, top: u64) {
+        if seed.0 % 64 != 44 {
+            return;
+        }
+        let mut dice = Dice::of(seed, "programs");
+        let chance: &mut dyn Chance = &mut dice;
+        match chance.one_of("programs", 3) {
+            0 => (*style, odd.saves_nothing) = (Style::Quiet, true),
+            1 => {
+                *style = Style::Quiet;
+                // So that many slots are there at one time, for as many different times, and few of them for a whole trial.
+                self.max_workers = self.max_workers.max(4);
+                let unit = chance.between("a whole trial", (self.limit / 4, self.limit)) / top;
+                times.unit = (unit.div_ceil(2), unit.max(1));
+                // Else it does so now and then.
+                self.saves_at_end = chance.one_of("only at the end", 3) > 0;
+            }
+            _ => {}
+        }
     }
 
     /// How long one lease may take more than its training, where all its attempts but the last have a whole task and save nothing.

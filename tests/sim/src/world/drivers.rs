@@ -199,13 +199,14 @@ impl World {
         }
     }
 
-    /// The judges look at the driver's whole state. It costs as much as all else, so that it is not put together for nobody.
+    /// The judges look at the driver's whole state.
     fn settle(&mut self, driver: usize) {
-        if self.judges.is_empty() {
-            return;
-        }
-        if let Some((records, digest)) = self.running(driver).map(|running| running.heart.standing()) {
-            self.judge(&Fact::Settled { records, digest });
+        let Stage::Running(running) = &self.drivers[driver].stage else { return };
+        let (records, sweep) = running.heart.standing();
+        for judge in &mut self.judges {
+            if let Err(violation) = judge.settled(self.now, records, sweep) {
+                self.failure.get_or_insert(violation.into());
+            }
         }
     }
 
@@ -300,6 +301,9 @@ impl World {
         if self.healed.is_none() && self.chance.hits("searcher dies", self.setup.faults.searcher_dies_pm) {
             return self.bring(driver, Input::SearcherDied);
         }
+        if let Some(params) = self.stray_values() {
+            return self.bring(driver, Input::Suggested { trial, answer: Ok(params), cost_us: 1 });
+        }
         let answer = self.running(driver).map(|running| running.thinker.suggest(trial));
         if let Some(answer) = answer {
             self.bring(driver, Input::Suggested { trial, answer, cost_us: 1 });
@@ -345,6 +349,7 @@ impl World {
                 }
                 self.fail(format!("the journal that only drivers wrote cannot be read: {fault}"));
             }
+            EngineFault::OutsideSpace { .. } if self.strayed => {}
             EngineFault::OutsideSpace { .. } | EngineFault::NoThread(_) => self.fail(fault.to_string()),
             EngineFault::Journal(_) | EngineFault::SearcherDied | EngineFault::Left => {}
         }

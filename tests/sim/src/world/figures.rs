@@ -23,6 +23,9 @@ impl World {
 
     /// The state goes to where the lease says.
     pub(super) fn write_state(&mut self, worker: usize, slot: u16) {
+        if self.setup.odd.saves_nothing {
+            return;
+        }
         let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()) else { return };
         let (trial, resource) = (TrialId(work.start.trial), Resource(work.done));
         let path = work.start.checkpoint_out.clone();

@@ -189,6 +189,8 @@ pub struct World {
     wall_off: i64,
     /// Attempts whose trainer, program or state the world made fail.
     blamed: BTreeSet<(TrialId, Attempt)>,
+    /// A searcher has answered with values that are no point of the space.
+    strayed: bool,
     /// Units that were trained.
     trained: BTreeSet<(TrialId, u32)>,
     failure: Option<Failure>,
@@ -235,6 +237,7 @@ impl World {
             flipped: None,
             wall_off: 0,
             blamed: BTreeSet::new(),
+            strayed: false,
             trained: BTreeSet::new(),
             failure: None,
             setup,

@@ -211,6 +211,7 @@ impl World {
         self.note(format_args!("driver {driver} hears worker {who}: {message:?}"));
         let input = match message {
             FromWorker::Hello(hello) => {
+                self.greet_as_a_stranger(driver, &hello);
                 let ours = hello.sweep.is_empty() || hello.sweep == self.header.sweep;
                 if hello.protocol != PROTOCOL || !ours || self.conns[conn].greeted {
                     return self.fail(format!("a greeting that no driver takes: {hello:?}"));

@@ -186,7 +186,7 @@ impl World {
         let id = self.workers[worker].id;
         self.fact(&Fact::Trained { worker: id, held, resource: Resource(resource) });
         // Jobs have time limits, where nothing goes wrong, too.
-        let spared = self.setup.faults.spare_workers() && self.setup.slurm.is_none();
+        let spared = self.setup.faults.spare_workers() && self.setup.slurm.is_none() && !self.setup.odd.saves_nothing;
         if !self.trained.insert((held.trial, resource)) && spared {
             return self.fail(format!("trial {} trains unit {resource} again, though only drivers had to suffer", held.trial));
         }
@@ -228,7 +228,8 @@ impl World {
     fn left(&mut self, worker: usize, slot: u16) {
         let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.as_ref()) else { return };
         let progressed = work.done > work.start.from;
-        if progressed {
+        let saves = progressed || self.setup.odd.saves_early;
+        if saves {
             self.write_state(worker, slot);
         }
         let Some(work) = self.trainer(worker, slot).and_then(|trainer| trainer.work.take()) else { return };
@@ -239,7 +240,7 @@ impl World {
             let metrics = self.figures(TrialId(start.trial), Attempt(start.attempt), done);
             self.say(worker, slot, FromTrainer::Report { resource: done, metrics });
         }
-        let checkpoint = progressed.then_some(start.checkpoint_out);
+        let checkpoint = saves.then_some(start.checkpoint_out);
         self.say(worker, slot, FromTrainer::Left { resource: done, checkpoint, wrote_ms: u64::from(done) });
         self.rest(worker, slot);
     }

@@ -40,6 +40,8 @@ pub struct Book {
     pub fresh: VecDeque<TrialId>,
     /// Slots of the workers that the journal believes in.
     pub slots: BTreeMap<Place, Slot>,
+    /// Workers that have come in a task of a batch system.
+    pub tasks: BTreeSet<u32>,
     /// What was reserved.
     pub purse: Purse,
     /// How long things take.
@@ -106,6 +108,7 @@ impl Book {
             interrupted: VecDeque::new(),
             fresh: VecDeque::new(),
             slots: BTreeMap::new(),
+            tasks: BTreeSet::new(),
             purse: Purse::default(),
             pace: Pace::default(),
             called_back: BTreeSet::new(),
@@ -151,7 +154,8 @@ impl Book {
                 self.asked.remove(trial);
                 self.exhausted = true;
             }
-            Event::WorkerJoined { worker, slots, holds, .. } => {
+            Event::WorkerJoined { worker, slots, holds, allocation, .. } => {
+                self.tasks.extend(allocation.as_ref().map(|_| Place::new(*worker, 0).worker));
                 self.leaves_at(record);
                 for index in 0..slots.len() {
                     self.slots.entry(Place::new(*worker, index as u16)).or_default().heard = true;
@@ -238,11 +242,15 @@ impl Book {
         !self.exhausted && self.spec.budget.max_trials.is_none_or(|most| self.asks < most)
     }
 
-    /// Trials that have not failed, by their best finite loss, best first.
+    /// So many of the trials that have not failed, by their best finite loss, best first.
     #[must_use]
-    pub fn best(&self) -> Vec<(Loss, TrialId)> {
+    pub fn best(&self, most: usize) -> Vec<(Loss, TrialId)> {
         let candidates = self.trials.iter().filter(|(_, row)| row.life != Life::Failed);
         let mut best: Vec<_> = candidates.filter_map(|(&trial, row)| Some((row.best?, trial))).collect();
+        if most < best.len() {
+            best.select_nth_unstable(most);
+            best.truncate(most);
+        }
         best.sort();
         best
     }
@@ -270,7 +278,7 @@ impl Book {
     fn spent(&self) -> Option<&'static str> {
         let budget = &self.spec.budget;
         let target = budget.target.map(|metric| self.spec.goal.loss(metric));
-        if target.zip(self.best().first()).is_some_and(|(target, best)| best.0 <= target) {
+        if target.is_some_and(|target| self.best(1).first().is_some_and(|best| best.0 <= target)) {
             Some("the target is reached")
         } else if budget.wall.is_some_and(|wall| self.at.0 >= wall) {
             Some("the time `wall` is over")

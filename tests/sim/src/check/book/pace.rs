@@ -102,6 +102,12 @@ impl Book {
         }
     }
 
+    /// When a worker leaves; one that stays for ever, later than any.
+    #[must_use]
+    pub fn leaves(&self, worker: u32) -> Stamp {
+        self.pace.ends.get(&worker).map_or(Stamp(u64::MAX), |(ends, _)| *ends)
+    }
+
     /// Free slots whose workers leave too soon are given nothing any more.
     pub(super) fn retire(&mut self) {
         if self.phase != Phase::Open {

@@ -6,6 +6,7 @@ mod budget;
 mod jobs;
 mod nodes;
 mod order;
+mod resting;
 mod sentences;
 mod slots;
 mod states;

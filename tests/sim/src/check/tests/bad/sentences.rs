@@ -6,7 +6,7 @@ use std::fs;
 use std::panic::Location;
 use std::path::Path;
 
-use super::{appetite, books, budget, jobs, nodes, order, slots, states, throttle, words};
+use super::{appetite, books, budget, jobs, nodes, order, resting, slots, states, throttle, words};
 
 /// A call of `refuse`: the file of the judge, and the line.
 type Place = (String, usize);
@@ -43,9 +43,9 @@ fn sentences() -> BTreeSet<Place> {
 
 #[test]
 fn every_sentence_of_a_judge_has_a_bad_history() {
-    let all =
-        [appetite::ALL, books::ALL, budget::ALL, jobs::ALL, nodes::ALL, order::ALL, slots::ALL, states::ALL, throttle::ALL, words::ALL];
-    all.into_iter().flatten().for_each(|history| history());
+    let sweeps = [appetite::ALL, books::ALL, budget::ALL, order::ALL, resting::ALL, slots::ALL, states::ALL, words::ALL];
+    let clusters = [jobs::ALL, nodes::ALL, throttle::ALL];
+    sweeps.into_iter().chain(clusters).flatten().for_each(|history| history());
     let sentences = sentences();
     assert!(sentences.len() > 60, "they are found: {}", sentences.len());
     let said = SAID.take();

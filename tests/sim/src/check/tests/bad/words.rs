@@ -1,7 +1,7 @@
 //! Words of workers, decisions of drivers, and what follows from both: once, newest, written, repeated, replay, silence, textbook.
 use hpo_core::schedule::{Ladder, SchedulerSpec};
 use hpo_core::sweep::event::End;
-use hpo_core::{Event, Resource, Stamp, TrialId};
+use hpo_core::{Event, Resource, Stamp, Sweep, TrialId};
 use hpo_driver::journal::Record;
 
 use super::*;
@@ -9,6 +9,7 @@ use crate::check::newest::Newest;
 use crate::check::once::Once;
 use crate::check::repeated::Repeated;
 use crate::check::replay::Replay;
+use crate::check::sense::Sense;
 use crate::check::silence::Silence;
 use crate::check::textbook::Textbook;
 use crate::check::written::Written;
@@ -17,6 +18,7 @@ pub(super) const ALL: &[fn()] = &[
     a_word_that_is_applied_twice_or_lost_or_called_safe_too_early,
     attempts_that_do_not_grow_or_old_ones_that_are_heard,
     what_nobody_waited_for,
+    what_nobody_can_make_anything_of,
     a_word_outside_of_its_lease,
     what_is_done_before_it_is_written,
     a_unit_that_is_trained_again_though_nothing_took_it_away,
@@ -77,6 +79,27 @@ fn what_nobody_waited_for() {
     let mut bad = good;
     bad.extend([line(Event::DrainAsked, &[]), line(Event::DrainAsked, &[])]);
     refused(Newest::new(&asha()), &bad, "nobody waited for DrainAsked");
+}
+
+#[test]
+fn what_nobody_can_make_anything_of() {
+    let good = lived(&asha(), &[began(1), joined(1, 2, &[]), suggested(0)]);
+    assert_eq!(tell(&mut Sense::new(&asha()), &good), Ok(()));
+    for slots in [0, 1025] {
+        refused(Sense::new(&asha()), &[line(joined(1, slots, &[]), &[])], &format!("has {slots} slots"));
+    }
+    let farm = |record: &mut Record| {
+        let Event::WorkerJoined { slots, .. } = &mut record.event else { panic!() };
+        slots[1].milli_gpus = 100_000_001;
+    };
+    refused_with(Sense::new(&asha()), &good, 1, farm, "has 100000001 thousandths of a GPU");
+    for (name, value) in [("x", Value::Float(7.5)), ("x", Value::Int(0)), ("width", Value::Float(0.5))] {
+        let strays = |record: &mut Record| {
+            let Event::Suggested { params, .. } = &mut record.event else { panic!() };
+            *params = [(name.to_owned(), value)].into();
+        };
+        refused_with(Sense::new(&asha()), &good, 2, strays, "is no point of the space");
+    }
 }
 
 #[test]
@@ -184,6 +207,28 @@ fn a_replay_that_leads_elsewhere() {
         *resource = Resource(99);
     }
     refused(Replay::new(&spec), &bad, "is in the journal, but");
+}
+
+#[test]
+fn a_driver_whose_sweep_is_another_than_that_of_a_replay() {
+    let (spec, good) = (asha(), wild(&asha()));
+    let records: Vec<_> = good.iter().filter_map(|told| if let Told::Record(record) = told { Some(record) } else { None }).collect();
+    let stands = |records: &[&Record]| {
+        let mut sweep = Sweep::new(spec.clone());
+        records.iter().for_each(|record| sweep.apply(record.at, &record.event, &mut vec![]));
+        sweep
+    };
+    // One of 64 numbers is that of a digest.
+    for (index, last) in records.iter().enumerate().skip(1).step_by(7) {
+        let mut replay = Replay::new(&spec);
+        records[..=index].iter().try_for_each(|record| replay.record(record)).unwrap();
+        let line = last.seq;
+        assert_eq!(replay.settled(last.at, line, &stands(&records[..=index])), Ok(()));
+        let why = replay.settled(last.at, line, &stands(&records[..index])).unwrap_err().to_string();
+        assert!(why.contains("that of a replay"), "{why}");
+        let why = replay.settled(last.at, line + 1, &stands(&records[..=index])).unwrap_err().to_string();
+        assert!(why.contains("the driver stands at line"), "{why}");
+    }
 }
 
 #[test]
