@@ -35,6 +35,14 @@ pub fn hash(id: &str) -> Option<&str> {
     (is_hash && attempt.is_none_or(is_attempt)).then_some(hash)
 }
 
+/// An id for people, and for decisions in the journal: the first eight characters, and the attempt. Equal states of two attempts
+/// of a trial differ in nothing else.
+#[must_use]
+pub fn short(id: &str) -> String {
+    let attempt = hash(id).map_or("", |hash| &id[hash.len()..]);
+    format!("{id:.8}{attempt}")
+}
+
 /// Where the state of that id lies in the folder. None if `id` is none: what came from outside is never made into a path.
 #[must_use]
 pub fn state(id: &str) -> Option<PathBuf> {
@@ -58,6 +66,7 @@ mod tests {
                 assert_eq!(state(no_id), None, "{no_id}");
             }
         }
+        assert_eq!((short(&old), short(&new)), ("0af0af0a".to_owned(), "0af0af0a-12".to_owned()));
         for tail in ["0", "-", "-0", "-01", "-+1", "- 1", "-1-1", "-4294967296", "-/../1"] {
             assert_eq!(state(&(old.clone() + tail)), None, "{tail}");
         }

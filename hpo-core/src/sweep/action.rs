@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Checkpoint, Held};
-use crate::{Attempt, Loss, Params, Resource, Seed, SlotId, TrialId, WorkerId};
+use crate::{Attempt, Loss, Params, Resource, Seed, SlotId, TrialId, WorkerId, layout};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,7 +134,7 @@ impl fmt::Display for Action {
             }
             Self::Stop { worker, held } => write!(f, "stop {}.{} on {}", held.trial, held.attempt, held.on(*worker)),
             Self::CallBack { worker, held } => write!(f, "call back {}.{} on {}", held.trial, held.attempt, held.on(*worker)),
-            Self::Forget { trial, checkpoint } => write!(f, "forget {trial}@{} {:.8}", checkpoint.resource, checkpoint.id),
+            Self::Forget { trial, checkpoint } => write!(f, "forget {trial}@{} {}", checkpoint.resource, layout::short(&checkpoint.id)),
             Self::Tell(seen) => write!(f, "tell {}", seen.trial),
             Self::Finish { why } => write!(f, "finish: {why}"),
         }

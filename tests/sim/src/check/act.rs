@@ -63,11 +63,18 @@ pub enum Act {
         trial: TrialId,
         /// Taken after so many units.
         resource: u32,
-        /// The first eight characters of its name.
+        /// The first eight characters of its name, and the attempt that wrote it.
         id: String,
     },
     /// The sweep is over, and why.
     Finish(String),
+}
+
+/// Whether what an act calls a state, by its first eight characters and its attempt, is this one.
+#[must_use]
+pub fn is_called(called: &str, id: &str) -> bool {
+    let (head, attempt) = called.split_at_checked(8).unwrap_or((called, ""));
+    id.starts_with(head) && id.ends_with(attempt)
 }
 
 /// What is leased.

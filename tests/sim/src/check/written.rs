@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_driver::journal::Record;
 
-use super::act::{Act, Leased, Of, Place};
+use super::act::{Act, Leased, Of, Place, is_called};
 use super::book::Book;
 use super::{Fact, Judge, Stamp, Violation, refuse};
 
@@ -13,7 +13,7 @@ use super::{Fact, Judge, Stamp, Violation, refuse};
 pub(super) struct Written {
     leases: BTreeMap<Of, Leased>,
     sent: BTreeSet<Of>,
-    /// First eight characters of the states that may be deleted.
+    /// What the acts call the states that may be deleted.
     doomed: BTreeSet<String>,
     over: bool,
 }
@@ -49,7 +49,7 @@ impl Judge for Written {
                 refuse(!self.sent.contains(&of), NAME, || format!("{of} trains, and nobody sent it"))
             }
             Fact::Removed { id } => {
-                let allowed = self.over || self.doomed.iter().any(|doomed| id.starts_with(doomed.as_str()));
+                let allowed = self.over || self.doomed.iter().any(|doomed| is_called(doomed, id));
                 refuse(!allowed, NAME, || format!("the state {id} is deleted, and no such decision is durable"))
             }
             _ => Ok(()),

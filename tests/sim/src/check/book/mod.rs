@@ -15,7 +15,7 @@ use pace::Pace;
 use purse::Purse;
 pub use vain::Vain;
 
-use super::act::{Act, Of, Place};
+use super::act::{Act, Of, Place, is_called};
 
 /// The state of a sweep, by its journal.
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ impl Book {
             Act::CallBack(of, _) => drop(self.called_back.insert(*of)),
             Act::Forget { trial, resource, id } => {
                 if let Some(row) = self.trials.get_mut(trial) {
-                    row.states.retain(|state| !(state.resource == *resource && state.id.starts_with(id.as_str())));
+                    row.states.retain(|state| !(state.resource == *resource && is_called(id, &state.id)));
                 }
             }
             Act::Finish(_) => self.phase = Phase::Finished,
