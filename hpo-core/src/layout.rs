@@ -52,7 +52,8 @@ mod tests {
         for id in [&old, &new] {
             assert_eq!(state(id).unwrap(), PathBuf::from(format!("0a/{id}")));
             assert_eq!(hash(id), Some(old.as_str()));
-            for no_id in ["", "../../etc/passwd", &id[1..], &format!("0{id}"), &id.replace('a', "A"), &id.replace('9', "g"), &id.replace('9', "/")]
+            for no_id in
+                ["", "../../etc/passwd", &id[1..], &format!("0{id}"), &id.replace('a', "A"), &id.replace('9', "g"), &id.replace('9', "/")]
             {
                 assert_eq!(state(no_id), None, "{no_id}");
             }
