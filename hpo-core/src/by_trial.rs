@@ -5,7 +5,7 @@ use crate::TrialId;
 
 /// Trials are numbered densely, so this is a table and not a tree: a look-up costs the same however many there are. Whoever
 /// has not been given anything has the default.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ByTrial<T>(Vec<T>);
 
 impl<T: Default> ByTrial<T> {

@@ -72,7 +72,7 @@ pub(crate) struct Split {
 }
 
 /// The books of one sweep. Every entry costs O(log slots).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     open: BTreeMap<SlotId, Account>,
     /// Sum over open slots, frozen or not.
@@ -93,7 +93,7 @@ pub struct Ledger {
     draining: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Account {
     joined: Stamp,
     weight: u64,
@@ -111,7 +111,7 @@ impl Account {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Work {
     kept: u64,
     promoted: bool,

@@ -116,10 +116,10 @@ impl Heart {
         Ok(())
     }
 
-    /// How many records it has written, and [`Sweep::digest`]: equal to that of a replay of these records.
+    /// How many records it has written, and its sweep: equal to that of a replay of these records.
     #[must_use]
-    pub fn standing(&self) -> (u64, u64) {
-        (self.records_before + self.counters.events, self.sweep.digest())
+    pub fn standing(&self) -> (u64, &Sweep) {
+        (self.records_before + self.counters.events, &self.sweep)
     }
 
     /// Whether something was decided that is not written.

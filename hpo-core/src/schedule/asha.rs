@@ -12,7 +12,7 @@ use crate::by_trial::ByTrial;
 use crate::{Loss, Params, TrialId};
 
 /// Who stands on which rung, and who went on from it. Every call costs O(rungs + log trials), but those for people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AshaPromote {
     eta: usize,
     /// No more than so many will ever enter.
@@ -41,6 +41,16 @@ struct Floor {
     hopes: usize,
     /// The most that can ever be among the top.
     quota: usize,
+}
+
+impl PartialEq for Floor {
+    /// Heaps are compared as they lie: what follows from them is the same only then.
+    fn eq(&self, other: &Self) -> bool {
+        let Self { all, unpromoted, promoted, hopeful, hopes, quota } = self;
+        (all, promoted, hopes, quota) == (&other.all, &other.promoted, &other.hopes, &other.quota)
+            && unpromoted.as_slice() == other.unpromoted.as_slice()
+            && hopeful.as_slice() == other.hopeful.as_slice()
+    }
 }
 
 impl AshaPromote {

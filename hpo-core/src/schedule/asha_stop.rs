@@ -11,7 +11,7 @@ use crate::by_trial::ByTrial;
 use crate::{Loss, Params, Resource, TrialId};
 
 /// What was recorded on each rung. A decision costs O(log trials). Nobody ever pauses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AshaStop {
     ladder: Ladder,
     /// One for each rung below the top.
@@ -21,7 +21,7 @@ pub struct AshaStop {
 }
 
 /// One rung.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Floor {
     cutoff: Quantile,
     /// In the order in which they came; for people.

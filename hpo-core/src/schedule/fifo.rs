@@ -3,7 +3,7 @@ use super::{Ladder, Place, Promotion, Rung, Scheduler, Standing, Verdict};
 use crate::{Loss, Params, TrialId};
 
 /// Keeps no state: the first lease leads to the top, and nobody is compared below it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fifo {
     top: Rung,
 }

@@ -121,7 +121,7 @@ impl Brackets {
 
 /// Deals trials out: the next goes to the bracket that is furthest behind its share, the lower of two that are as far.
 /// After as many as the weights sum to, each bracket has got its weight, and it begins anew.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Spread {
     weights: Vec<u32>,
     got: Vec<u32>,
@@ -150,7 +150,7 @@ impl Spread {
 }
 
 /// Several ASHAs over one ladder. Every call costs O(rungs x brackets + log trials), but those for people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HyperbandAsync {
     spread: Spread,
     brackets: Vec<AshaPromote>,

@@ -19,7 +19,7 @@ const MOST_STEPS: u32 = 255;
 
 /// The averages at each mark. A report costs O(log trials) for each mark that it passes, and a trial passes at most 256 of them
 /// in all; nothing is kept of the reports themselves. Nobody ever pauses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Median {
     /// Says from where trials are judged (the bottom) and where they end.
     ladder: Ladder,
@@ -30,7 +30,7 @@ pub struct Median {
 }
 
 /// One mark.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Board {
     at: Resource,
     /// Of all that have passed it with a loss since r.
@@ -38,7 +38,7 @@ struct Board {
 }
 
 /// What one trial reported.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Curve {
     last: Resource,
     best: Option<Loss>,
@@ -48,7 +48,7 @@ struct Curve {
 }
 
 /// A report that passed a mark.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Pass {
     /// The highest mark that it passed, by number.
     mark: usize,
@@ -65,6 +65,13 @@ struct Pass {
 struct Average {
     sum: f64,
     count: u32,
+}
+
+impl PartialEq for Average {
+    /// By bits: a sum that is no number is equal to itself.
+    fn eq(&self, other: &Self) -> bool {
+        (self.sum.to_bits(), self.count) == (other.sum.to_bits(), other.count)
+    }
 }
 
 impl Average {

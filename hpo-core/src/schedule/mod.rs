@@ -18,6 +18,8 @@ mod rounds;
 mod spec;
 mod swift;
 
+use std::any::Any;
+
 pub use asha::AshaPromote;
 pub use asha_stop::AshaStop;
 pub use fifo::Fifo;
@@ -120,7 +122,7 @@ impl Judgement {
 /// The sweep calls it in this order for each trial: `enter`; then, for the first time that the trial has consumed some
 /// resource, `reported`; then `reached` if that was the end of its lease and not the top. After a promotion again
 /// `reported`, `reached`. At any time in between `gave_up`, which is the last word about a trial.
-pub trait Scheduler: std::fmt::Debug + Send {
+pub trait Scheduler: std::fmt::Debug + Send + Same {
     /// A new trial, called once for each, in the order in which they come. Answers the rung that its first lease leads to.
     fn enter(&mut self, trial: TrialId, params: &Params) -> Rung;
     /// No trial will enter any more. May be said more than once.
@@ -154,6 +156,24 @@ pub trait Scheduler: std::fmt::Debug + Send {
     }
     /// Asserts every invariant.
     fn check(&self);
+}
+
+/// Whether two rules are of one kind and in one state. Every rule that can be compared is.
+pub trait Same: Any {
+    /// Whether `other` is equal in every field.
+    fn same(&self, other: &dyn Any) -> bool;
+}
+
+impl<T: Any + PartialEq> Same for T {
+    fn same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}
+
+impl PartialEq for dyn Scheduler {
+    fn eq(&self, other: &Self) -> bool {
+        self.same(other)
+    }
 }
 
 /// The scheduler of a specification, for a sweep over `space` of at most `max_trials` trials.

@@ -10,7 +10,7 @@ const COHORT: usize = 128;
 /// Epsilon from the losses themselves: two trials that overtake each other and back differ by chance alone. It is the 90th
 /// percentile of the distances, at the last resource that both reported, of all such pairs of trials that are beyond the
 /// rung below the highest open one. With no such pair it stays what it was, at first 0.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Noise {
     curves: ByTrial<Vec<(Resource, Loss)>>,
     /// Those beyond the rung, in the order in which they came.

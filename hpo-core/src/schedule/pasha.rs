@@ -13,7 +13,7 @@ use crate::{Loss, Params, Resource, TrialId};
 /// An ASHA, how far it may go, and why. A call costs what it costs ASHA; one that brings a trial to the highest open rung also
 /// moves a part of two sorted lists and walks over what lies between its places there (over all when epsilon has shrunk).
 /// Epsilon is estimated anew, which is a walk over all pairs of the cohort, if one of that has reported since.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pasha {
     asha: AshaPromote,
     ladder: Ladder,
@@ -26,7 +26,7 @@ pub struct Pasha {
 }
 
 /// What differences between losses mean nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Epsilon {
     Fixed(f64),
     Estimated(Noise),
@@ -123,7 +123,7 @@ impl Scheduler for Pasha {
 }
 
 /// All that stand on the highest open rung, in two orders.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Ranking {
     /// Ordered by the loss there, with the loss on the rung below.
     above: Vec<(Place, Loss)>,

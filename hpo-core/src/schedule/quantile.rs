@@ -18,6 +18,13 @@ impl<T: Ord> Default for Split<T> {
     }
 }
 
+impl<T: PartialEq> PartialEq for Split<T> {
+    /// Heaps are compared as they lie.
+    fn eq(&self, other: &Self) -> bool {
+        self.least.as_slice() == other.least.as_slice() && self.others.as_slice() == other.others.as_slice()
+    }
+}
+
 impl<T: Ord> Split<T> {
     /// Adds `item`; from now on the least `k` are split off: as many as before, or one more.
     pub(super) fn insert(&mut self, item: T, k: usize) {
@@ -71,7 +78,7 @@ impl<T: Ord> Split<T> {
 
 /// A quantile of all losses so far, with linear interpolation between neighbours, as numpy's `percentile` has it:
 /// of n losses in order the one at (n - 1) / parts, counted from 0. With two parts it is the median.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Quantile {
     parts: usize,
     losses: Split<Loss>,

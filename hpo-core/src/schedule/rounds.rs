@@ -11,7 +11,7 @@ use crate::by_trial::ByTrial;
 use crate::{Loss, Params, TrialId};
 
 /// All brackets so far. A call costs O(log trials), but for the one that closes a rung: O(n log n) for the n members there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rounds {
     pass: Pass,
     brackets: Vec<Bracket>,
@@ -21,7 +21,7 @@ pub struct Rounds {
     hopeless: Vec<TrialId>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Bracket {
     entry: Rung,
     /// How many more may enter.
@@ -32,7 +32,7 @@ struct Bracket {
 }
 
 /// One rung of one bracket.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Round {
     /// Who is here, and with a loss that is not finite who never will be.
     settled: BTreeSet<Place>,
@@ -42,7 +42,7 @@ struct Round {
 }
 
 /// Where a trial belongs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Seat {
     bracket: usize,
     /// The rung that it stands on, or that it is on its way to.

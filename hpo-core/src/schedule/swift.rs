@@ -44,7 +44,7 @@ const TAIL: usize = 3;
 
 /// Who trains, what is known of them, and what is learnt from them. A report costs O(log trials); a decision O(n + 64^3) in
 /// a round of n.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Swift {
     rounds: Rounds,
     ladder: Ladder,
@@ -71,6 +71,15 @@ struct Course {
     /// Where its round began.
     from: Resource,
     decided: bool,
+}
+
+impl PartialEq for Course {
+    /// Losses by bits: one that is no number is equal to itself.
+    fn eq(&self, other: &Self) -> bool {
+        let Self { unit, curve, from, decided } = self;
+        (unit, from, decided) == (&other.unit, &other.from, &other.decided)
+            && curve.iter().map(|loss| loss.to_bits()).eq(other.curve.iter().map(|loss| loss.to_bits()))
+    }
 }
 
 impl Swift {

@@ -1,4 +1,4 @@
-//! One number for the whole state.
+//! Whether two sweeps are in one state: by a number for all of it, or field by field.
 use std::fmt::{self, Write};
 
 use super::Sweep;
@@ -12,6 +12,21 @@ impl Sweep {
         let written = write!(hash, "{self:?}");
         debug_assert!(written.is_ok(), "hashing cannot fail");
         hash.0
+    }
+}
+
+impl PartialEq for Sweep {
+    /// Field by field, those of the scheduler too: a small part of what two digests cost. Losses that are not finite are all one
+    /// [`crate::Loss`]; [`Sweep::digest`] tells them apart.
+    fn eq(&self, other: &Self) -> bool {
+        let Self { spec, scheduler, trials, asked, next_trial, exhausted, interrupted, fresh, fleet, .. } = self;
+        let Self { ledger, leaders, tally, phase, pace, driver_epoch, booked, now, .. } = self;
+        (now, phase, driver_epoch, next_trial, exhausted)
+            == (&other.now, &other.phase, &other.driver_epoch, &other.next_trial, &other.exhausted)
+            && (trials, asked, interrupted, fresh, fleet) == (&other.trials, &other.asked, &other.interrupted, &other.fresh, &other.fleet)
+            && (ledger, leaders, tally, pace, booked) == (&other.ledger, &other.leaders, &other.tally, &other.pace, &other.booked)
+            && **scheduler == *other.scheduler
+            && *spec == other.spec
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{Millis, Resource, SlotId, Stamp, TrialId, WorkerId};
 
 /// All workers that the sweep believes in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Fleet {
     workers: BTreeMap<WorkerId, Worker>,
     free: BTreeSet<SlotId>,
@@ -19,7 +19,7 @@ pub(super) struct Fleet {
     memory: BTreeMap<TrialId, (SlotId, Resource)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Worker {
     name: String,
     /// By this driver.

@@ -11,7 +11,7 @@ const HELD: usize = if cfg!(debug_assertions) { KEPT + 1 } else { 64 };
 
 /// All trials with a finite loss that have not failed. An update costs O(1), but that each [`HELD`] - [`KEPT`] failures of
 /// trials among the best may cost one walk over all trials.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Leaders {
     /// The best of all, best first.
     held: Vec<Place>,

@@ -4,7 +4,7 @@ use super::trial::Unsaved;
 use crate::{Millis, TrialId};
 
 /// What attempts have taken so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Pace {
     /// From the lease to the first report, summed over all attempts that reported.
     begun_ms: Millis,

@@ -26,7 +26,7 @@ pub enum State {
 }
 
 /// One configuration and its history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
     /// Its number.
     pub id: TrialId,
@@ -68,7 +68,7 @@ pub struct Trial {
 }
 
 /// The newest attempt.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Run {
     pub(super) seq: Seq,
     /// When it was given its slot.
@@ -88,7 +88,7 @@ pub(super) struct Run {
 }
 
 /// Attempts in a row that were called back before the end of their lease and had saved nothing.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Unsaved {
     /// The time that a slot must have for the next; 0 if there was none.
     pub(super) need: Millis,

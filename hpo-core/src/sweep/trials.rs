@@ -6,7 +6,7 @@ use crate::TrialId;
 use crate::by_trial::ByTrial;
 
 /// A trial whose values have not come is a gap.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Trials {
     rows: ByTrial<Option<Box<Trial>>>,
     count: usize,

@@ -7,7 +7,7 @@ use crate::ledger::Uses;
 use crate::{Params, Resource, Stamp, TrialId};
 
 /// Counts that are kept as events come, so that a view costs O(slots).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Tally {
     pub(super) resource: u64,
     pub(super) paused: u32,

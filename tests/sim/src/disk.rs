@@ -145,6 +145,13 @@ impl Head {
         self.disk.lock().files.get(&self.file).map(|file| file.bytes.clone()).unwrap_or_default()
     }
 
+    /// What stands in this driver's file behind `before`; none if it does not begin with that.
+    pub(crate) fn bytes_after(&self, before: &[u8]) -> Option<Vec<u8>> {
+        let state = self.disk.lock();
+        let bytes = state.files.get(&self.file).map(|file| file.bytes.as_slice()).unwrap_or_default();
+        bytes.strip_prefix(before).map(<[u8]>::to_vec)
+    }
+
     /// Goes on in a copy of the first `length` bytes, as `driver/src/journal/place.rs` does where an earlier driver may
     /// still write. Only this driver makes a file of this name, and it appears whole and durable.
     pub(crate) fn copy(&mut self, length: u64) {

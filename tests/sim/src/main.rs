@@ -7,8 +7,16 @@ use hpo_sim::exhaust::{Explored, Scope, explore};
 use hpo_sim::play::{Broken, judges, once, play};
 use hpo_sim::setup::Setup;
 
-const USAGE: &str = "hpo-sim [--seed N [--trace]] | [--from N] [--step N] [--count N] [--like TEXT]... [--threads N] [--once] \
-    | --exhaust WORKERS TRIALS CRASHES";
+const USAGE: &str = "hpo-sim --seed N [--trace]
+        plays one seed
+hpo-sim [--from N] [--step N] [--count N] [--like TEXT]... [--threads N] [--once | --twice] [--go-on]
+        plays seed after seed until told to stop, and stops at the first that breaks a promise, or with --go-on says so and goes on.
+        Every 16th is played twice and must go the same way to the byte; with --twice each, with --once none.
+        With --like only those whose set-up, as Rust shows it, has all of these in it: `Pasha`, `saves_at_end: true`
+hpo-sim --exhaust WORKERS TRIALS CRASHES
+        plays every order of a small cluster";
+/// That a seed goes the same way each time is looked at with one in so many: what breaks it breaks it in many of them.
+const TWICE: u64 = 16;
 
 fn main() -> ExitCode {
     match Asked::read(std::env::args().skip(1)) {
@@ -33,19 +41,23 @@ struct Asked {
     step: Option<u64>,
     /// Only seeds are played whose [`Setup`], as Rust shows it, has all of these in it: `Pasha`, `saves_at_end: true`.
     like: Vec<String>,
-    /// Each seed is played once, not twice.
-    once: bool,
+    /// Of so many seeds one is played twice; none if that is not said.
+    twice: Option<u64>,
+    /// A broken promise does not stop it.
+    go_on: bool,
     /// Workers, trials and crashes of a cluster of which every order is played.
     exhaust: Option<[u8; 3]>,
 }
 
 impl Asked {
     fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
-        let mut asked = Self::default();
+        let mut asked = Self { twice: Some(TWICE), ..Self::default() };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--trace" => asked.trace = true,
-                "--once" => asked.once = true,
+                "--once" => asked.twice = None,
+                "--twice" => asked.twice = Some(1),
+                "--go-on" => asked.go_on = true,
                 "--exhaust" => {
                     let mut number = || words.next()?.parse().ok();
                     asked.exhaust = Some([number()?, number()?, number()?]);
@@ -117,26 +129,24 @@ fn soak(asked: &Asked) -> ExitCode {
     let until = from.saturating_add(asked.count.unwrap_or(u64::MAX).saturating_mul(step));
     let threads = asked.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     println!("seeds from {from} on {threads} threads, until told to stop");
-    let (next, passed, stop) = (AtomicU64::new(from), AtomicU64::new(0), AtomicBool::new(false));
-    let begun = Instant::now();
-    let broken = std::thread::scope(|scope| {
+    let (next, stop, tally) = (AtomicU64::new(from), AtomicBool::new(false), Tally::new());
+    std::thread::scope(|scope| {
         let work = || {
             while !stop.load(Ordering::Relaxed) {
                 let seed = next.fetch_add(step, Ordering::Relaxed);
                 if seed >= until {
-                    return None;
+                    return;
                 }
                 if !asked.wants(seed) {
                     continue;
                 }
-                let played = if asked.once { once(seed, judges, false).map_err(|why| Broken { seed, why }) } else { play(seed, judges) };
-                if let Err(broken) = played {
-                    stop.store(true, Ordering::Relaxed);
-                    return Some(broken);
+                let again = asked.twice.is_some_and(|one_in| ((seed - from) / step).is_multiple_of(one_in));
+                if let Err(broken) = soak_one(seed, again, &tally) {
+                    println!("seed {seed}: {broken}");
+                    tally.broken.fetch_add(1, Ordering::Relaxed);
+                    stop.store(!asked.go_on, Ordering::Relaxed);
                 }
-                passed.fetch_add(1, Ordering::Relaxed);
             }
-            None
         };
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let mut told = Instant::now();
@@ -144,23 +154,53 @@ fn soak(asked: &Asked) -> ExitCode {
             std::thread::sleep(Duration::from_millis(50));
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
-                say(passed.load(Ordering::Relaxed), begun);
+                tally.say();
             }
         }
-        let panicked = |_| Some(Broken { seed: 0, why: "a panic outside of the world".to_owned() });
-        workers.into_iter().filter_map(|worker| worker.join().unwrap_or_else(panicked)).min_by_key(|broken| broken.seed)
     });
-    say(passed.load(Ordering::Relaxed), begun);
-    match broken {
-        None => ExitCode::SUCCESS,
-        Some(broken) => {
-            println!("seed {}: {broken}", broken.seed);
-            ExitCode::FAILURE
-        }
-    }
+    tally.say();
+    if tally.broken.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn say(passed: u64, begun: Instant) {
-    let seconds = begun.elapsed().as_secs_f64();
-    println!("{passed} seeds passed in {seconds:.0} s, {:.0} a second", passed as f64 / seconds);
+/// Plays a seed of a soak, and counts it if it passes.
+fn soak_one(seed: u64, again: bool, tally: &Tally) -> Result<(), Broken> {
+    if again {
+        play(seed, judges)?;
+    } else {
+        once(seed, judges, false).map_err(|why| Broken { seed, why })?;
+    }
+    let setup = Setup::of(seed);
+    tally.passed.fetch_add(1, Ordering::Relaxed);
+    tally.twice.fetch_add(again.into(), Ordering::Relaxed);
+    tally.slurm.fetch_add(setup.slurm.is_some().into(), Ordering::Relaxed);
+    tally.calm.fetch_add(setup.faults.none().into(), Ordering::Relaxed);
+    Ok(())
+}
+
+/// Seeds of a soak.
+struct Tally {
+    begun: Instant,
+    passed: AtomicU64,
+    /// Of these, played twice; with a Slurm; without faults of the network, drivers, disks and workers.
+    twice: AtomicU64,
+    slurm: AtomicU64,
+    calm: AtomicU64,
+    broken: AtomicU64,
+}
+
+impl Tally {
+    fn new() -> Self {
+        let [passed, twice, slurm, calm, broken] = [const { AtomicU64::new(0) }; 5];
+        Self { begun: Instant::now(), passed, twice, slurm, calm, broken }
+    }
+
+    fn say(&self) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let [passed, twice, slurm, calm, broken] =
+            [&self.passed, &self.twice, &self.slurm, &self.calm, &self.broken].map(|count| count.load(Ordering::Relaxed));
+        let each = passed as f64 / seconds;
+        println!(
+            "{passed} seeds passed in {seconds:.0} s, {each:.0} a second; {twice} played twice, {slurm} with Slurm, {calm} without faults; {broken} broken"
+        );
+    }
 }

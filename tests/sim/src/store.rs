@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hpo_core::{Resource, TrialId};
+use hpo_core::{Attempt, Resource, TrialId, layout};
 use hpo_driver::engine::parts;
 use hpo_worker::checkpoint::Stored;
 use hpo_worker::session::StoreFailure;
@@ -14,7 +14,7 @@ use hpo_worker::session::StoreFailure;
 pub(crate) struct State {
     pub(crate) trial: TrialId,
     pub(crate) resource: Resource,
-    /// Its content, as 64 hexadecimal digits.
+    /// Its content, as 64 hexadecimal digits; in the store its name there.
     pub(crate) id: String,
     /// It was not written to its end: whoever reads it notices.
     pub(crate) cut_off: bool,
@@ -29,8 +29,10 @@ struct Shelves {
     scratch: BTreeMap<PathBuf, State>,
     states: BTreeMap<String, Kept>,
     removed: Vec<String>,
-    /// So many more deletions happen before the driver dies.
+    /// So many more deletions happen before the driver dies, or sleeps.
     fuse: Option<usize>,
+    /// Deletions that it was about to do then.
+    put_off: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -55,12 +57,13 @@ impl Store {
     }
 
     /// As `Store::adopt` of the worker. The state goes along, for the world's books.
-    pub(crate) fn adopt(&self, path: &Path, optional: bool) -> Result<Option<(Stored, State)>, StoreFailure> {
+    pub(crate) fn adopt(&self, path: &Path, attempt: Attempt, optional: bool) -> Result<Option<(Stored, State)>, StoreFailure> {
         let mut shelves = self.lock();
-        let Some(state) = shelves.scratch.remove(path) else {
+        let Some(mut state) = shelves.scratch.remove(path) else {
             let absent = || StoreFailure::File(format!("there is no checkpoint file `{}`", path.display()));
             return if optional { Ok(None) } else { Err(absent()) };
         };
+        state.id = layout::id(&state.id, attempt);
         let stored = Stored { id: state.id.clone(), bytes: 100 };
         shelves.states.insert(state.id.clone(), Kept { state: state.clone(), damaged: false });
         Ok(Some((stored, state)))
@@ -106,9 +109,11 @@ impl Store {
         std::mem::take(&mut self.lock().removed)
     }
 
-    /// The driver will die after so many deletions; `None`: it will not.
-    pub(crate) fn burn_after(&self, fuse: Option<usize>) {
-        self.lock().fuse = fuse;
+    /// The driver will die after so many deletions; `None`: it will not. What was left to do when the one before it died.
+    pub(crate) fn burn_after(&self, fuse: Option<usize>) -> Vec<String> {
+        let mut shelves = self.lock();
+        shelves.fuse = fuse;
+        std::mem::take(&mut shelves.put_off)
     }
 }
 
@@ -117,6 +122,7 @@ impl parts::Store for Store {
         let mut shelves = self.lock();
         if let Some(fuse) = &mut shelves.fuse {
             if *fuse == 0 {
+                shelves.put_off.push(id.to_owned());
                 return Ok(());
             }
             *fuse -= 1;

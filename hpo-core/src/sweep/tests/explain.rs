@@ -197,7 +197,7 @@ fn lost_returned_preempted_failed_and_given_up() {
 
 /// Stops whoever is not better than all before it at resource 1, and at resource 2 whoever has a positive loss; waits with
 /// everyone at resource 3 for all of three.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Double {
     first: Vec<Place>,
     round: Vec<Place>,

@@ -2,7 +2,7 @@
 //! refusal is understood, not every node is blamed, and what an allocation cost stands in the books.
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_core::{Event, WorkerId};
+use hpo_core::{Event, Sweep, WorkerId};
 use hpo_driver::journal::Record;
 
 use super::{Fact, Judge, Last, Premises, Stamp, Violation, refuse};
@@ -199,6 +199,11 @@ impl Judge for Jobs {
             _ => {}
         }
         Ok(())
+    }
+
+    fn settled(&mut self, at: Stamp, _records: u64, _sweep: &Sweep) -> Result<(), Violation> {
+        self.now = at;
+        self.have_joined(at)
     }
 
     fn end(&mut self, last: &Last) -> Result<(), Violation> {

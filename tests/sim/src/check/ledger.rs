@@ -281,7 +281,7 @@ impl Ledger {
 
     /// Who wins, who informed and who did neither: none has more than its leases.
     fn shares(&self, line: u64, uses: &Uses, at: Stamp) -> Result<(), Violation> {
-        let winner = self.book.best().first().map(|(_, trial)| *trial);
+        let winner = self.book.best(1).first().map(|(_, trial)| *trial);
         let mut most = [0_u128; 3];
         let mut add = |trial: TrialId, span: u128| {
             let share = if Some(trial) == winner { 0 } else { 2 - usize::from(self.informed.contains(&trial)) };

@@ -140,7 +140,7 @@ impl Mirror {
         let ended = view.attempts;
         let ended = Attempts { finished: ended.finished, preempted: ended.preempted, lost: ended.lost, failed: ended.failed };
         refuse(ended != self.attempts, NAME, || format!("line {line}: attempts ended as {:?}, not {ended:?}", self.attempts))?;
-        let leaders: Vec<TrialId> = self.book.best().iter().take(KEPT).map(|(_, trial)| *trial).collect();
+        let leaders: Vec<TrialId> = self.book.best(KEPT).into_iter().map(|(_, trial)| trial).collect();
         refuse(*best != leaders, NAME, || format!("line {line}: the best trials are {leaders:?}, not {best:?}"))?;
         let slots = (self.book.slots.len() as u32, self.book.live() as u32);
         refuse((view.slots.total, view.slots.busy) != slots, NAME, || format!("line {line}: slots are {slots:?}, not {:?}", view.slots))?;

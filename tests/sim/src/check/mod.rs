@@ -223,7 +223,7 @@ pub enum Fact {
         /// Drivers that live.
         drivers: u32,
     },
-    /// A driver has made durable all that it has applied so far.
+    /// A driver has made durable all that it has applied so far: told by who has not its sweep.
     Settled {
         /// Records in the journal.
         records: u64,
@@ -295,6 +295,15 @@ pub trait Judge {
     /// If it breaks the promise.
     fn fact(&mut self, at: Stamp, fact: &Fact) -> Result<(), Violation> {
         let _ = (at, fact);
+        Ok(())
+    }
+
+    /// A driver has made durable all that it has applied so far, which are so many records, and has this sweep.
+    ///
+    /// # Errors
+    /// If that is not where its journal leads.
+    fn settled(&mut self, at: Stamp, records: u64, sweep: &Sweep) -> Result<(), Violation> {
+        let _ = (at, records, sweep);
         Ok(())
     }
 

@@ -127,8 +127,8 @@ impl Order {
         if self.book.phase != Phase::Open {
             return Ok(());
         }
-        let best = self.book.best();
-        let leads = |trial: TrialId| best.iter().take(KEPT).any(|(_, leader)| *leader == trial);
+        let best = self.book.best(KEPT);
+        let leads = |trial: TrialId| best.iter().any(|(_, leader)| *leader == trial);
         let vain = self
             .book
             .trials

@@ -1,5 +1,5 @@
 //! All judges of one world.
-use hpo_core::Stamp;
+use hpo_core::{Stamp, Sweep};
 use hpo_driver::journal::Record;
 
 use super::budget::Spent;
@@ -67,6 +67,11 @@ impl Judge for Panel {
     fn fact(&mut self, at: Stamp, fact: &Fact) -> Result<(), Violation> {
         self.replay.fact(at, fact)?;
         self.judges.iter_mut().try_for_each(|judge| judge.fact(at, fact))
+    }
+
+    fn settled(&mut self, at: Stamp, records: u64, sweep: &Sweep) -> Result<(), Violation> {
+        self.replay.settled(at, records, sweep)?;
+        self.judges.iter_mut().try_for_each(|judge| judge.settled(at, records, sweep))
     }
 
     fn end(&mut self, last: &Last) -> Result<(), Violation> {

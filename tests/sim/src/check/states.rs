@@ -51,8 +51,12 @@ impl States {
         }
     }
 
+    fn leaders(&self) -> Vec<TrialId> {
+        self.book.best(KEPT).into_iter().map(|(_, leader)| leader).collect()
+    }
+
     fn leads(&self, trial: TrialId) -> bool {
-        self.book.best().iter().take(KEPT).any(|(_, leader)| *leader == trial)
+        self.leaders().contains(&trial)
     }
 
     /// Of a trial that may run again neither the newest state goes nor the one before it.
@@ -76,8 +80,9 @@ impl States {
 
     /// Of a trial that will not run again nothing stays, but the newest state of one of the best.
     fn nothing_too_many(&self, line: u64) -> Result<(), Violation> {
+        let leaders = self.leaders();
         for (trial, row) in &self.book.trials {
-            let (over, leads) = (row.life.is_over(), self.leads(*trial));
+            let (over, leads) = (row.life.is_over(), leaders.contains(trial));
             let most = match (over, leads) {
                 (true, false) => 0,
                 (true, true) => 1,
@@ -154,7 +159,7 @@ impl Judge for States {
     }
 
     fn end(&mut self, last: &Last) -> Result<(), Violation> {
-        let leaders = self.book.best().into_iter().take(KEPT);
+        let leaders = self.book.best(KEPT).into_iter();
         let kept: BTreeSet<&str> = leaders.filter_map(|(_, trial)| Some(self.book.trials.get(&trial)?.newest()?.id.as_str())).collect();
         let store: BTreeSet<&str> = last.store.iter().map(String::as_str).collect();
         let missing: Vec<&&str> = kept.difference(&store).filter(|id| !self.damaged.contains(**id)).collect();

@@ -163,7 +163,8 @@ impl Drivers {
         }
         let before = life.journal.len();
         life.journal = Rc::new(running.pages.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let (records, digest) = running.heart.standing();
+        let (records, sweep) = running.heart.standing();
+        let digest = sweep.digest();
         life.standing = (records, digest);
         let news = hash((life.standing, format!("{:?}", &life.journal[before..])));
         if life.journal.len() > before && self.judged.insert(news) {

@@ -2,13 +2,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hpo_core::{Millis, Stamp, TrialId};
-use hpo_driver::engine::parts::{Heart, Input, Kept, Outbox, Thinker};
+use hpo_driver::engine::parts::{Heart, Input, Kept, Outbox, Store as _, Thinker};
 use hpo_driver::engine::{Ended, EngineFault};
 use hpo_driver::journal::{JournalFault, Medium, Replayed};
 
 use super::{Coming, End, Failure, World};
 use crate::check::Fact;
 use crate::disk::Head;
+
+/// How late a driver deletes that slept for long, in milliseconds: at once, or when its successor's trials are far on.
+const LATE: crate::setup::Span = (1, 120_000);
 
 /// How often a driver looks at its claim.
 pub(super) const BEAT_MS: Millis = 2_000;
@@ -196,13 +199,14 @@ impl World {
         }
     }
 
-    /// The judges look at the driver's whole state. It costs as much as all else, so that it is not put together for nobody.
+    /// The judges look at the driver's whole state.
     fn settle(&mut self, driver: usize) {
-        if self.judges.is_empty() {
-            return;
-        }
-        if let Some((records, digest)) = self.running(driver).map(|running| running.heart.standing()) {
-            self.judge(&Fact::Settled { records, digest });
+        let Stage::Running(running) = &self.drivers[driver].stage else { return };
+        let (records, sweep) = running.heart.standing();
+        for judge in &mut self.judges {
+            if let Err(violation) = judge.settled(self.now, records, sweep) {
+                self.failure.get_or_insert(violation.into());
+            }
         }
     }
 
@@ -263,7 +267,12 @@ impl World {
         running.step = Step::Take;
         let sleep = it.clock.until(self.now, running.heart.next_moment(), self.setup.odd.punctual);
         self.take_stock();
-        self.store.burn_after(None);
+        let put_off = self.store.burn_after(None);
+        if !put_off.is_empty() && self.chance.one_of("deletes late", 2) == 1 {
+            // It is not dead, but sleeps between its look and its deed. Another drives on meanwhile.
+            let at = self.after("late deletion", LATE);
+            self.heap.push(at, Coming::Delete { ids: put_off });
+        }
         self.send_all(driver, dies);
         if dies {
             return self.kill_driver(driver, "dies in mid-act");
@@ -360,6 +369,13 @@ impl World {
         self.hang_up_all(driver, false);
         self.job_ends_with(driver);
         self.start_later();
+    }
+
+    /// A driver that was fenced off while it slept does what it was about to do.
+    pub(super) fn delete_late(&mut self, ids: &[String]) {
+        self.note(format_args!("a driver of before deletes {} states", ids.len()));
+        ids.iter().for_each(|id| drop(self.store.remove(id)));
+        self.take_stock();
     }
 
     /// What drivers have deleted meanwhile.

@@ -47,6 +47,8 @@ enum Coming {
     Beat { driver: usize },
     /// Somebody looks whether a driver is needed.
     Start,
+    /// A driver that slept for long deletes what it had decided to.
+    Delete { ids: Vec<String> },
     /// The searcher of a driver has an answer.
     Suggest { driver: usize, trial: TrialId },
     /// A worker dials.
@@ -297,6 +299,7 @@ impl World {
             Coming::Driver { driver, turn } => self.driver_turn(driver, turn),
             Coming::Beat { driver } => self.beat(driver),
             Coming::Start => self.start_if_needed(),
+            Coming::Delete { ids } => self.delete_late(&ids),
             Coming::Suggest { driver, trial } => self.suggest(driver, trial),
             Coming::Dial { worker, turn } => self.dial(worker, turn),
             Coming::Arrive { conn, up } => self.arrive(conn, up),

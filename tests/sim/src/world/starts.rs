@@ -116,9 +116,8 @@ impl World {
 
     /// All that stands in the driver's file is durable now.
     pub(super) fn has_synced(&mut self, driver: usize) {
-        let bytes = self.drivers[driver].head.bytes();
-        match bytes.strip_prefix(self.safe.as_slice()) {
-            Some(tail) => self.is_durable(tail),
+        match self.drivers[driver].head.bytes_after(&self.safe) {
+            Some(tail) => self.is_durable(&tail),
             None => drop(self.failure.get_or_insert(Failure::Lost { safe: self.safe.len() })),
         }
     }

@@ -187,7 +187,7 @@ impl World {
                     self.done_later(worker, Input::Restored { held, outcome });
                 }
                 Output::Adopt { held, file, optional } => {
-                    let outcome = self.adopt(&file, optional);
+                    let outcome = self.adopt(&file, held.attempt, optional);
                     self.done_later(worker, Input::Adopted { held, outcome });
                 }
                 Output::Discard { file } => self.store.discard(&file),
@@ -211,11 +211,16 @@ impl World {
         self.heap.push(self.now.plus(after_ms), Coming::Dial { worker, turn: it.dial });
     }
 
-    fn adopt(&mut self, file: &std::path::Path, optional: bool) -> Result<Option<hpo_worker::checkpoint::Stored>, StoreFailure> {
+    fn adopt(
+        &mut self,
+        file: &std::path::Path,
+        attempt: hpo_core::Attempt,
+        optional: bool,
+    ) -> Result<Option<hpo_worker::checkpoint::Stored>, StoreFailure> {
         if let Some(refusal) = self.store_refuses() {
             return Err(refusal);
         }
-        let Some((stored, state)) = self.store.adopt(file, optional)? else { return Ok(None) };
+        let Some((stored, state)) = self.store.adopt(file, attempt, optional)? else { return Ok(None) };
         self.fact(&Fact::Stored { id: state.id, trial: state.trial, resource: state.resource });
         Ok(Some(stored))
     }

@@ -242,11 +242,15 @@ impl Book {
         !self.exhausted && self.spec.budget.max_trials.is_none_or(|most| self.asks < most)
     }
 
-    /// Trials that have not failed, by their best finite loss, best first.
+    /// So many of the trials that have not failed, by their best finite loss, best first.
     #[must_use]
-    pub fn best(&self) -> Vec<(Loss, TrialId)> {
+    pub fn best(&self, most: usize) -> Vec<(Loss, TrialId)> {
         let candidates = self.trials.iter().filter(|(_, row)| row.life != Life::Failed);
         let mut best: Vec<_> = candidates.filter_map(|(&trial, row)| Some((row.best?, trial))).collect();
+        if most < best.len() {
+            best.select_nth_unstable(most);
+            best.truncate(most);
+        }
         best.sort();
         best
     }
@@ -274,7 +278,7 @@ impl Book {
     fn spent(&self) -> Option<&'static str> {
         let budget = &self.spec.budget;
         let target = budget.target.map(|metric| self.spec.goal.loss(metric));
-        if target.zip(self.best().first()).is_some_and(|(target, best)| best.0 <= target) {
+        if target.is_some_and(|target| self.best(1).first().is_some_and(|best| best.0 <= target)) {
             Some("the target is reached")
         } else if budget.wall.is_some_and(|wall| self.at.0 >= wall) {
             Some("the time `wall` is over")

@@ -1,7 +1,7 @@
 //! Words of workers, decisions of drivers, and what follows from both: once, newest, written, repeated, replay, silence, textbook.
 use hpo_core::schedule::{Ladder, SchedulerSpec};
 use hpo_core::sweep::event::End;
-use hpo_core::{Event, Resource, Stamp, TrialId};
+use hpo_core::{Event, Resource, Stamp, Sweep, TrialId};
 use hpo_driver::journal::Record;
 
 use super::*;
@@ -207,6 +207,28 @@ fn a_replay_that_leads_elsewhere() {
         *resource = Resource(99);
     }
     refused(Replay::new(&spec), &bad, "is in the journal, but");
+}
+
+#[test]
+fn a_driver_whose_sweep_is_another_than_that_of_a_replay() {
+    let (spec, good) = (asha(), wild(&asha()));
+    let records: Vec<_> = good.iter().filter_map(|told| if let Told::Record(record) = told { Some(record) } else { None }).collect();
+    let stands = |records: &[&Record]| {
+        let mut sweep = Sweep::new(spec.clone());
+        records.iter().for_each(|record| sweep.apply(record.at, &record.event, &mut vec![]));
+        sweep
+    };
+    // One of 64 numbers is that of a digest.
+    for (index, last) in records.iter().enumerate().skip(1).step_by(7) {
+        let mut replay = Replay::new(&spec);
+        records[..=index].iter().try_for_each(|record| replay.record(record)).unwrap();
+        let line = last.seq;
+        assert_eq!(replay.settled(last.at, line, &stands(&records[..=index])), Ok(()));
+        let why = replay.settled(last.at, line, &stands(&records[..index])).unwrap_err().to_string();
+        assert!(why.contains("that of a replay"), "{why}");
+        let why = replay.settled(last.at, line + 1, &stands(&records[..=index])).unwrap_err().to_string();
+        assert!(why.contains("the driver stands at line"), "{why}");
+    }
 }
 
 #[test]
