@@ -65,7 +65,8 @@ impl States {
         if self.book.phase == Phase::Finished || row.life.is_over() && !self.leads(trial) {
             return Ok(());
         }
-        let same = |state: &Saved| state.resource == resource && state.id.starts_with(id);
+        let meant = row.meant(resource, id).map(|state| &row.states[state]);
+        let same = |state: &Saved| Some(state) == meant;
         let usable: Vec<_> = row.states.iter().rev().filter(|state| !state.suspect).collect();
         let newest = usable.first().is_some_and(|state| same(state));
         let second = usable.get(1).is_some_and(|state| same(state));

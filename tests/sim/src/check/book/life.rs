@@ -86,6 +86,13 @@ impl Row {
         self.states.iter().rev().find(|state| !state.suspect)
     }
 
+    /// Which of its states is let go by such words: its resource, and the beginning of its name. Two attempts may have saved the same
+    /// content at the same resource; the older of those goes first.
+    #[must_use]
+    pub fn meant(&self, resource: u32, id: &str) -> Option<usize> {
+        self.states.iter().position(|state| state.resource == resource && state.id.starts_with(id))
+    }
+
     /// Where it would go on.
     #[must_use]
     pub fn resumes_at(&self) -> u32 {

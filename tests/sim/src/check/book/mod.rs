@@ -199,7 +199,7 @@ impl Book {
             Act::CallBack(of, _) => drop(self.called_back.insert(*of)),
             Act::Forget { trial, resource, id } => {
                 if let Some(row) = self.trials.get_mut(trial) {
-                    row.states.retain(|state| !(state.resource == *resource && state.id.starts_with(id.as_str())));
+                    row.meant(*resource, id).map(|state| row.states.remove(state));
                 }
             }
             Act::Finish(_) => self.phase = Phase::Finished,
