@@ -147,7 +147,7 @@ pub enum Output {
     Restore {
         /// For which attempt.
         held: Held,
-        /// Its content hash.
+        /// Its name in the store.
         id: String,
     },
     /// Start the slot's trainer process and write [`ToTrainer::Start`] to it.

@@ -4,6 +4,8 @@
 //! also those on a rung who may still go on, of whom one in `eta` does; but not while a slot is free, for that shows that nobody goes
 //! on now. A slot that is free although someone was interrupted leaves too soon to be of use, and another is needed in its place.
 //! While every trial has failed nothing new starts. At least one slot as long as the sweep is open; once it ends, no more than train.
+use hpo_core::TrialId;
+
 use super::book::{Book, Life, Phase};
 use super::rule::Rule;
 use super::{Violation, refuse};
@@ -43,6 +45,7 @@ fn span(book: &Book, rule: &dyn Rule) -> (usize, usize) {
         return (known, known);
     }
     let goes_on = rule.next().is_some_and(|(trial, _)| book.trials[&trial].life == Life::Paused);
-    let may_go_on = in_life(Life::Paused).filter(|(trial, _)| !rule.hopeless(**trial)).count();
+    let paused: Vec<TrialId> = in_life(Life::Paused).map(|(trial, _)| *trial).collect();
+    let may_go_on = paused.len() - rule.hopeless(&paused).len();
     (known + usize::from(goes_on), known + may_go_on.div_ceil(book.spec.scheduler.ladder().eta() as usize))
 }

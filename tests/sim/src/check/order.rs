@@ -6,7 +6,7 @@ use hpo_core::{Attempt, Event, Sweep, SweepSpec};
 use hpo_driver::journal::Record;
 
 use super::act::{Act, Leased, Of};
-use super::book::{Book, Life, Move, Phase};
+use super::book::{Book, Life, Move, Phase, Row};
 use super::mirror::KEPT;
 use super::rule::{self, Rule};
 use super::{Judge, TrialId, Violation, appetite, refuse};
@@ -129,11 +129,9 @@ impl Order {
         }
         let best = self.book.best(KEPT);
         let leads = |trial: TrialId| best.iter().any(|(_, leader)| *leader == trial);
-        let vain = self
-            .book
-            .trials
-            .iter()
-            .find(|(trial, row)| row.life == Life::Paused && !row.states.is_empty() && !leads(**trial) && self.rule.hopeless(**trial));
+        let keeps = |(trial, row): &(&TrialId, &Row)| row.life == Life::Paused && !row.states.is_empty() && !leads(**trial);
+        let keepers: Vec<TrialId> = self.book.trials.iter().filter(keeps).map(|(trial, _)| *trial).collect();
+        let vain = self.rule.hopeless(&keepers).pop_first().map(|trial| (trial, &self.book.trials[&trial]));
         refuse(vain.is_some(), NAME, || format!("line {line}: it will never go on and keeps a state: {vain:?}"))
     }
 

@@ -1,8 +1,10 @@
 //! What dies without a word: nodes, Slurm's daemons, its controller.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hpo_slurm::{Slurm, within};
 
+use crate::slow::lives;
+use crate::submit::file;
 use crate::sweep::{LEASE, Sweep, synthetic};
 
 #[test]
@@ -14,7 +16,7 @@ fn a_dead_node_is_noticed_before_slurm_does_and_its_trial_goes_on_elsewhere() {
     sweep.wait_for("two workers at work", |sweep| sweep.events("started").len() >= 2);
     sweep.wait_for_reports(4);
     slurm.must(&["kill-node", "n2"]);
-    let killed = std::time::Instant::now();
+    let killed = Instant::now();
     sweep.wait_for("its loss", |sweep| sweep.events("worker_lost").len() == 1);
     let noticed = killed.elapsed();
     assert!(noticed < LEASE * 2, "{noticed:?}");
@@ -92,4 +94,23 @@ fn a_controller_that_dies_after_a_submission_may_forget_or_repeat_jobs_and_the_s
     sweep.workers(&["--array=0-1", "--requeue"], "--slots 1 --no-gpu");
     assert_eq!(driver.code(), Some(0), "{}\n{}", driver.said(), sweep.printed());
     sweep.audit(6);
+}
+
+#[test]
+fn a_driver_whose_run_folder_and_cluster_are_gone_does_not_wait_for_them() {
+    let Some(slurm) = Slurm::up(1, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, &file(6, 20, "time = \"10m\"\nmax_workers = 2"));
+    let submit = sweep.command(sweep.program(), &["slurm", "submit", "sweep.toml", "--run-dir", "run"]).output().unwrap();
+    assert!(submit.status.success(), "{}", String::from_utf8_lossy(&submit.stderr));
+    sweep.wait_for("two workers at work", |sweep| sweep.events("started").len() >= 2);
+    let rendezvous: serde_json::Value = serde_json::from_slice(&std::fs::read(sweep.path("run/rendezvous.json")).unwrap()).unwrap();
+    slurm.must(&["kill-controller"]);
+    let gone = Instant::now();
+    std::fs::rename(sweep.path("run"), sweep.path("elsewhere")).unwrap();
+    sweep.wait_for("the driver's end", |_| !lives(&rendezvous["pid"]));
+    // Where there is a run folder, tasks of a controller that is away are waited for up to half an hour.
+    assert!(gone.elapsed() < Duration::from_secs(60), "{:?}", gone.elapsed());
+    let logs = std::fs::read_dir(sweep.path("elsewhere/logs")).unwrap().flatten();
+    let said: String = logs.map(|log| std::fs::read_to_string(log.path()).unwrap_or_default()).collect();
+    assert!(said.contains("was removed, emptied or moved"), "{said}");
 }

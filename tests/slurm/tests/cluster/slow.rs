@@ -26,7 +26,7 @@ fn another(sweep: &Sweep, lines: &str) -> String {
 }
 
 /// Whether there is such a process, and not only its name until somebody asks how it ended.
-fn lives(pid: &Value) -> bool {
+pub(crate) fn lives(pid: &Value) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, state)| !state.trim_start().starts_with('Z'))
 }

@@ -202,11 +202,17 @@ impl Rule for Asha {
         self.most = self.most.take().map(limit);
     }
 
-    fn hopeless(&self, trial: TrialId) -> bool {
-        let (Some(_), Some(&bracket)) = (&self.most, self.bracket.get(&trial)) else { return false };
-        let stands = |rung: &usize| self.came.get(&(bracket, *rung)).is_some_and(|places| places.iter().any(|place| place.1 == trial));
-        let highest = (bracket..self.rungs.len()).rev().find(stands);
-        highest.and_then(|rung| self.hopes(bracket, rung)).is_some_and(|(_, hopeful)| !hopeful.contains(&trial))
+    fn hopeless(&self, paused: &[TrialId]) -> BTreeSet<TrialId> {
+        let mut floors = BTreeMap::new();
+        let out = paused.iter().filter(|trial| {
+            let (Some(_), Some(&bracket)) = (&self.most, self.bracket.get(trial)) else { return false };
+            let stands =
+                |rung: &usize| self.came.get(&(bracket, *rung)).is_some_and(|places| places.iter().any(|place| place.1 == **trial));
+            let Some(rung) = (bracket..self.rungs.len()).rev().find(stands) else { return false };
+            let hopes = floors.entry((bracket, rung)).or_insert_with(|| self.hopes(bracket, rung));
+            hopes.as_ref().is_some_and(|(_, hopeful)| !hopeful.contains(trial))
+        });
+        out.copied().collect()
     }
 
     fn promoted(&mut self, trial: TrialId) {

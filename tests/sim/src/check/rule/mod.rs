@@ -5,6 +5,8 @@ mod rounds;
 mod stops;
 mod swift;
 
+use std::collections::BTreeSet;
+
 use hpo_core::schedule::SchedulerSpec;
 use hpo_core::{Loss, Params, SweepSpec, TrialId};
 
@@ -28,9 +30,9 @@ pub trait Rule: std::fmt::Debug {
     fn next(&self) -> Option<(TrialId, u32)> {
         None
     }
-    /// Whether a trial that is paused will never go on, whatever the others do.
-    fn hopeless(&self, _trial: TrialId) -> bool {
-        false
+    /// Of trials that are paused, those that will never go on, whatever the others do.
+    fn hopeless(&self, _paused: &[TrialId]) -> BTreeSet<TrialId> {
+        BTreeSet::new()
     }
     /// It was done.
     fn promoted(&mut self, _trial: TrialId) {}

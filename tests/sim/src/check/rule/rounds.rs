@@ -65,10 +65,13 @@ impl Rounds {
         };
         let at = self.rungs[rung];
         let all_in = members.iter().all(|trial| self.came.contains_key(&(*trial, at)) || self.out.contains(trial));
+        if !all_in {
+            return None;
+        }
         let mut here: Vec<(Loss, TrialId)> = members.iter().filter_map(|trial| Some((*self.came.get(&(*trial, at))?, *trial))).collect();
         here.sort();
         let best = here.into_iter().take(members.len() / self.eta).filter(|(loss, _)| loss.is_finite()).map(|(_, trial)| trial);
-        all_in.then(|| best.collect())
+        Some(best.collect())
     }
 }
 
@@ -106,10 +109,15 @@ impl Rule for Rounds {
         })
     }
 
-    fn hopeless(&self, trial: TrialId) -> bool {
-        let Some(bracket) = self.brackets.iter().position(|members| members.contains(&trial)) else { return false };
-        let stands = self.rungs.iter().rposition(|at| self.came.contains_key(&(trial, *at)));
-        stands.and_then(|rung| self.chosen(bracket, rung)).is_some_and(|chosen| !chosen.contains(&trial))
+    fn hopeless(&self, paused: &[TrialId]) -> BTreeSet<TrialId> {
+        let mut rounds = BTreeMap::new();
+        let out = paused.iter().filter(|trial| {
+            let Some(bracket) = self.brackets.iter().position(|members| members.contains(trial)) else { return false };
+            let Some(rung) = self.rungs.iter().rposition(|at| self.came.contains_key(&(**trial, *at))) else { return false };
+            let chosen = rounds.entry((bracket, rung)).or_insert_with(|| self.chosen(bracket, rung));
+            chosen.as_ref().is_some_and(|chosen| !chosen.contains(trial))
+        });
+        out.copied().collect()
     }
 
     fn promoted(&mut self, trial: TrialId) {

@@ -149,8 +149,8 @@ impl Rule for Swift {
         self.rounds.next()
     }
 
-    fn hopeless(&self, trial: TrialId) -> bool {
-        self.rounds.hopeless(trial)
+    fn hopeless(&self, paused: &[TrialId]) -> BTreeSet<TrialId> {
+        self.rounds.hopeless(paused)
     }
 
     fn promoted(&mut self, trial: TrialId) {
