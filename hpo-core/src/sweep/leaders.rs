@@ -7,7 +7,7 @@ use crate::{Loss, TrialId};
 const KEPT: usize = 3;
 /// So many are held in order; the others are looked through when too many of these have failed. What is answered does not depend on
 /// it: in debug builds it is so small that sweeps of a few trials, as simulations play them, come to that, too.
-const HELD: usize = if cfg!(debug_assertions) { 6 } else { 64 };
+const HELD: usize = if cfg!(debug_assertions) { KEPT + 1 } else { 64 };
 
 /// All trials with a finite loss that have not failed. An update costs O(1), but that each [`HELD`] - [`KEPT`] failures of
 /// trials among the best may cost one walk over all trials.

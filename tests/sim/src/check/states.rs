@@ -10,7 +10,7 @@ use hpo_core::sweep::event::{End, FailureKind};
 use hpo_core::{Event, SweepSpec, TrialId};
 use hpo_driver::journal::Record;
 
-use super::act::Act;
+use super::act::{Act, is_called};
 use super::book::{Book, Life, Phase, Row, Saved};
 use super::mirror::KEPT;
 use super::{Fact, Judge, Last, Stamp, Violation, refuse};
@@ -65,7 +65,7 @@ impl States {
         if self.book.phase == Phase::Finished || row.life.is_over() && !self.leads(trial) {
             return Ok(());
         }
-        let same = |state: &Saved| state.resource == resource && state.id.starts_with(id);
+        let same = |state: &Saved| state.resource == resource && is_called(id, &state.id);
         let usable: Vec<_> = row.states.iter().rev().filter(|state| !state.suspect).collect();
         let newest = usable.first().is_some_and(|state| same(state));
         let second = usable.get(1).is_some_and(|state| same(state));

@@ -1,8 +1,9 @@
 //! States that are deleted and needed, or kept for nobody.
-use hpo_core::Event;
 use hpo_core::sweep::event::{End, FailureKind};
+use hpo_core::{Event, layout};
 
 use super::*;
+use crate::check::book::Book;
 use crate::check::states::States;
 
 pub(super) const ALL: &[fn()] = &[
@@ -82,6 +83,23 @@ fn a_trial_that_goes_on_after_its_states_were_let_go() {
     });
     let forget = format!("forget {trial}@1 {:.8}", first.unwrap().id);
     refused_with(States::new(&asha()), &good, promotion, |record| record.acts.insert(0, forget), "goes on, and its states were let go");
+}
+
+#[test]
+fn of_states_that_are_alike_the_one_is_let_go_that_was_named() {
+    let spec = spec(SchedulerSpec::Fifo { ladder: Ladder::single(Resource(4)).unwrap() }, 1);
+    let saved = |attempt: u32| {
+        let checkpoint = Some(state(&layout::id(&"5a".repeat(32), Attempt(attempt)), 1));
+        ended(0, attempt, if attempt == 1 { 2 } else { 1 }, End::Preempted { checkpoint })
+    };
+    let events = [began(1), joined(1, 1, &[]), suggested(0), reported(0, 1, 1, 1, 0.5), saved(1), saved(2), saved(3)];
+    let good = lived(&spec, &events);
+    assert!(has_act("forget 0@1 5a5a5a5a-1")(record(&good[6]).unwrap()));
+    assert_eq!(tell(&mut States::new(&spec), &good), Ok(()));
+    let mut book = Book::new(&spec);
+    good.iter().filter_map(record).for_each(|record| book.record(record));
+    let left: Vec<&str> = book.trials[&TrialId(0)].states.iter().map(|state| &state.id[64..]).collect();
+    assert_eq!(left, ["-2", "-3"]);
 }
 
 /// A worker that was asleep writes its state when the sweep is over.
