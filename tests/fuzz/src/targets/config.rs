@@ -55,6 +55,10 @@ pub(crate) const TARGET: Target = Target {
 
 const FOUND: &[Found] = &[
     Found {
+        what: "each of 25,000 complaints of one line was looked for from the beginning of the text, which took 20 s",
+        input: || format!("[sweep]\nname = [\"x {}", "\"tr ".repeat(25_000)).into_bytes(),
+    },
+    Found {
         what: "a name of 70,000 characters was wider than a column can be formatted, and `hpo check` panicked",
         input: || with_space(&format!("{} = {{ bool = true }}", "a".repeat(70_000))),
     },
