@@ -358,12 +358,12 @@ impl Sweep {
     /// A worker that was thought lost is back with its attempt, and nobody else got the trial meanwhile: it goes on.
     fn take_back(&mut self, held: Held, slot: SlotId) -> bool {
         let Some(trial) = self.trials.get_mut(held.trial) else { return false };
-        let same = trial.attempt == held.attempt && trial.state == State::Waiting && trial.lost_on == Some(slot);
-        if !same || self.phase != Phase::Open || !self.fleet.free().contains(&slot) {
+        // If not now, then never: what it says once it is told to stop is turned away, and would be missing later.
+        let was_lost = trial.attempt == held.attempt && trial.state == State::Waiting && trial.lost_on.take_if(|on| *on == slot).is_some();
+        if !was_lost || self.phase != Phase::Open || !self.fleet.free().contains(&slot) {
             return false;
         }
         trial.state = State::Leased { slot };
-        trial.lost_on = None;
         // They are in the books already.
         (trial.run.startup_ms, trial.run.restore_ms) = (0, 0);
         self.interrupted.retain(|&waiting| waiting != held.trial);

@@ -1,4 +1,4 @@
-//! Trainers that hang.
+//! Trainers that hang, and workers that were not heard for long.
 use super::*;
 
 fn hang(trial: TrialId, attempt: Attempt, seq: Seq) -> Event {
@@ -28,4 +28,19 @@ fn the_silence_of_a_trainer_that_hangs_is_no_training_that_was_kept() {
     world.word(1, hang);
     let uses = world.sweep.view().uses;
     assert_eq!((uses.stopped, uses.redone), (20 * 1000, 900_020 * 1000), "{uses:?}");
+}
+
+/// What it says in between is turned away; taken back then, it would go on with words that nobody has.
+#[test]
+fn who_was_told_to_stop_is_not_taken_back_by_a_driver_that_comes_later() {
+    let mut world = World::new(spec(4));
+    world.join(ONE, 1, vec![]);
+    world.suggest_all();
+    world.say(Event::WorkerLost { worker: ONE });
+    world.say(Event::DrainAsked);
+    let held = Held { trial: TrialId(0), attempt: Attempt(1), slot: 0 };
+    assert_eq!(world.join(ONE, 1, vec![held]), ["stop 0.1 on 00000001/0"]);
+    world.say(Event::DriverStarted { epoch: 2 });
+    let said = world.join(ONE, 1, vec![held]);
+    assert!(said.contains(&"stop 0.1 on 00000001/0".to_owned()), "{said:?}");
 }

@@ -194,6 +194,9 @@ impl Book {
                 if self.is_open(*of, *place) {
                     self.close(of.trial, Life::Stopped, None);
                     self.retire();
+                } else if let Some(row) = self.trials.get_mut(&of.trial).filter(|row| row.attempt == of.attempt.0) {
+                    // Told to stop, it is not taken back later: some of its words are turned away.
+                    row.lost_on = None;
                 }
             }
             Act::CallBack(of, _) => drop(self.called_back.insert(*of)),
