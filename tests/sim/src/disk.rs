@@ -105,13 +105,15 @@ impl Disk {
         file.durable = file.bytes.len();
     }
 
-    /// Turns one bit of a line that is not the last. Answers the line, if there is such a one.
+    /// Turns one bit of a line that was synced and is not the last such. Answers the line, if there is such a one. (What was not synced
+    /// may be gone before anybody reads it.)
     pub(crate) fn flip(&self, chance: &mut dyn Chance) -> Option<u64> {
         let mut state = self.lock();
         let mut newest = state.files.last_entry()?;
         let file = newest.get_mut();
-        let whole = file.bytes.iter().rposition(|byte| *byte == b'\n')?;
-        let last = file.bytes[..whole].iter().rposition(|byte| *byte == b'\n')?;
+        let synced = &file.bytes[..file.durable.min(file.bytes.len())];
+        let whole = synced.iter().rposition(|byte| *byte == b'\n')?;
+        let last = synced[..whole].iter().rposition(|byte| *byte == b'\n')?;
         // Its newline is left alone: it stands between two lines.
         let at = chance.one_of("byte to flip", last);
         let line = file.bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
