@@ -83,16 +83,20 @@ def earlier(paths, tasks):
 
 
 def mean(runs, measure, workers, mark):
-    """Mean over tasks of the mean over seeds, with 1.96 standard errors; seeds of each task are independent. None if runs were
-    given less."""
+    """Mean over tasks of the mean over seeds, with 1.96 standard errors. A seed draws the same values on every task, so that one that
+    is lucky on a task is so on others: seeds are independent, runs are not. None if runs were given less."""
     if any(run.ends < mark for of_seed in runs.values() for run in of_seed.values()):
         return None
-    means, variance = [], 0.0
+    means, off = [], collections.Counter()
     for task, of_seed in runs.items():
-        values = [measure(run, task, workers, mark) for run in of_seed.values()]
-        means.append(statistics.fmean(values))
-        variance += statistics.variance(values) / len(values) if len(values) > 1 else math.inf
-    return statistics.fmean(means), 1.96 * math.sqrt(variance) / len(means)
+        values = {seed: measure(run, task, workers, mark) for seed, run in of_seed.items()}
+        means.append(statistics.fmean(values.values()))
+        for seed, value in values.items():
+            off[seed] += (value - means[-1]) / len(values) / len(runs)
+    if any(len(of_seed) < 2 for of_seed in runs.values()):
+        return statistics.fmean(means), math.inf
+    variance = len(off) / (len(off) - 1) * sum(one * one for one in off.values())
+    return statistics.fmean(means), 1.96 * math.sqrt(variance)
 
 
 def ranks(found, measure, workers, mark):
