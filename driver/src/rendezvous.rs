@@ -2,7 +2,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::ifaddrs::getifaddrs;
@@ -140,9 +140,15 @@ pub fn create_token(run: &RunDir) -> Result<String, RendezvousFault> {
 /// The secret of an existing run.
 ///
 /// # Errors
-/// If it cannot be read, or is so short that it could be guessed.
+/// If it cannot be read, can be read by others, or is so short that it could be guessed.
 pub fn read_token(run: &RunDir) -> Result<String, RendezvousFault> {
     let path = run.token();
+    let mode = fs::metadata(&path).map_err(fault(&path, "read"))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        // Workers refuse it, too.
+        let why = format!("it can be read by others (mode {mode:03o}): run `chmod 600 {}`", path.display());
+        return Err(fault(&path, "take the token of")(io::Error::new(io::ErrorKind::PermissionDenied, why)));
+    }
     let token = fs::read_to_string(&path).map_err(fault(&path, "read"))?.trim().to_owned();
     if token.len() < TOKEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let why = format!("a token is one line of at least {TOKEN_MIN} letters and digits");
@@ -170,8 +176,6 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -212,6 +216,10 @@ mod tests {
             fs::write(run.token(), wrong).unwrap();
             assert!(read_token(&run).is_err(), "{wrong:?}");
         }
+        fs::write(run.token(), &token).unwrap();
+        fs::set_permissions(run.token(), fs::Permissions::from_mode(0o640)).unwrap();
+        let why = read_token(&run).unwrap_err();
+        assert!(std::error::Error::source(&why).is_some_and(|why| why.to_string().contains("mode 640): run `chmod 600 ")), "{why:?}");
     }
 
     #[test]

@@ -57,8 +57,11 @@ impl RunDir {
             Err(gone) if gone.kind() != io::ErrorKind::NotFound && gone.kind() != io::ErrorKind::NotADirectory => Ok(()),
             Err(_) => not("there is no such folder"),
             Ok(found) if !found.is_dir() => not("it is a file"),
-            Ok(_) if self.journal().exists() => Ok(()),
-            Ok(_) => not("it has no journal.jsonl"),
+            Ok(_) => match fs::metadata(self.journal()) {
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => not("it has no journal.jsonl"),
+                // As above: a folder that others may not look into may hold a run.
+                Ok(_) | Err(_) => Ok(()),
+            },
         }
     }
     /// The sweep file as it was when the sweep was created.

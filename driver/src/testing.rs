@@ -53,8 +53,14 @@ pub(crate) fn figure(trial: u32, resource: u32) -> f64 {
 pub(crate) fn history(spec: &SweepSpec) -> Vec<Record> {
     let mut sweep = Sweep::new(spec.clone());
     let cpu = Slot { name: "cpu core".into(), milli_gpus: 0 };
-    let joined =
-        Event::WorkerJoined { worker: WorkerId(5), name: "w".into(), slots: vec![cpu.clone(), cpu], holds: vec![], allocation: None };
+    let joined = Event::WorkerJoined {
+        worker: WorkerId(5),
+        name: "w".into(),
+        slots: vec![cpu.clone(), cpu],
+        holds: vec![],
+        allocation: None,
+        leaving: false,
+    };
     let mut events = VecDeque::from([Event::DriverStarted { epoch: 1 }, joined]);
     let mut records: Vec<Record> = vec![];
     while let Some(event) = events.pop_front() {

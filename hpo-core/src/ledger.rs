@@ -2,12 +2,16 @@
 //!
 //! The unit is the milli-slot-millisecond: one slot that counts as a whole GPU (or a CPU slot) for a millisecond is
 //! 1000 of them, a quarter of a GPU 250. Whole numbers, so that the categories sum to the reservation exactly.
+mod lease;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::by_trial::ByTrial;
-use crate::{Millis, SlotId, Stamp, TrialId};
+use crate::{SlotId, Stamp, TrialId};
+use lease::Stint;
+pub(crate) use lease::{Booked, Split};
 
 /// What was bought, by use. All in milli-slot-milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +24,9 @@ pub struct Uses {
     pub explored: u64,
     /// Training of trials that were stopped, failed, or never promoted.
     pub stopped: u64,
-    /// Training that had to be done again, after a loss, a failure, or a preemption without a checkpoint; and the silence of a
-    /// trainer that hung.
+    /// Training that a loss, a failure, or a preemption without a checkpoint undid; training that was done a second time although
+    /// nothing had undone the first; and the silence of a trainer that hung. Of a unit that was trained several times all passes but
+    /// one are here.
     pub redone: u64,
     /// Reading checkpoints.
     pub restore: u64,
@@ -59,19 +64,8 @@ impl Uses {
     }
 }
 
-/// What of a lease's time was not training, and how much of the training is lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Split {
-    pub(crate) startup: Millis,
-    pub(crate) restore: Millis,
-    pub(crate) checkpoint: Millis,
-    /// Training since this moment has to be done again, or was none.
-    pub(crate) lost_since: Option<Stamp>,
-    /// Training until this moment had been done before.
-    pub(crate) repeated_until: Option<Stamp>,
-}
-
-/// The books of one sweep. Every entry costs O(log slots).
+/// The books of one sweep. Every entry costs O(log slots), and O(1) for each time that its worker was lost and came
+/// back with the lease.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     open: BTreeMap<SlotId, Account>,
@@ -93,21 +87,33 @@ pub struct Ledger {
     draining: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Account {
     joined: Stamp,
     weight: u64,
     /// Since when it does what it does.
     since: Stamp,
-    busy: Option<TrialId>,
+    busy: Option<Lease>,
     /// Nobody knows whether it is still there since then.
     frozen: Option<Stamp>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Lease {
+    trial: TrialId,
+    /// Before its worker was thought lost.
+    earlier: Vec<Stint>,
 }
 
 impl Account {
     /// The moment until which it counts.
     fn until(&self, at: Stamp) -> Stamp {
         self.frozen.map_or(at, |frozen| frozen.min(at))
+    }
+
+    /// What it does since `since`.
+    fn stint(&self, at: Stamp) -> Stint {
+        Stint { since: self.since, until: self.until(at).max(self.since), weight: self.weight }
     }
 }
 
@@ -143,11 +149,13 @@ impl Ledger {
         self.open_joined += u128::from(weight) * u128::from(at.0);
     }
 
-    pub(crate) fn leave(&mut self, slot: SlotId, at: Stamp) {
-        let Some(account) = self.open.remove(&slot) else { return };
+    /// The slot leaves: until when it is in the books.
+    pub(crate) fn leave(&mut self, slot: SlotId, at: Stamp) -> Option<Stamp> {
+        let account = self.open.remove(&slot)?;
         assert!(account.busy.is_none(), "a lease ends before its slot leaves");
-        self.rest(account, at);
-        let reserved = account.weight * account.until(at).since(account.joined);
+        self.rest(account.stint(at).amount());
+        let until = account.until(at);
+        let reserved = account.weight * until.since(account.joined);
         self.closed += reserved;
         self.weight -= account.weight;
         if account.frozen.is_some() {
@@ -156,6 +164,7 @@ impl Ledger {
             self.open_weight -= account.weight;
             self.open_joined -= u128::from(account.weight) * u128::from(account.joined.0);
         }
+        Some(until)
     }
 
     /// The driver was away after `at`, and nobody knows which slots lived on: none counts any further until it is heard
@@ -180,29 +189,55 @@ impl Ledger {
     }
 
     pub(crate) fn begin(&mut self, slot: SlotId, trial: TrialId, at: Stamp) {
-        let Some(mut account) = self.open.get(&slot).copied() else { return };
-        self.rest(account, at);
-        account.since = at;
-        account.busy = Some(trial);
-        self.open.insert(slot, account);
+        self.occupy(slot, Lease { trial, earlier: vec![] }, at);
     }
 
-    pub(crate) fn end(&mut self, slot: SlotId, at: Stamp, split: Split) {
-        let Some(mut account) = self.open.get(&slot).copied() else { return };
-        let Some(trial) = account.busy.take() else { return };
-        // Not before the last entry: what a worker measured may reach back behind it.
-        let at = account.until(at).max(account.since);
-        let parts = Parts::of(account.since, at, split);
-        let weight = account.weight;
-        self.fixed.startup += weight * parts.startup;
-        self.fixed.restore += weight * parts.restore;
-        self.fixed.checkpoint += weight * parts.checkpoint;
-        self.fixed.redone += weight * parts.redone;
+    /// The worker of a lease that was booked is back, and the lease goes on, as if it had never ended: it leaves the books, and its
+    /// time since `at` belongs to it, too.
+    pub(crate) fn resume(&mut self, slot: SlotId, booked: Booked, at: Stamp) {
+        let Booked { trial, stints, startup, restore, checkpoint, redone, kept } = booked;
+        self.fixed.startup -= startup;
+        self.fixed.restore -= restore;
+        self.fixed.checkpoint -= checkpoint;
+        self.fixed.redone -= redone;
         let work = self.trained.entry(trial);
-        work.kept += weight * parts.kept;
-        *(if work.promoted { &mut self.promoted_total } else { &mut self.others_total }) += weight * parts.kept;
-        account.since = at;
-        self.open.insert(slot, account);
+        work.kept -= kept;
+        *(if work.promoted { &mut self.promoted_total } else { &mut self.others_total }) -= kept;
+        self.occupy(slot, Lease { trial, earlier: stints }, at);
+    }
+
+    fn occupy(&mut self, slot: SlotId, lease: Lease, at: Stamp) {
+        let Some(account) = self.open.get_mut(&slot) else { return };
+        let rested = account.stint(at);
+        (account.since, account.busy) = (at, Some(lease));
+        self.rest(rested.amount());
+    }
+
+    /// What the lease is booked as.
+    pub(crate) fn end(&mut self, slot: SlotId, at: Stamp, split: Split) -> Option<Booked> {
+        let account = self.open.get_mut(&slot)?;
+        let Lease { trial, earlier: mut stints } = account.busy.take()?;
+        // Not before the last entry: what a worker measured may reach back behind it.
+        let last = account.stint(at);
+        account.since = last.until;
+        // It was over before its worker was thought lost: from then on the slot had none.
+        let mut rested = 0;
+        for stint in &mut stints {
+            let whole = stint.amount();
+            stint.until = stint.until.min(at).max(stint.since);
+            rested += whole - stint.amount();
+        }
+        stints.push(last);
+        let booked = Booked::new(trial, stints, split);
+        self.fixed.startup += booked.startup;
+        self.fixed.restore += booked.restore;
+        self.fixed.checkpoint += booked.checkpoint;
+        self.fixed.redone += booked.redone;
+        let work = self.trained.entry(trial);
+        work.kept += booked.kept;
+        *(if work.promoted { &mut self.promoted_total } else { &mut self.others_total }) += booked.kept;
+        self.rest(rested);
+        Some(booked)
     }
 
     /// From now on the work of `trial` counts as explored.
@@ -220,19 +255,18 @@ impl Ledger {
         if self.draining == on {
             return;
         }
-        let resting: Vec<SlotId> = self.open.iter().filter(|(_, account)| account.busy.is_none()).map(|(&slot, _)| slot).collect();
-        for slot in resting {
-            if let Some(mut account) = self.open.get(&slot).copied() {
-                self.rest(account, at);
-                account.since = account.until(at);
-                self.open.insert(slot, account);
-            }
+        let mut rested = 0;
+        for account in self.open.values_mut().filter(|account| account.busy.is_none()) {
+            let stint = account.stint(at);
+            rested += stint.amount();
+            account.since = stint.until;
         }
+        self.rest(rested);
         self.draining = on;
     }
 
-    fn rest(&mut self, account: Account, at: Stamp) {
-        let amount = account.weight * account.until(at).since(account.since);
+    /// So much was spent without a lease.
+    fn rest(&mut self, amount: u64) {
         *(if self.draining { &mut self.fixed.drain } else { &mut self.fixed.idle }) += amount;
     }
 
@@ -263,8 +297,9 @@ impl Ledger {
             uses.winner += work.kept;
         }
         for account in self.open.values() {
-            let amount = account.weight * account.until(at).since(account.since);
-            *match account.busy {
+            let earlier = account.busy.iter().flat_map(|lease| &lease.earlier);
+            let amount = earlier.map(|stint| stint.amount()).sum::<u64>() + account.stint(at).amount();
+            *match account.busy.as_ref().map(|lease| lease.trial) {
                 Some(trial) if Some(trial) == winner => &mut uses.winner,
                 Some(trial) if work(trial).promoted => &mut uses.explored,
                 Some(_) => &mut uses.stopped,
@@ -285,33 +320,5 @@ impl Ledger {
         let uses = self.uses(at, winner);
         let sum: u64 = uses.categories().iter().map(|(_, amount)| amount).sum();
         assert_eq!(sum, uses.reserved, "the categories sum to the reservation: {uses:?}");
-    }
-}
-
-/// A lease's span in its parts; they sum to the span.
-struct Parts {
-    startup: Millis,
-    restore: Millis,
-    checkpoint: Millis,
-    redone: Millis,
-    kept: Millis,
-}
-
-impl Parts {
-    /// What the worker measured is believed only as far as the driver's own span reaches.
-    fn of(begin: Stamp, end: Stamp, split: Split) -> Self {
-        let mut left = end.since(begin);
-        let mut take = |wanted: Millis| {
-            let part = wanted.min(left);
-            left -= part;
-            part
-        };
-        let startup = take(split.startup);
-        let restore = take(split.restore);
-        let checkpoint = take(split.checkpoint);
-        let repeated = split.repeated_until.map_or(0, |until| until.since(begin).saturating_sub(startup + restore));
-        let lost = split.lost_since.map_or(0, |since| end.since(since).saturating_sub(checkpoint));
-        let redone = take(repeated.saturating_add(lost));
-        Self { startup, restore, checkpoint, redone, kept: left }
     }
 }

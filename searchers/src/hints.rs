@@ -36,13 +36,14 @@ pub(crate) fn hinted(method: &SearcherSpec, hints: &Hints, space: &Space, seed: 
         false => Box::new(Warm::new(space, seed, method.clone(), &hints.past)?),
     };
     if !hints.prior.is_empty() {
+        let known = hints.seed_trials.len();
         searcher = match method {
             // Nothing off the grid was asked for: the prior says which of its points come early.
             SearcherSpec::Grid(options) => {
                 let grid = Grid::new(space, options)?;
-                Box::new(Guided::new(grid.space(), seed, &nearest(&hints.prior, space, grid.space()), searcher)?)
+                Box::new(Guided::new(grid.space(), seed, &nearest(&hints.prior, space, grid.space()), known, searcher)?)
             }
-            _ => Box::new(Guided::new(space, seed, &hints.prior, searcher)?),
+            _ => Box::new(Guided::new(space, seed, &hints.prior, known, searcher)?),
         };
     }
     if !hints.seed_trials.is_empty() {

@@ -6,7 +6,7 @@
 //! - **The searcher** beneath, which learns of all trials, whoever proposed them.
 //! - **The prior** pi: each parameter that has a belief by a normal density around its value, cut off at the edges, with a standard
 //!   deviation of .5, .25 or .125 of its range (on its own scale) for low, medium and high confidence; a word 2, 4 or 6 times as
-//!   likely as each other one; all other parameters by chance. The first proposal is its middle.
+//!   likely as each other one; all other parameters by chance. The first proposal that is no known point's is its middle.
 //! - **The incumbent**, the best trial on the highest rung that has [`LEAST`] results: a copy in which each parameter is drawn anew
 //!   with probability 1/2, by the density lambda of medium confidence around it. Before that it has no share.
 //!
@@ -102,6 +102,8 @@ pub(crate) struct Guided {
     prior: Around,
     /// The middle of the prior.
     middle: Params,
+    /// From this trial on none has a known point.
+    first: TrialId,
     begun: BTreeMap<TrialId, Params>,
     history: History,
     /// Trials with a result, finite or not.
@@ -110,9 +112,11 @@ pub(crate) struct Guided {
 }
 
 impl Guided {
+    /// `known` trials at most, the first ones, have points that are known beforehand ([`Seeded`](crate::seeded::Seeded)).
+    ///
     /// # Errors
     /// If a belief is about something that is not in the space, or about a value that its parameter does not take.
-    pub(crate) fn new(space: &Space, seed: Seed, prior: &Prior, inner: Box<dyn Searcher>) -> Result<Self, PartialFault> {
+    pub(crate) fn new(space: &Space, seed: Seed, prior: &Prior, known: usize, inner: Box<dyn Searcher>) -> Result<Self, PartialFault> {
         for (name, belief) in prior {
             let parameter = space.parameters().iter().find(|parameter| parameter.name == *name);
             let parameter = parameter.ok_or_else(|| PartialFault::NoParameter { name: name.clone() })?;
@@ -134,6 +138,7 @@ impl Guided {
             taken: Taken::new(space.clone()),
             prior: density,
             middle,
+            first: TrialId(known as u32),
             begun: BTreeMap::new(),
             history: History::new(Basis { least: LEAST, all_others: true }),
             told: BTreeSet::new(),
@@ -195,7 +200,7 @@ impl Searcher for Guided {
     }
 
     fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
-        if self.begun.is_empty() {
+        if self.begun.range(self.first..).next().is_none() && !self.taken.contains(&self.middle) {
             return Ok(self.middle.clone());
         }
         let mut rng = self.seed.derive("prior", trial.0.into()).rng();

@@ -19,7 +19,11 @@ fn a_sweep_file_with_faults_starts_nothing() {
     let world = World::new(&SWEEP.replace("eta = 3", "eta = 1").replace("kind = \"random\"", "kind = \"rnadom\""));
     refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &["eta", "rnadom", "random", "sweep.toml:"]);
     assert!(!world.run_dir().exists());
-    refused(&world, &["run", "nowhere.toml"], 2, &["nowhere.toml"]);
+    refused(&world, &["run", "nowhere.toml"], 2, &["nowhere.toml", "hpo init"]);
+    std::fs::create_dir(world.path("folder.toml")).unwrap();
+    refused(&world, &["run", "folder.toml"], 2, &["give a sweep file"]);
+    std::fs::write(world.path("latin.toml"), b"[sweep]\nname = \"caf\xe9\"\n").unwrap();
+    refused(&world, &["check", "latin.toml"], 2, &["UTF-8", "iconv"]);
 }
 
 #[test]
@@ -29,7 +33,7 @@ fn a_program_that_is_not_here_starts_nothing_and_is_only_mentioned_by_check() {
     let phrases = ["there is no program `no-such-trainer` on this machine", "sweep.toml:", "PATH"];
     refused(&world, &["run", "sweep.toml", "--run-dir", "run"], 2, &phrases);
     assert!(!world.run_dir().exists());
-    refused(&world, &["check", "sweep.toml"], 0, &phrases);
+    refused(&world, &["check", "sweep.toml"], 0, &[&phrases[..], &["warning: ", "workers on other machines may have it"]].concat());
     assert_eq!(world.json(&["check", "sweep.toml", "--json"])["warnings"][0], phrases[0]);
 }
 
@@ -58,6 +62,38 @@ fn what_is_not_a_run_folder_is_said_to_be_none() {
         refused(&world, &["why", folder, "0"], 3, &[&phrase]);
         refused(&world, &["worker", "--run-dir", folder], 3, &[&phrase]);
     }
+}
+
+#[test]
+fn what_would_be_ignored_or_compared_without_sense_is_refused() {
+    let none = World::new(&format!("{SWEEP}\n[workers]\nlocal = 0\n").replace("[workers]\nlocal = 2\n", ""));
+    refused(&none, &["run", "sweep.toml", "--run-dir", "run"], 2, &["no worker is to be started here", "hpo driver", "--workers"]);
+    assert!(!none.run_dir().exists());
+    refused(&none, &["worker", "--run-dir", "run", "--slots", "0"], 2, &["0 is not in 1..=1024"]);
+    std::fs::create_dir(none.run_dir()).unwrap();
+    refused(&none, &["driver", "run", "--run-dir", "other"], 2, &["--run-dir is for new sweeps: `run` is a run folder already"]);
+    let of = |metric: &str, goal: &str| {
+        format!(
+            "[sweep]\nname = 'a'\nmetric = '{metric}'\ngoal = '{goal}'\nmax_trials = 4\n[space]\nx = {{ uniform = [-5.0, 10.0] }}\ny = {{ uniform = [0.0, 15.0] }}\n\
+             [scheduler]\nkind = 'fifo'\nmax_resource = 1\n[trial]\nkind = 'synthetic'\nfunction = 'branin'\n"
+        )
+    };
+    let world = World::new(&of("loss", "minimize"));
+    std::fs::write(world.path("other.toml"), of("loss", "maximize")).unwrap();
+    let phrases = ["`other.toml` measures `loss`, of which larger is better; the first file `loss`, of which smaller is better"];
+    refused(&world, &["simulate", "sweep.toml", "other.toml", "--seeds", "0..2"], 2, &phrases);
+    refused(&world, &["simulate", "sweep.toml", "other.toml", "--seeds", "0..2", "--json"], 0, &[]);
+}
+
+#[test]
+fn a_report_is_told_even_where_its_files_cannot_be_written() {
+    let world = World::new(SWEEP);
+    let run = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
+    let report = world.run_dir().join("report");
+    std::fs::remove_dir_all(&report).unwrap();
+    std::fs::write(&report, "in the way").unwrap();
+    refused(&world, &["report", "run"], 3, &["it: finished", "report"]);
 }
 
 #[test]

@@ -101,6 +101,23 @@ fn a_driver_whose_run_folder_is_removed_says_so_and_ends_with_its_own_code() {
     assert!(!world.run_dir().exists(), "it made nothing anew");
 }
 
+/// They look for it where it was, and have nothing to do there that could fail.
+#[test]
+fn idle_workers_of_a_dead_driver_are_replaced_where_the_run_folder_is_now() {
+    let world = World::new(&SWEEP.replace("max_trials = 9", "max_trials = 40"));
+    let mut driver = world.start();
+    world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
+    driver.signal(Signal::SIGKILL);
+    driver.code();
+    // What they hold is trained, and waits to be told.
+    sleep(Duration::from_secs(5));
+    std::fs::rename(world.run_dir(), world.path("moved")).unwrap();
+    let begun = Instant::now();
+    let resumed = world.done(&["resume", "moved"]);
+    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_sweep_whose_run_folder_is_moved_leaves_no_process_and_goes_on_where_it_is_now() {
     let world = World::new(SWEEP);

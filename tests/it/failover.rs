@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::world::{PATIENCE, Running, World, agents};
 
 /// Some fifteen seconds of trainings in closed form on two workers.
-const SWEEP: &str = r#"
+pub(crate) const SWEEP: &str = r#"
 [sweep]
 name = "failover"
 seed = 5
@@ -269,6 +269,22 @@ fn a_standby_from_before_the_sweep_sees_its_whole_life_and_ends_with_it() {
     assert!(cluster.said("standby.log").contains("has ended: nothing is left to take over"), "{}", cluster.said("standby.log"));
     cluster.nothing_was_lost();
     assert_eq!(cluster.epochs(), [1]);
+}
+
+#[test]
+fn a_standby_whose_run_folder_is_removed_waits_for_its_patience_and_leaves() {
+    let mut cluster = Cluster::new();
+    let mut first = cluster.at_work();
+    let mut standby = cluster.standby("standby.log", &["--takeover-after", "6s"]);
+    std::fs::rename(cluster.world.run_dir(), cluster.world.path("elsewhere")).unwrap();
+    cluster.hears("standby.log", "if it does not come back within 6s");
+    assert_eq!((first.code(), standby.code()), (Some(3), Some(3)), "{}", cluster.said("standby.log"));
+    assert!(cluster.said("standby.log").contains("it waits no longer"), "{}", cluster.said("standby.log"));
+    // Something of a worker may have come there after the move.
+    let _ = std::fs::remove_dir_all(cluster.world.run_dir());
+    std::fs::rename(cluster.world.path("elsewhere"), cluster.world.run_dir()).unwrap();
+    let resumed = cluster.world.done(&["resume", "run"]);
+    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
 }
 
 #[test]

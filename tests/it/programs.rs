@@ -44,10 +44,8 @@ fn a_program_that_only_prints_its_loss_is_enough() {
     assert!(report["model"].is_null(), "there is no burn model to export: {report}");
 }
 
-#[test]
-fn a_program_that_speaks_the_protocol_resumes_from_its_own_file() {
-    // It keeps a counter in its checkpoint, and fails loudly if it does not get back what it wrote.
-    let script = r#"["sh", "-c", '''
+/// It keeps a counter in its checkpoint, and fails loudly if it does not get back what it wrote.
+const COUNTER: &str = r#"["sh", "-c", '''
 state=0
 if [ -n "$HPO_CHECKPOINT_IN" ]; then state=$(cat "$HPO_CHECKPOINT_IN"); fi
 if [ "$state" != "$HPO_FROM" ]; then echo "state $state, from $HPO_FROM" >&2; exit 9; fi
@@ -59,9 +57,41 @@ done
 echo "$state" > "$HPO_CHECKPOINT_OUT"
 echo "@hpo {\"say\":\"reached\",\"resource\":$state,\"checkpoint\":\"$HPO_CHECKPOINT_OUT\"}"
 ''']"#;
-    let (world, report) = runs(&sweep(script, ""));
+
+#[test]
+fn a_program_that_speaks_the_protocol_resumes_from_its_own_file() {
+    let (world, report) = runs(&sweep(COUNTER, ""));
     assert_eq!((&report["trials"]["failed"], &report["best"]["trial"]), (&0.into(), &0.into()), "{report}");
     assert!(world.events("reached").iter().any(|record| record["resource"] == 4), "the best climbed to the top");
+}
+
+/// It works in the sweep file's folder, and the run folder is named from where the command was typed.
+#[test]
+fn a_sweep_file_in_another_folder_finds_its_run_folder() {
+    let world = World::new("");
+    std::fs::create_dir(world.path("configs")).unwrap();
+    std::fs::write(world.path("configs/sweep.toml"), sweep(COUNTER, "")).unwrap();
+    let run = world.done(&["run", "configs/sweep.toml", "--run-dir", "run"]);
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
+    let report = world.audit();
+    assert_eq!(report["trials"]["failed"], 0, "{report}");
+}
+
+/// It would be begun again for ever.
+#[test]
+fn a_program_that_leaves_by_itself_and_saves_nothing_fails() {
+    let script = r#"["sh", "-c", '''
+echo "@hpo {\"say\":\"report\",\"resource\":1,\"metrics\":{\"loss\":1}}"
+echo "@hpo {\"say\":\"left\",\"resource\":1}"
+''']"#;
+    let world = World::new(&sweep(script, "").replace("min_resource = 1", "min_resource = 2"));
+    let run = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    let report = world.audit();
+    assert_eq!(report["trials"]["failed"], 6, "{report}");
+    let ends = world.events("ended");
+    assert!(ends.len() == 12 && ends.iter().all(|end| end.to_string().contains("without a state")), "each twice, and no more: {ends:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -116,7 +117,7 @@ impl Door {
                 break serde_json::from_slice(&text).unwrap();
             }
             assert!(begun.elapsed() < PATIENCE, "no driver: {}", world.said());
-            std::thread::sleep(Duration::from_millis(30));
+            sleep(Duration::from_millis(30));
         };
         Self { world, driver, rendezvous }
     }
@@ -150,7 +151,7 @@ impl Door {
                 return;
             }
             assert!(begun.elapsed() < PATIENCE, "{what:?} is not said {times} times: {said}");
-            std::thread::sleep(Duration::from_millis(30));
+            sleep(Duration::from_millis(30));
         }
     }
 }
@@ -268,4 +269,27 @@ fn values_reach_a_program_as_they_are_and_are_no_program() {
     let params: Value = serde_json::from_slice(&std::fs::read(world.path("params")).unwrap()).unwrap();
     assert!((0..).zip(HOSTILE).all(|(n, value)| params[format!("v{n}")] == value), "{params}");
     assert!(!world.path("pwned").exists() && !world.run_dir().join("pwned").exists(), "nothing was run by a shell");
+}
+
+/// Once the door knew that its token had been replaced, it took that for news on every connection that came.
+#[test]
+fn a_token_that_is_replaced_costs_each_worker_one_connection_and_nothing_else() {
+    let world = World::new(crate::failover::SWEEP);
+    let mut driver = world.start();
+    world.wait_for("reports", |records| records.iter().filter(|record| record["event"] == "reported").count() >= 4);
+    let token = world.run_dir().join("token");
+    let replace = |with: &str, mode| {
+        std::fs::write(token.with_extension("new"), with.repeat(16)).unwrap();
+        std::fs::set_permissions(token.with_extension("new"), std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::rename(token.with_extension("new"), &token).unwrap();
+    };
+    // One that others can read is none: workers would not show it.
+    replace("22ee", 0o644);
+    sleep(Duration::from_secs(5));
+    assert_eq!(world.events("worker_joined").len(), 2, "the one before still counts: {}", world.said());
+    replace("11ff", 0o600);
+    assert_eq!(driver.code(), Some(0), "{}", world.said());
+    let report = world.audit();
+    assert_eq!((&report["attempts"]["lost"], &report["attempts"]["failed"]), (&0.into(), &0.into()), "{report}");
+    assert_eq!(world.events("worker_joined").len(), 4, "two workers, each twice: {}", world.said());
 }

@@ -48,7 +48,14 @@ fn long_run() -> World {
     let slots = vec![Slot { name: "cpu core".to_owned(), milli_gpus: 0 }];
     let visits = (0..VISITS).map(WorkerId).flat_map(|worker| {
         [
-            Event::WorkerJoined { worker, name: "visitor".to_owned(), slots: slots.clone(), holds: vec![], allocation: None },
+            Event::WorkerJoined {
+                worker,
+                name: "visitor".to_owned(),
+                slots: slots.clone(),
+                holds: vec![],
+                allocation: None,
+                leaving: false,
+            },
             Event::WorkerLeft { worker },
         ]
     });

@@ -247,7 +247,7 @@ pub(super) struct Worker {
     #[arg(long)]
     pub(super) run_dir: PathBuf,
     /// How many trainers [default: one a GPU, else one a core]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) slots: Option<u16>,
     /// Thousandths of a GPU that a slot gets: 250 lets four share one
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -67,6 +67,10 @@ pub(super) fn driver(args: &Driver, manners: Manners) -> Outcome {
             return Err(anyhow::anyhow!("--seed is for new sweeps: this one was created with a seed, and goes on with it"))
                 .or_exit(Exit::BadInput);
         }
+        if args.run_dir.is_some() {
+            return Err(anyhow::anyhow!("--run-dir is for new sweeps: `{}` is a run folder already", args.sweep.display()))
+                .or_exit(Exit::BadInput);
+        }
         let run = RunDir::new(&args.sweep);
         let checked = frozen(&run)?;
         return drive(hearing, &run, Begin::Resume, &checked, listen, None, manners);
@@ -108,6 +112,10 @@ pub(super) fn frozen(run: &RunDir) -> Result<Checked, Failure> {
 #[cfg(feature = "worker")]
 pub(super) fn local(asked: Option<u16>, checked: &Checked) -> Result<LocalOptions, Failure> {
     let count = asked.or(checked.workers.local.map(|count| u16::try_from(count).unwrap_or(u16::MAX)));
+    if count == Some(0) {
+        let why = "`local = 0` in [workers]: no worker is to be started here. `hpo driver` starts none and waits for those of other machines; `--workers N` starts N";
+        return Err(anyhow::anyhow!(why)).or_exit(Exit::BadInput);
+    }
     #[cfg(not(feature = "burn"))]
     if matches!(checked.job.trainable, hpo_core::job::Trainable::Burn(_)) {
         let why = anyhow::anyhow!("this hpo was built without the feature `burn`: its workers run programs and recorded curves, no models");

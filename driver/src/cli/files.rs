@@ -28,7 +28,7 @@ pub(super) fn check(file: &SweepFile, manners: Manners) -> Outcome {
     let checked = load(file).or_exit(Exit::BadInput)?;
     let mut plan = Plan::of(&checked);
     if let Err(elsewhere) = config::program::find(&checked) {
-        mention!("{}\nworkers on other machines may have it; everything else is right", elsewhere.render_for_stderr());
+        mention!("{}\n\nworkers on other machines may have it; everything else is right", elsewhere.render_as_warnings());
         // People have just read it.
         plan.warnings.extend(elsewhere.all().iter().filter(|_| manners.json).map(|fault| fault.message.clone()));
     }

@@ -161,6 +161,7 @@ mod with {
                 slots: vec![slot.clone(), slot],
                 holds: vec![],
                 allocation: None,
+                leaving: false,
             });
             let (attempt, resource, loss) = (Attempt(1), Resource(1), Loss::new(0.5));
             for trial in [0, 1].map(TrialId) {

@@ -53,13 +53,14 @@ pub(super) fn report(folder: &Folder, manners: Manners) -> Outcome {
 
 /// Writes the report's files and prints the summary, or the promised line.
 pub(super) fn publish(run: &RunDir, report: &Report, manners: Manners) -> Result<(), Failure> {
-    let written = report.write(run).or_exit(Exit::RunFolder)?;
+    let written = report.write(run);
+    // What was found is said even where its files cannot be written.
     if manners.json {
         say!("{}", serde_json::to_string(&report.line()).or_exit(Exit::RunFolder)?);
     } else {
-        super::print(&report.summary_text(Some(&written)));
+        super::print(&report.summary_text(written.as_ref().ok()));
     }
-    Ok(())
+    written.map(drop).or_exit(Exit::RunFolder)
 }
 
 pub(super) fn verify(folder: &Folder, manners: Manners) -> Outcome {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use hpo_core::Seed;
+use hpo_core::{Goal, Seed};
 use hpo_driver::config::{self, Checked, Overrides};
 use hpo_driver::simulate::{self, Fault, Outcome as Played, Table};
 use tempfile::NamedTempFile;
@@ -24,6 +24,9 @@ pub(super) fn simulate(args: &Simulate, manners: Manners) -> Outcome {
         config::warm::take_up(checked)
     };
     let files: Vec<Checked> = args.files.iter().map(load).collect::<Result<_, _>>().or_exit(Exit::BadInput)?;
+    if !manners.json {
+        comparable(args, &files)?;
+    }
     let name = |place: usize| args.files[place].display().to_string();
     let in_file = |(place, fault): (usize, Fault)| Failure { exit: code(&fault), why: anyhow::Error::from(fault).context(name(place)) };
     let setups = simulate::open(&files, args.workers, args.until_resource).map_err(in_file)?;
@@ -56,6 +59,18 @@ pub(super) fn simulate(args: &Simulate, manners: Manners) -> Outcome {
     }
     let found = played.iter().all(|outcomes| outcomes.iter().any(|outcome| outcome.best.is_some()));
     Ok(if found { Exit::Done } else { Exit::NoResult })
+}
+
+/// The table compares each sweep with the first.
+fn comparable(args: &Simulate, files: &[Checked]) -> Result<(), Failure> {
+    let better = |goal| if goal == Goal::Minimize { "smaller" } else { "larger" };
+    let measured = |checked: &Checked| format!("`{}`, of which {} is better", checked.spec.metric, better(checked.spec.goal));
+    let Some(first) = files.first() else { return Ok(()) };
+    let other = files.iter().zip(&args.files).find(|(checked, _)| measured(checked) != measured(first));
+    let Some((checked, file)) = other else { return Ok(()) };
+    let (file, theirs, ours) = (file.display(), measured(checked), measured(first));
+    let why = anyhow::anyhow!("`{file}` measures {theirs}; the first file {ours}: a table cannot compare them, and `--json` plays them");
+    Err(why).or_exit(Exit::BadInput)
 }
 
 fn reseeded(checked: Checked, seed: Option<u64>) -> Checked {

@@ -46,7 +46,8 @@ pub(super) fn standby(args: &Driver, listen: Listen, manners: Manners) -> Outcom
             tell(manners, "stopped waiting; nothing was touched");
             return Ok(Exit::Resumable);
         };
-        tell(manners, &format!("{why}: taking over"));
+        let then = if matches!(why, Gone::Ended(_)) { "looking at what it has left" } else { "taking over" };
+        tell(manners, &format!("{why}: {then}"));
         let checked = frozen(&run)?;
         let listener = listener.try_clone().map_err(cannot_listen).or_exit(Exit::BadInput)?;
         let options = options(&run, Begin::TakeOver { last }, &checked, listen, None);
@@ -98,6 +99,8 @@ fn say(standing: &Standing, run: &RunDir, patience: Duration, manners: Manners) 
                 )
             }
             Standing::Quiet(claim) => format!("the driver of `{run}` ({claim}) is quiet; it has {patience} from its last sign"),
+            Standing::Missing => format!("there is no run in `{run}` any more; if it does not come back within {patience}, this one ends"),
+            Standing::Removed => format!("there is no run in `{run}` any more"),
             Standing::Gone { why, .. } => why.to_string(),
         },
     );

@@ -122,7 +122,7 @@ impl Faults {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for fault in &self.faults {
-            out.push_str(&self.render_one(fault, &renderer));
+            out.push_str(&self.render_one(fault, Level::ERROR, &renderer));
             out.push_str("\n\n");
         }
         let count = self.faults.len() + self.more;
@@ -136,11 +136,19 @@ impl Faults {
     /// [`Faults::render`] with colours if standard error is a terminal and `NO_COLOR` is not set.
     #[must_use]
     pub fn render_for_stderr(&self) -> String {
-        self.render(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        self.render(in_colour())
     }
 
-    fn render_one(&self, fault: &Fault, renderer: &Renderer) -> String {
-        let mut group = annotate_snippets::Group::with_title(Level::ERROR.primary_title(fault.message.as_str()));
+    /// For standard error as well, where they stop nothing.
+    #[must_use]
+    pub fn render_as_warnings(&self) -> String {
+        let renderer = if in_colour() { Renderer::styled() } else { Renderer::plain() };
+        let each: Vec<String> = self.faults.iter().map(|fault| self.render_one(fault, Level::WARNING, &renderer)).collect();
+        each.join("\n\n")
+    }
+
+    fn render_one(&self, fault: &Fault, level: Level<'_>, renderer: &Renderer) -> String {
+        let mut group = annotate_snippets::Group::with_title(level.primary_title(fault.message.as_str()));
         if fault.at.is_some() {
             let annotation = AnnotationKind::Primary.span(fault.span.clone());
             group = group.element(Snippet::source(self.text.as_str()).path(self.file.to_string_lossy()).annotation(annotation));
@@ -172,4 +180,8 @@ impl Fault {
         let column = before[line_start..].chars().count() + 1;
         Self { at: Some((line, column)), message, help, span: start..end }
     }
+}
+/// If standard error is a terminal and `NO_COLOR` is not set.
+fn in_colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

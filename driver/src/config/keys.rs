@@ -243,7 +243,7 @@ pub(super) mod trial {
         Key::with_default("retries", "tries after a failure that may be chance (a crash, a hang); never after NaN or out of memory", "1");
     pub(crate) static LOST_MAX: Key<Within<0, 1000>> =
         Key::with_default("lost_max", "times in a row that a trial may lose its worker without new progress", "5");
-    pub(crate) static STALL: Key<Length> = Key::with_default("stall", "a trainer that says nothing for so long hangs", "\"10m\"");
+    pub(crate) static STALL: Key<Length> = Key::with_default("stall", "a trainer that tells no progress for so long hangs", "\"10m\"");
     pub(crate) static GRACE: Key<Length> =
         Key::with_default("grace", "how long a trainer that was told to leave may take before it is killed", "\"10s\"");
     pub(crate) static MODEL: Key<Model> = Key::required("model", "\"mlp\" or \"cnn\"");

@@ -1,4 +1,5 @@
 //! Everything that can be said about a sweep file, in one place, so that the wording can be read through.
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use hpo_core::schedule::{BracketsFault, LadderFault};
@@ -148,6 +149,17 @@ pub(super) enum Message {
     SlurmTime { limit: String, notice: String },
 }
 
+/// What to do about a sweep file that cannot be read.
+fn help_to_read(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::NotFound => Some("`hpo init` writes a commented sweep file to start from"),
+        ErrorKind::IsADirectory => Some("give a sweep file; `hpo resume` and `hpo driver` go on with a run folder"),
+        ErrorKind::PermissionDenied => Some("you may not read it: ask its owner"),
+        ErrorKind::InvalidData => Some("a sweep file is text in UTF-8; `iconv -f latin1 -t utf-8` makes it that of a file in Latin-1"),
+        _ => None,
+    }
+}
+
 impl Message {
     /// Whether it is true of its key or value, whatever else stands in the file.
     pub(super) fn is_of_its_line(&self) -> bool {
@@ -160,7 +172,7 @@ impl Message {
     /// What to do about it.
     pub(super) fn help(&self) -> Option<String> {
         let help = match self {
-            Self::Unreadable { .. } => "`hpo init` writes a commented sweep file to start from".to_owned(),
+            Self::Unreadable { source, .. } => return help_to_read(source.kind()).map(str::to_owned),
             Self::Syntax { .. } | Self::Missing { .. } | Self::NoSuchPath { .. } => return self.help_to_find(),
             Self::Set { .. } => "write PATH=VALUE: `--set scheduler.eta=4`, `--set 'space.lr={ uniform = [0, 1] }'`".to_owned(),
             Self::UnknownKey { key, known, .. } => suggest(key, known),
@@ -280,7 +292,7 @@ fn help_ladder(fault: &LadderFault) -> &'static str {
 
 fn help_space(kind: &SpaceFaultKind, known: &[String]) -> Option<String> {
     let help = match kind {
-        SpaceFaultKind::Reversed { low, high } => format!("write the smaller one first: [{high:?}, {low:?}]"),
+        SpaceFaultKind::Reversed { low, high } => format!("write the smaller one first: [{high}, {low}]"),
         SpaceFaultKind::LogFromZero { .. } => "begin at a small value above zero, or drop the `log_`".to_owned(),
         SpaceFaultKind::Step { low, high, .. } => format!("choose a step that divides {}, or move an edge", high - low),
         SpaceFaultKind::NoParent { parent } => suggest(parent, known),

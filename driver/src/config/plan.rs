@@ -313,9 +313,13 @@ impl Climb<'_> {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dimensions = match self.space.dimensions() {
+            1 => "1 dimension".to_owned(),
+            count => format!("{count} dimensions"),
+        };
         match self.space.pool() {
-            Some(pool) => writeln!(f, "space       a pool of {} rows, {} dimensions", pool.rows(), self.space.dimensions())?,
-            None => writeln!(f, "space       {} dimensions", self.space.dimensions())?,
+            Some(pool) => writeln!(f, "space       a pool of {} rows, {dimensions}", pool.rows())?,
+            None => writeln!(f, "space       {dimensions}")?,
         }
         f.write_str(&dimension::table(&self.space, 12))?;
         writeln!(f, "scheduler   {}", self.scheduler)?;

@@ -134,6 +134,10 @@ pub fn take_up(checked: Checked) -> Result<Checked, Faults> {
             Faults::of_key(&checked, "searcher", "warm_start", why, help.to_owned())
         })?;
         comparable(&checked, folder, &replayed.header.spec)?;
+        if let Some(known) = past.runs.iter().find(|known| known.sweep == replayed.header.sweep) {
+            let why = format!("`{}` is the sweep of `{}` once more: its trials would count twice", folder.display(), known.run);
+            return Err(Faults::of_key(&checked, "searcher", "warm_start", why, "name each earlier sweep once".to_owned()));
+        }
         let mut source = Source { run: folder.display().to_string(), sweep: replayed.header.sweep, ..Source::default() };
         let mapping = Mapping::new(&checked.spec.space, checked.spec.seed.derive("warm_start", past.runs.len() as u64));
         let trials: Vec<&Trial> = replayed.sweep.trials().collect();

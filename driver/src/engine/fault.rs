@@ -166,21 +166,20 @@ impl DriveFault {
     /// Whether the fault is that the run folder is not usable as it is (exit code 3).
     #[must_use]
     pub fn is_about_the_run_folder(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Exists { .. }
-            | Self::InTheWay { .. }
-            | Self::NotARun(_)
-            | Self::Driven { .. }
-            | Self::SweepChanged { .. }
-            | Self::Searcher(_)
-            | Self::Io { .. }
-            | Self::Journal(_)
-            | Self::Rendezvous(_)
-            | Self::Authority(_)
-            | Self::Launch(LaunchFault::RunFolder { .. } | LaunchFault::Roster(_)) => true,
-            // A full disk, say. Where another driver has the run, there is nothing to put right.
-            Self::Engine(EngineFault::Journal(fault)) => !fault.is_fenced(),
-            _ => false,
-        }
+                | Self::InTheWay { .. }
+                | Self::NotARun(_)
+                | Self::Driven { .. }
+                | Self::SweepChanged { .. }
+                | Self::Searcher(_)
+                | Self::Io { .. }
+                | Self::Journal(_)
+                | Self::Engine(EngineFault::Journal(_))
+                | Self::Rendezvous(_)
+                | Self::Authority(_)
+                | Self::Launch(LaunchFault::RunFolder { .. } | LaunchFault::Roster(_))
+        )
     }
 }

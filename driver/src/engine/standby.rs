@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use super::drive::off_the_runtime;
 use super::fault::DriveFault;
-use crate::journal::{Gone, Sight, Standing, Watch};
+use crate::journal::{Gone, JournalFault, Sight, Standing, Watch};
 use crate::rundir::RunDir;
 
 /// How often the run folder is looked at.
@@ -14,7 +14,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// sign of life. `heard` is told what is waited for: once, and whenever that changes.
 ///
 /// # Errors
-/// If the look itself fails. A folder that cannot be read for a while is waited for.
+/// If the look itself fails, or the run folder was there and is not any more. A folder that cannot be read for a while is
+/// waited for.
 pub async fn stand_by(run: &RunDir, patience: Duration, mut heard: impl FnMut(&Standing)) -> Result<(u32, Gone), DriveFault> {
     let begun = Instant::now();
     let mut watch = Watch::new(patience);
@@ -24,6 +25,7 @@ pub async fn stand_by(run: &RunDir, patience: Duration, mut heard: impl FnMut(&S
         match off_the_runtime(move || Sight::of(&folder)).await? {
             Ok(sight) => match watch.look(begun.elapsed(), sight) {
                 Standing::Gone { epoch, why } => return Ok((epoch, why)),
+                Standing::Removed => return Err(JournalFault::Vanished { folder: run.path().to_owned() }.into()),
                 standing if last.as_ref() != Some(&standing) => {
                     heard(&standing);
                     last = Some(standing);

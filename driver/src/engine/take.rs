@@ -59,28 +59,31 @@ impl Heart {
     }
 
     fn joined(&mut self, now: Stamp, hello: Hello, link: Link) {
-        let Hello { worker, name, slots, holds, allocation, .. } = hello;
+        let Hello { worker, name, slots, holds, allocation, leaving, .. } = hello;
         if let Some(allocation) = &allocation {
             Arc::make_mut(&mut self.tasks).insert(worker, allocation.job.clone());
             self.nodes.joined(worker, allocation);
         }
-        info!("worker {name} joined with {} slots, holding {} attempts", slots.len(), holds.len());
+        info!("worker {} joined with {} slots, holding {} attempts", one_line(&name), slots.len(), holds.len());
         if let Phase::Closing { ended, .. } = self.phase {
             self.fleet.join(worker, link);
             self.fleet.say(worker, finish(ended));
             return;
         }
-        match self.offer(now, Event::WorkerJoined { worker, name, slots, holds, allocation }) {
+        match self.offer(now, Event::WorkerJoined { worker, name, slots, holds, allocation, leaving }) {
             Ok(()) => {
                 self.detector.heard(worker, now);
                 self.fleet.join(worker, link);
             }
+            // The sweep has ended a moment ago: with the commit all that are connected are told to leave.
+            Err(Rejection::Over) => self.fleet.join(worker, link),
             // A full channel is a connection that ends anyway.
             Err(why) => drop(link.out.try_send(Outgoing::Refuse { why: why.to_string() })),
         }
     }
 
     fn left(&mut self, now: Stamp, worker: WorkerId, why: &str) {
+        let name = self.name(worker);
         // Unknown only if it was lost a moment ago.
         let _ = self.offer(now, Event::WorkerLeft { worker });
         self.detector.forget(worker);
@@ -88,8 +91,8 @@ impl Heart {
         self.phase.gone(worker);
         let why = one_line(why);
         match self.phase {
-            Phase::Open if self.sweep.workers().is_empty() => warn!("worker {worker} has left, and none is there any more: {why}"),
-            Phase::Open => info!("worker {worker} has left: {why}"),
+            Phase::Open if self.sweep.workers().is_empty() => warn!("worker {name} has left, and none is there any more: {why}"),
+            Phase::Open => info!("worker {name} has left: {why}"),
             Phase::Draining { .. } | Phase::Closing { .. } => {}
         }
     }
@@ -172,10 +175,16 @@ impl Heart {
         Ok(any)
     }
 
+    /// The name of a worker for people: that of its host and process, or its id once the sweep does not know it any more.
+    fn name(&self, worker: WorkerId) -> String {
+        self.sweep.name_of(worker).map_or_else(|| worker.to_string(), one_line)
+    }
+
     /// The worker is believed dead. If it is not, it will dial again.
     pub(super) fn lose(&mut self, now: Stamp, worker: WorkerId) {
+        let name = self.name(worker);
         if self.offer(now, Event::WorkerLost { worker }).is_ok() {
-            warn!("worker {worker} is lost");
+            warn!("worker {name} is lost");
         }
         self.detector.forget(worker);
         self.fleet.remove(worker);
@@ -194,8 +203,9 @@ impl Heart {
 
     /// A worker has left the sweep before it is told to. What it still held goes on elsewhere, at no trial's cost.
     fn dismiss(&mut self, now: Stamp, worker: WorkerId, why: &str) {
+        let name = self.name(worker);
         if self.offer(now, Event::WorkerLeft { worker }).is_ok() {
-            info!("worker {worker} goes: {why}");
+            info!("worker {name} goes: {why}");
             self.detector.forget(worker);
             self.answers.say(worker, FromDriver::Finish { why: why.to_owned(), resumable: false });
         }

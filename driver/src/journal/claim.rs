@@ -56,7 +56,7 @@ impl Claim {
     }
 
     /// One that cannot be read. Its host is nobody's, so only its beat tells whether its driver lives.
-    pub(super) fn unknown(epoch: u32) -> Self {
+    pub(crate) fn unknown(epoch: u32) -> Self {
         let process = Process { pid: 0, started: 0 };
         Self { epoch, process, host: String::new(), machine: String::new(), nonce: 0, ended: false, successor: None }
     }

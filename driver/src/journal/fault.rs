@@ -93,6 +93,15 @@ pub enum JournalFault {
         /// The run folder.
         folder: PathBuf,
     },
+    /// As [`Self::Removed`], for one who waited for the end of its driver.
+    #[error(
+        "the run folder `{}` was removed, emptied or moved while this driver stood by for it; it waits no longer. What was moved goes on with `hpo resume`",
+        folder.display()
+    )]
+    Vanished {
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// The epoch was claimed between looking and claiming.
     #[error("another driver is starting on the run in `{}`; `hpo status` shows it", folder.display())]
     Raced {

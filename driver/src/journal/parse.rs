@@ -60,6 +60,8 @@ struct Members {
     slots: Option<Vec<Slot>>,
     holds: Option<Vec<Held>>,
     allocation: Option<Allocation>,
+    #[serde(default)]
+    leaving: bool,
     epoch: Option<u32>,
 }
 
@@ -84,6 +86,7 @@ impl Members {
                 slots: need(self.slots, "slots")?,
                 holds: need(self.holds, "holds")?,
                 allocation: self.allocation,
+                leaving: self.leaving,
             },
             Kind::WorkerLeaving => Event::WorkerLeaving { worker: need(self.worker, "worker")? },
             Kind::WorkerLeft => Event::WorkerLeft { worker: need(self.worker, "worker")? },
@@ -193,14 +196,14 @@ mod tests {
         let allocation = (text(), text(), any::<u64>(), any::<Option<u64>>())
             .prop_map(|(job, node, started_ms_ago, ends_in_ms)| Allocation { job, node, started_ms_ago, ends_in_ms });
         let joined = (text(), prop::collection::vec(slot, 0..3), prop::collection::vec(held, 0..3), prop::option::of(allocation));
-        (any::<u32>(), any::<u64>(), any::<u128>(), params, joined, 0..9).prop_map(
-            |(small, cost_us, id, params, (name, slots, holds, allocation), kind)| {
+        (any::<u32>(), any::<u64>(), any::<(u128, bool)>(), params, joined, 0..9).prop_map(
+            |(small, cost_us, (id, leaving), params, (name, slots, holds, allocation), kind)| {
                 let (trial, worker) = (TrialId(small), WorkerId(id));
                 match kind {
                     0 => Event::DriverStarted { epoch: small },
                     1 => Event::Suggested { trial, params, cost_us },
                     2 => Event::Exhausted { trial },
-                    3 => Event::WorkerJoined { worker, name, slots, holds, allocation },
+                    3 => Event::WorkerJoined { worker, name, slots, holds, allocation, leaving },
                     4 => Event::WorkerLeft { worker },
                     5 => Event::WorkerLost { worker },
                     6 => Event::DrainAsked,

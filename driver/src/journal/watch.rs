@@ -55,6 +55,10 @@ impl Sight {
 pub enum Standing {
     /// There is no sweep yet.
     NoSweep,
+    /// There was a sweep, and its run folder is empty or not there. A network file system may show that for a moment.
+    Missing,
+    /// That has been so for as long as a driver may be silent.
+    Removed,
     /// Its driver lives.
     Lives(Claim),
     /// Its driver has given no sign for more than six seconds, but may still live.
@@ -97,13 +101,14 @@ pub struct Watch {
     last: Option<(u32, SystemTime)>,
     looked: Duration,
     silent: Duration,
+    missing: Duration,
 }
 
 impl Watch {
     /// One who takes a driver for gone after `patience` without a sign.
     #[must_use]
     pub fn new(patience: Duration) -> Self {
-        Self { patience, last: None, looked: Duration::ZERO, silent: Duration::ZERO }
+        Self { patience, last: None, looked: Duration::ZERO, silent: Duration::ZERO, missing: Duration::ZERO }
     }
 
     /// What follows from what was seen at `now`, counted by any clock that never runs back.
@@ -111,10 +116,13 @@ impl Watch {
         let passed = now.saturating_sub(self.looked).min(LOOK_MAX);
         self.looked = now;
         let (claim, over, touched) = match sight {
-            Sight::Nothing => return Standing::NoSweep,
+            Sight::Nothing => return self.nothing(passed),
+            // Claims are never removed: somebody is removing the folder.
+            Sight::Unclaimed if self.last.is_some() => return self.nothing(passed),
             Sight::Unclaimed => return Standing::Gone { epoch: 0, why: Gone::Never },
             Sight::Claimed { claim, over, touched } => (claim, over, touched),
         };
+        self.missing = Duration::ZERO;
         let epoch = claim.epoch;
         if over {
             let why = if claim.ended { Gone::Ended(claim) } else { Gone::Dead(claim) };
@@ -131,6 +139,14 @@ impl Watch {
             silent if silent > QUIET => Standing::Quiet(claim),
             _ => Standing::Lives(claim),
         }
+    }
+
+    fn nothing(&mut self, passed: Duration) -> Standing {
+        if self.last.is_none() {
+            return Standing::NoSweep;
+        }
+        self.missing += passed;
+        if self.missing < self.patience { Standing::Missing } else { Standing::Removed }
     }
 }
 
@@ -197,12 +213,29 @@ mod tests {
     }
 
     #[test]
+    fn a_run_folder_that_is_missing_for_the_whole_patience_was_removed_and_no_earlier() {
+        let mut watch = Watch::new(PATIENCE);
+        watch.look(at(0), seen(1, 5));
+        (1..30).for_each(|second| assert_eq!(watch.look(at(second), Sight::Nothing), Standing::Missing, "after {second} s"));
+        // Shown again: the time begins anew.
+        assert_eq!(watch.look(at(30), seen(1, 6)), Standing::Lives(claim(1)));
+        (31..60).for_each(|second| assert_eq!(watch.look(at(second), Sight::Nothing), Standing::Missing, "after {second} s"));
+        assert_eq!(watch.look(at(60), Sight::Unclaimed), Standing::Removed, "a journal is left, and its claims are gone");
+    }
+
+    #[test]
+    fn who_came_before_the_sweep_waits_for_it_for_as_long_as_it_takes() {
+        let mut watch = Watch::new(PATIENCE);
+        (0..3000).for_each(|second| assert_eq!(watch.look(at(second), Sight::Nothing), Standing::NoSweep));
+    }
+
+    #[test]
     fn a_proof_of_the_end_needs_no_patience() {
         let mut watch = Watch::new(PATIENCE);
         assert_eq!(watch.look(at(0), Sight::Nothing), Standing::NoSweep);
         let over = |ended| Sight::Claimed { claim: Claim { ended, ..claim(3) }, over: true, touched: UNIX_EPOCH };
         assert!(matches!(watch.look(at(1), over(false)), Standing::Gone { epoch: 3, why: Gone::Dead(_) }));
         assert!(matches!(watch.look(at(2), over(true)), Standing::Gone { epoch: 3, why: Gone::Ended(_) }));
-        assert_eq!(watch.look(at(3), Sight::Unclaimed), Standing::Gone { epoch: 0, why: Gone::Never });
+        assert_eq!(watch.look(at(0), Sight::Unclaimed), Standing::Gone { epoch: 0, why: Gone::Never });
     }
 }

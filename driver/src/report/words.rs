@@ -169,7 +169,12 @@ pub(super) fn members(coming: &[TrialId], to_come: u32) -> String {
 
 /// Text from outside without anything that could move a cursor or break a line.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    text.chars().map(|char| if char.is_control() || turns(char) { ' ' } else { char }).collect()
+}
+
+/// Whether it changes the direction of what follows, so that a name could make a line read as another.
+fn turns(char: char) -> bool {
+    matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Letters of a cell that are shown. A column has the width of its widest cell.
@@ -201,4 +206,14 @@ pub(super) fn multiple(step: f64, index: f64) -> f64 {
 /// `lead` x 10^`exponent`; exact for negative exponents too, unlike a product with 0.1.
 fn decimal(lead: f64, exponent: i32) -> f64 {
     if exponent < 0 { lead / 10_f64.powi(-exponent) } else { lead * 10_f64.powi(exponent) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_moves_a_cursor_breaks_a_line_or_turns_it_round() {
+        assert_eq!(one_line("a\u{1b}[2Jb\nc\u{202e}d\u{2066}e ü\u{1f525}"), "a [2Jb c d e ü\u{1f525}");
+    }
 }

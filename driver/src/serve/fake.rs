@@ -30,6 +30,7 @@ pub(crate) fn hello(id: u128, slots: usize) -> Hello {
         sweep: String::new(),
         version: "test".into(),
         allocation: None,
+        leaving: false,
     }
 }
 

@@ -30,7 +30,7 @@ use crate::engine::Handle;
 use gate::Gate;
 use joins::Joins;
 use notices::Notices;
-use session::Speech;
+use session::{Pass, Speech};
 use token::Token;
 use visitor::Visitor;
 
@@ -135,19 +135,20 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, shutdown: impl Futu
 
 impl Reception {
     async fn admit(&self, request: Request<Streaming<pb::FromWorker>>, visitor: &Arc<Visitor>) -> Result<Speech, Status> {
-        if !self.door.token.is_shown_by(request.metadata().get(TOKEN_HEADER).map(|value| value.as_bytes())) {
+        let header = request.metadata().get(TOKEN_HEADER).map(|value| value.as_bytes());
+        let Some(shown) = self.door.token.shown_by(header) else {
             return Err(Status::unauthenticated(
                 "it is not the token of this sweep, or not any more; give the worker the run folder's `token` file",
             ));
-        }
-        let permit = self.room.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| Status::resource_exhausted(format!("{SESSIONS_MAX} workers are connected; no more can be")))?;
+        };
+        let room = self.room.clone().try_acquire_owned();
+        let room = room.map_err(|_| Status::resource_exhausted(format!("{SESSIONS_MAX} workers are connected; no more can be")))?;
         if !self.joins.one() {
             let why = format!("too many workers come and go; {} a second are the most", joins::A_SECOND);
             return Err(Status::resource_exhausted(why));
         }
         let number = self.sessions.fetch_add(1, Ordering::Relaxed);
-        session::open(self.door.clone(), number, request.into_inner(), visitor.clone(), permit).await
+        session::open(self.door.clone(), number, request.into_inner(), visitor.clone(), Pass { shown, room }).await
     }
 }
 

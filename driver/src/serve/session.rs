@@ -13,6 +13,7 @@ use tonic::{Code, Status, Streaming};
 use tracing::{debug, warn};
 
 use super::silence::Silence;
+use super::token::Shown;
 use super::visitor::Visitor;
 use super::{Door, GOODBYE};
 use crate::engine::{Credit, Input, Link, Outgoing};
@@ -24,13 +25,20 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What can wait to be sent. A worker gets a lease and two acknowledgements a slot at one time; more means that it does not read.
 const OUTBOX: usize = 4096;
 
+/// What a worker was let in with.
+pub(super) struct Pass {
+    pub(super) shown: Shown,
+    /// One of so many connections. Given back with this.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
 /// The answer to a worker that may come in: waits for its hello, tells the engine, and gives what the worker will hear.
 pub(super) async fn open(
     door: Arc<Door>,
     number: u64,
     mut words: Streaming<pb::FromWorker>,
     visitor: Arc<Visitor>,
-    room: OwnedSemaphorePermit,
+    pass: Pass,
 ) -> Result<Speech, Status> {
     let hello = timeout(HELLO, hear(&mut words)).await.map_err(|_| Status::deadline_exceeded("no hello came"))??;
     let Some(FromWorker::Hello(hello)) = hello else {
@@ -48,21 +56,21 @@ pub(super) async fn open(
     door.engine.send(joined).await.map_err(|_| Status::unavailable("the driver is ending"))?;
     let (hang_up, hung_up) = oneshot::channel();
     let quiet = Silence::of(Duration::from_millis(door.heartbeat_ms.max(1)));
-    tokio::spawn(attend(door, ears, hung_up, room));
+    tokio::spawn(attend(door, ears, hung_up, pass));
     Ok(Speech { outbox: Some(outbox), quiet, _hang_up: hang_up })
 }
 
 /// Lets a worker be heard until there is a reason to end that. What ends it for all workers at once is waited for by a task
 /// that words do not wake: they come by the thousand.
-async fn attend(door: Arc<Door>, ears: Ears, hung_up: oneshot::Receiver<()>, _room: OwnedSemaphorePermit) {
+async fn attend(door: Arc<Door>, ears: Ears, hung_up: oneshot::Receiver<()>, pass: Pass) {
     let Ears { worker, session, .. } = ears;
     let visitor = ears.visitor.clone();
-    let mut token = door.token.clone();
+    let Pass { mut shown, room: _room } = pass;
     let mut listening = tokio::spawn(ears.listen());
     let ears = tokio::select! {
         ears = &mut listening => ears.ok(),
         // It dials again and shows the new one, if it has it.
-        () = token.replaced() => None,
+        () = shown.replaced() => None,
         // The worker has hung up, and what it said before, perhaps its goodbye, is still to be heard. Or the engine has dropped
         // the link, for a newer connection or because it believes the worker dead, and takes no notice of its words any more.
         _ = hung_up => timeout(LAST_WORDS, &mut listening).await.ok().and_then(Result::ok),

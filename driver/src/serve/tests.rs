@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use hpo_core::WorkerId;
 use hpo_wire::{FromDriver, FromWorker, Hello, Trust, pb};
 use tokio::net::TcpListener;
@@ -45,6 +47,12 @@ impl Served {
 
     async fn dial_with(&self, first: pb::FromWorker) -> Result<FakeWorker, Status> {
         FakeWorker::dial_with(&self.address, &self.trust, TOKEN, first, WorkerId(1)).await
+    }
+
+    fn replace_token(&self, token: &str) {
+        let path = self.folder.path().join("token");
+        std::fs::write(&path, token).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     async fn next(&mut self) -> Input {
@@ -171,15 +179,20 @@ async fn a_replaced_token_ends_the_old_one_and_its_connections() {
     let mut worker = served.dial(TOKEN, hello(1, 1)).await.unwrap();
     let link = served.joined().await;
     let new = "11ff".repeat(16);
-    std::fs::write(served.folder.path().join("token"), &new).unwrap();
+    served.replace_token(&new);
     assert!(matches!(served.next().await, Input::Broke { worker: WorkerId(1), .. }), "it is to show the new one");
     drop(link);
     while let Ok(Some(_)) = worker.hear().await {}
     let status = refused(served.dial(TOKEN, hello(1, 1)).await).await;
     assert_eq!(status.code(), Code::Unauthenticated);
     assert!(status.message().contains("not any more"), "{status}");
-    served.dial(&new, hello(1, 1)).await.unwrap();
-    served.joined().await;
+    let worker = served.dial(&new, hello(1, 1)).await.unwrap();
+    let _link = served.joined().await;
+    worker.say(FromWorker::Heartbeat).await;
+    assert!(matches!(served.next().await, Input::Heard { .. }), "who shows the new one stays");
+    // And once more.
+    served.replace_token(&"22ee".repeat(16));
+    assert!(matches!(served.next().await, Input::Broke { .. }));
 }
 
 #[tokio::test]

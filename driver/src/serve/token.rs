@@ -32,13 +32,22 @@ impl Token {
         Self(seen)
     }
 
-    /// Whether that is the header of a worker of this sweep. Only the token's length, which is no secret, can be learnt
+    /// The token that a worker of this sweep shows by that header. Only the token's length, which is no secret, can be learnt
     /// from the time that it takes.
-    pub(super) fn is_shown_by(&self, header: Option<&[u8]>) -> bool {
-        let expected = hpo_wire::bearer(&self.0.borrow().0);
-        header.is_some_and(|shown| shown.ct_eq(expected.as_bytes()).into())
+    pub(super) fn shown_by(&self, header: Option<&[u8]>) -> Option<Shown> {
+        // A copy begins with what its original has seen, which may be an older token.
+        let mut seen = self.0.clone();
+        let expected = hpo_wire::bearer(&seen.borrow_and_update().0);
+        let shows = header.is_some_and(|shown| shown.ct_eq(expected.as_bytes()).into());
+        shows.then_some(Shown(seen))
     }
+}
 
+/// The token that a connection was let in with.
+#[derive(Debug)]
+pub(super) struct Shown(watch::Receiver<Secret>);
+
+impl Shown {
     /// Waits until another token counts. Never ends if none will.
     pub(super) async fn replaced(&mut self) {
         if self.0.changed().await.is_err() {
@@ -82,11 +91,11 @@ mod tests {
     async fn only_the_whole_token_is_right() {
         let (_change, seen) = watch::channel(Secret("00ff".to_owned()));
         let token = Token(seen);
-        assert!(token.is_shown_by(Some(b"Bearer 00ff")));
+        assert!(token.shown_by(Some(b"Bearer 00ff")).is_some());
         for wrong in [&b""[..], b"Bearer ", b"Bearer 00f", b"Bearer 00fe", b"bearer 00ff", b"Bearer 00ff0"] {
-            assert!(!token.is_shown_by(Some(wrong)), "{wrong:?}");
+            assert!(token.shown_by(Some(wrong)).is_none(), "{wrong:?}");
         }
-        assert!(!token.is_shown_by(None));
+        assert!(token.shown_by(None).is_none());
         assert!(!format!("{token:?}").contains("00ff"));
     }
 }

@@ -95,7 +95,7 @@ impl Outcome {
 
     /// The share of slot time under a lease; 1 if there was none at all.
     #[must_use]
-    pub fn utilisation(&self) -> f64 {
+    pub fn busy_share(&self) -> f64 {
         let all = self.busy + self.idle;
         if all == 0 { 1.0 } else { self.busy as f64 / all as f64 }
     }

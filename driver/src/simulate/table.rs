@@ -29,7 +29,7 @@ struct Row {
     cells: Vec<Option<Interval>>,
 }
 
-const COLUMNS: [&str; 8] = ["best", "test", "resource", "as good as the first", "virtual s", "utilisation", "trials", "failed"];
+const COLUMNS: [&str; 8] = ["best", "test", "resource", "as good as the first", "virtual s", "busy", "trials", "failed"];
 
 impl Table {
     /// The table of sweeps with their outcomes, one a seed. "As good as the first" is the resource after which the best
@@ -53,7 +53,7 @@ impl Table {
                 all(&|outcome| Some(outcome.resource as f64)),
                 mark.and_then(|mark| all(&|outcome| Some(outcome.reaches(mark, goal)))),
                 all(&|outcome| Some(seconds(outcome.ended.0))),
-                all(&|outcome| Some(outcome.utilisation())),
+                all(&|outcome| Some(outcome.busy_share())),
                 all(&|outcome| Some(f64::from(outcome.trials))),
                 all(&|outcome| Some(f64::from(outcome.failed))),
             ];

@@ -232,7 +232,7 @@ impl<'a> World<'a> {
         let slots = vec![Slot { name: String::new(), milli_gpus: 0 }];
         let costs_since = |started_ms_ago| Allocation { job: String::new(), node: String::new(), started_ms_ago, ends_in_ms: None };
         let allocation = (started_ms_ago > 0).then(|| costs_since(started_ms_ago));
-        let event = Event::WorkerJoined { worker: machine.worker(), name: String::new(), slots, holds: vec![], allocation };
+        let event = Event::WorkerJoined { worker: machine.worker(), name: String::new(), slots, holds: vec![], allocation, leaving: false };
         self.say(&event)
     }
 

@@ -219,13 +219,40 @@ impl Pool {
         assert_eq!(unit.len(), self.columns.len(), "one coordinate a column");
         // A word has the coordinate of the middle of its share.
         let asked: Vec<f64> = unit.iter().zip(&self.domains).map(|(&unit, domain)| domain.to_unit(&domain.from_unit(unit))).collect();
+        let rows = (0..self.rows.len()).map(|row| (row, self.gap(self.units_of(row), &asked)));
+        rows.min_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(0, |(row, _)| row)
+    }
+
+    /// The `count` of some rows that are nearest to `row`, by the same distance, nearest first; of equally near ones those with the
+    /// lower numbers. O(rows).
+    ///
+    /// # Panics
+    /// If a row is beyond the last.
+    #[must_use]
+    pub fn neighbours(&self, row: usize, among: &[usize], count: usize) -> Vec<usize> {
+        let here = self.units_of(row);
+        let mut near: Vec<(f64, usize)> = vec![];
+        for &other in among {
+            let one = (self.gap(self.units_of(other), here), other);
+            if near.len() < count || near.last().is_some_and(|last| one < *last) {
+                near.insert(near.partition_point(|nearer| *nearer < one), one);
+                near.truncate(count);
+            }
+        }
+        near.into_iter().map(|(_, row)| row).collect()
+    }
+
+    fn units_of(&self, row: usize) -> &[f64] {
+        &self.units[row * self.columns.len()..][..self.columns.len()]
+    }
+
+    /// The squared distance of two rows' coordinates.
+    fn gap(&self, one: &[f64], other: &[f64]) -> f64 {
         let gap = |((&here, &there), domain): ((&f64, &f64), &Domain)| match domain {
             Domain::Choice { .. } => f64::from(here != there),
             _ => (here - there) * (here - there),
         };
-        let distance = |row: &[f64]| row.iter().zip(&asked).zip(&self.domains).map(gap).sum::<f64>();
-        let rows = self.units.chunks_exact(self.columns.len()).map(distance).enumerate();
-        rows.min_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(0, |(row, _)| row)
+        one.iter().zip(other).zip(&self.domains).map(gap).sum()
     }
 
     /// Its columns as parameters: the range of each one's values, on a log scale where positive numbers span more than

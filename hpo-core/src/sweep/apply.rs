@@ -1,14 +1,10 @@
 //! What each event does.
 use super::action::{Action, Observation, Outcome};
-use super::event::{Allocation, Checkpoint, End, Event, FailureKind, Held, Slot};
-use super::trial::{State, Trial};
+use super::event::{Checkpoint, End, Event, FailureKind, Held};
+use super::trial::{Left, State, Trial};
 use super::{Phase, Sweep};
-use crate::ledger::Split;
 use crate::schedule::Verdict;
-use crate::{Loss, Resource, SlotId, Stamp, TrialId, WorkerId};
-
-/// All of an attempt's training is lost.
-const ALL: Option<Stamp> = Some(Stamp(0));
+use crate::{Loss, Resource, SlotId, Stamp, TrialId};
 
 impl Sweep {
     /// Applies one admitted event and appends what is to be done to `out`. Cannot fail; costs O(log trials), apart from
@@ -33,9 +29,10 @@ impl Sweep {
                 self.asked.remove(trial);
                 self.exhausted = true;
             }
-            Event::WorkerJoined { worker, name, slots, holds, allocation } => {
-                self.arrived(*worker, name, slots, allocation.as_ref());
-                self.joined(*worker, holds, out);
+            Event::WorkerJoined { worker, name, slots, holds, allocation, leaving } => {
+                let since = self.arrived(*worker, name, slots, allocation.as_ref());
+                leaving.then(|| self.fleet.leaves(*worker, self.now));
+                self.joined(*worker, holds, since, out);
             }
             Event::WorkerLeaving { worker } => self.fleet.leaves(*worker, self.now),
             Event::WorkerLeft { worker } => self.gone(*worker, true, out),
@@ -91,13 +88,12 @@ impl Sweep {
                     self.pace.began(when.since(trial.run.began));
                 }
                 trial.run.last = Some((*resource, *loss, when));
+                trial.run.reports.push((*resource, when));
                 if *resource > trial.trained {
                     self.tally.resource += u64::from(resource.0 - trial.trained.0);
                     trial.trained = *resource;
                     trial.lost = 0;
                     self.progressed(id, slot, *resource, *loss, out);
-                } else {
-                    trial.run.repeated = Some(when);
                 }
             }
             Event::Reached { resource, checkpoint, .. } => {
@@ -144,7 +140,7 @@ impl Sweep {
         // At the end of its lease it is too late to stop it, and too early: its state is not safe yet.
         let ends = resource == trial.run.until;
         if self.scheduler.reported(id, resource, loss) == Verdict::Stop && !ends {
-            self.close(id, slot, State::Stopped, Split::default(), None);
+            self.close(id, slot, State::Stopped, Left::ALL, None);
             self.tally.stopped += 1;
             let held = Held { trial: id, attempt: self.trials[id].attempt, slot: slot.index };
             out.push(Action::Stop { worker: slot.worker, held });
@@ -162,7 +158,7 @@ impl Sweep {
         checkpoint: Option<&Checkpoint>,
         out: &mut Vec<Action>,
     ) {
-        let split = Split { checkpoint: checkpoint.map_or(0, |checkpoint| checkpoint.wrote_ms), ..Split::default() };
+        let left = Left { wrote_ms: checkpoint.map_or(0, |checkpoint| checkpoint.wrote_ms), ..Left::ALL };
         self.keep(id, checkpoint, out);
         let Some(trial) = self.trials.get_mut(id) else { return };
         let rung = trial.target;
@@ -171,13 +167,13 @@ impl Sweep {
         let loss = trial.results.last().filter(|(at, _)| *at == resource).map_or(loss, |&(_, first)| first);
         self.tally.reached += 1;
         if top {
-            self.close(id, slot, State::Finished, split, Some(resource));
+            self.close(id, slot, State::Finished, left, Some(resource));
             self.tally.finished += 1;
             self.ledger.informed(id);
             self.forget_if_useless(id, out);
             return;
         }
-        self.close(id, slot, State::Paused, split, Some(resource));
+        self.close(id, slot, State::Paused, left, Some(resource));
         if self.scheduler.reached(rung, id, loss) == Verdict::Stop {
             if let Some(trial) = self.trials.get_mut(id) {
                 trial.state = State::Stopped;
@@ -194,20 +190,12 @@ impl Sweep {
         match how {
             End::Preempted { checkpoint } => {
                 self.tally.preempted += 1;
-                let run = self.trials[id].run;
-                let split = Split {
-                    checkpoint: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.wrote_ms),
-                    // Training after the last report is not in the checkpoint; without one, all of it is lost.
-                    lost_since: match (checkpoint, run.last) {
-                        (Some(saved), Some((resource, _, at))) if saved.resource == resource => Some(at),
-                        _ => ALL,
-                    },
-                    ..Split::default()
-                };
+                // Training after the last report is not in the checkpoint; without one, all of it is lost.
+                let left = checkpoint.as_ref().map_or(Left::NOTHING, |state| Left { wrote_ms: state.wrote_ms, safe: Some(state.resource) });
                 self.keep(id, checkpoint.as_ref(), out);
                 match self.in_vain(id, checkpoint.is_some()) {
-                    Some(why) => self.give_up(id, slot, &why, split, out),
-                    None => self.interrupt(id, slot, split),
+                    Some(why) => self.give_up(id, slot, &why, left, out),
+                    None => self.interrupt(id, slot, left),
                 }
             }
             // Told to stop by a Stop that has become moot, or by its own agent: it goes on later.
@@ -217,22 +205,21 @@ impl Sweep {
         }
     }
 
-    fn lost(&mut self, id: TrialId, slot: SlotId, out: &mut Vec<Action>) {
+    pub(super) fn lost(&mut self, id: TrialId, slot: SlotId, out: &mut Vec<Action>) {
         self.tally.lost += 1;
-        let split = Split { lost_since: ALL, ..Split::default() };
         let patience = self.spec.patience.lost_max;
         let Some(trial) = self.trials.get_mut(id) else { return };
         trial.lost += 1;
         if trial.lost <= patience {
-            return self.interrupt(id, slot, split);
+            return self.interrupt(id, slot, Left::NOTHING);
         }
         let message = format!("lost {} times in a row without progress", trial.lost);
-        self.give_up(id, slot, &message, split, out);
+        self.give_up(id, slot, &message, Left::NOTHING, out);
     }
 
     /// It goes on as soon as there is a slot for it.
-    fn interrupt(&mut self, id: TrialId, slot: SlotId, split: Split) {
-        self.close(id, slot, State::Waiting, split, None);
+    pub(super) fn interrupt(&mut self, id: TrialId, slot: SlotId, left: Left) {
+        self.close(id, slot, State::Waiting, left, None);
         self.interrupted.push_back(id);
     }
 
@@ -243,16 +230,16 @@ impl Sweep {
         trial.failures += 1;
         trial.failure = Some(message.to_owned());
         if kind.may_pass() && trial.failures <= retries {
-            return self.interrupt(id, slot, Split { lost_since: ALL, ..Split::default() });
+            return self.interrupt(id, slot, Left::NOTHING);
         }
         // What a trainer that hangs did since its last report was no training.
-        let silent = (kind == FailureKind::Hang).then(|| trial.run.last.map_or(Stamp(0), |(.., at)| at));
-        self.give_up(id, slot, message, Split { lost_since: silent, ..Split::default() }, out);
+        let left = if kind == FailureKind::Hang { Left::SILENCE } else { Left::ALL };
+        self.give_up(id, slot, message, left, out);
     }
 
     /// The trial ends as infeasible. Its training was not in vain: that it fails is known now.
-    fn give_up(&mut self, id: TrialId, slot: SlotId, message: &str, split: Split, out: &mut Vec<Action>) {
-        self.close(id, slot, State::Failed, split, None);
+    fn give_up(&mut self, id: TrialId, slot: SlotId, message: &str, left: Left, out: &mut Vec<Action>) {
+        self.close(id, slot, State::Failed, left, None);
         self.tally.failed += 1;
         self.scheduler.gave_up(id);
         // What cannot be trained to its end is no winner, however well it began.
@@ -273,14 +260,18 @@ impl Sweep {
     }
 
     /// Ends the trial's lease: the slot is free, the time is booked.
-    fn close(&mut self, id: TrialId, slot: SlotId, state: State, split: Split, in_memory: Option<Resource>) {
+    fn close(&mut self, id: TrialId, slot: SlotId, state: State, left: Left, in_memory: Option<Resource>) {
         let Some(trial) = self.trials.get_mut(id) else { return };
-        let run = trial.run;
         trial.state = state;
         trial.lost_on = None;
+        let (end, split) = (trial.run.over.unwrap_or(self.now), trial.settle(left));
         self.fleet.vacate(slot, in_memory);
-        let end = run.over.unwrap_or(self.now);
-        self.ledger.end(slot, end, Split { startup: run.startup_ms, restore: run.restore_ms, repeated_until: run.repeated, ..split });
+        let booked = self.ledger.end(slot, end, split);
+        if state == State::Waiting {
+            trial.run.booked = booked;
+        } else {
+            trial.run.reports = vec![];
+        }
     }
 
     /// A new safe state; the one before it stays until the next, in case this one turns out damaged.
@@ -306,92 +297,6 @@ impl Sweep {
         // A leader that never runs again needs only its newest state.
         let older = if never_again { trial.suspects.drain(..).chain(trial.previous.take()).collect() } else { vec![] };
         out.extend(doomed.into_iter().chain(older).map(|checkpoint| Action::Forget { trial: id, checkpoint }));
-    }
-
-    /// A worker that is not known brings its slots. They cost from the beginning of its allocation, but no time twice:
-    /// one that was lost comes back with the same allocation.
-    fn arrived(&mut self, worker: WorkerId, name: &str, slots: &[Slot], allocation: Option<&Allocation>) {
-        let ends = allocation.and_then(|allocation| allocation.ends_in_ms).map(|left| self.now.plus(left));
-        if self.fleet.knows(worker) {
-            self.fleet.will_end(worker, self.now, ends);
-            return;
-        }
-        let begun = allocation.map_or(self.now, |allocation| Stamp(self.now.0.saturating_sub(allocation.started_ms_ago)));
-        let since = self.booked.get(&worker).map_or(begun, |&until| begun.max(until));
-        self.fleet.join(worker, name, slots.len());
-        self.fleet.will_end(worker, self.now, ends);
-        self.tally.gpus |= slots.iter().any(|slot| slot.milli_gpus > 0);
-        for (slot, offer) in self.fleet.slot_ids(worker).into_iter().zip(slots) {
-            self.ledger.join(slot, offer.milli_gpus, since);
-        }
-        if allocation.is_some() {
-            self.booked.insert(worker, since);
-        }
-    }
-
-    fn joined(&mut self, worker: WorkerId, holds: &[Held], out: &mut Vec<Action>) {
-        self.fleet.unpark(worker);
-        self.fleet.slot_ids(worker).into_iter().for_each(|slot| self.ledger.thaw(slot));
-        for &held in holds {
-            let slot = held.on(worker);
-            if !self.is_live(held, slot) && !self.take_back(held, slot) {
-                out.push(Action::Stop { worker, held });
-            }
-        }
-        // A lease that the worker does not know of never reached it.
-        for (slot, id) in self.fleet.busy_of(worker) {
-            let trial = &self.trials[id];
-            let held = Held { trial: id, attempt: trial.attempt, slot: slot.index };
-            if !holds.contains(&held) {
-                out.push(Action::Lease(self.lease(id, slot, false)));
-            }
-            if trial.run.called_back {
-                out.push(Action::CallBack { worker, held });
-            }
-        }
-    }
-
-    fn is_live(&self, held: Held, slot: SlotId) -> bool {
-        self.trials.get(held.trial).is_some_and(|trial| trial.attempt == held.attempt && trial.state == State::Leased { slot })
-    }
-
-    /// A worker that was thought lost is back with its attempt, and nobody else got the trial meanwhile: it goes on.
-    fn take_back(&mut self, held: Held, slot: SlotId) -> bool {
-        let Some(trial) = self.trials.get_mut(held.trial) else { return false };
-        // If not now, then never: what it says once it is told to stop is turned away, and would be missing later.
-        let was_lost = trial.attempt == held.attempt && trial.state == State::Waiting && trial.lost_on.take_if(|on| *on == slot).is_some();
-        if !was_lost || self.phase != Phase::Open || !self.fleet.free().contains(&slot) {
-            return false;
-        }
-        trial.state = State::Leased { slot };
-        // They are in the books already.
-        (trial.run.startup_ms, trial.run.restore_ms) = (0, 0);
-        self.interrupted.retain(|&waiting| waiting != held.trial);
-        self.fleet.occupy(slot, held.trial);
-        self.ledger.begin(slot, held.trial, self.now);
-        true
-    }
-
-    /// A worker said goodbye (its attempts are interrupted) or is lost.
-    fn gone(&mut self, worker: WorkerId, said_so: bool, out: &mut Vec<Action>) {
-        for (slot, id) in self.fleet.busy_of(worker) {
-            if said_so {
-                self.tally.preempted += 1;
-                self.interrupt(id, slot, Split { lost_since: ALL, ..Split::default() });
-            } else {
-                self.lost(id, slot, out);
-                if let Some(trial) = self.trials.get_mut(id) {
-                    trial.lost_on = Some(slot);
-                }
-            }
-        }
-        for slot in self.fleet.slot_ids(worker) {
-            self.ledger.leave(slot, self.now);
-        }
-        if let Some(until) = self.booked.get_mut(&worker) {
-            *until = self.now;
-        }
-        self.fleet.leave(worker);
     }
 }
 

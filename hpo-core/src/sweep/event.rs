@@ -40,6 +40,9 @@ pub enum Event {
         /// What a batch system gave it; `None` where none did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allocation: Option<Allocation>,
+        /// It leaves as soon as what it holds is safe, and is given nothing more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        leaving: bool,
     },
     /// A worker said that it leaves as soon as what it holds is safe: it is given nothing more.
     WorkerLeaving {

@@ -273,8 +273,7 @@ impl Story<'_> {
                         self.say(What::Promoted { to: lease.until, stand: Stand::of(self.sweep, self.trial.id, rung) });
                     }
                     self.before.reported = None;
-                    let worker = self.sweep.fleet.names().find(|(worker, _)| *worker == lease.slot.worker);
-                    let worker = worker.map_or(String::new(), |(_, name)| name.to_owned());
+                    let worker = self.sweep.name_of(lease.slot.worker).unwrap_or_default().to_owned();
                     self.say(What::Leased {
                         attempt: lease.attempt,
                         slot: lease.slot,

@@ -41,6 +41,10 @@ impl Fleet {
         self.workers.keys().copied().collect()
     }
 
+    pub(super) fn name(&self, worker: WorkerId) -> Option<&str> {
+        self.workers.get(&worker).map(|worker| worker.name.as_str())
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = (WorkerId, &str)> {
         self.workers.iter().map(|(&id, worker)| (id, worker.name.as_str()))
     }

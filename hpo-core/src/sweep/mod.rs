@@ -17,6 +17,7 @@ pub mod spec;
 mod trial;
 mod trials;
 pub mod view;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -168,6 +169,12 @@ impl Sweep {
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerId> {
         self.fleet.workers()
+    }
+
+    /// What a worker that this sweep believes in calls itself.
+    #[must_use]
+    pub fn name_of(&self, worker: WorkerId) -> Option<&str> {
+        self.fleet.name(worker)
     }
 
     /// Whether and why the sweep is over.

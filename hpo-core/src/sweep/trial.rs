@@ -2,6 +2,7 @@
 use super::action::{Observation, Outcome};
 use super::event::{Checkpoint, End, Event};
 use super::rejection::Rejection;
+use crate::ledger::{Booked, Split};
 use crate::schedule::Rung;
 use crate::{Attempt, Loss, Millis, Params, Resource, Seq, SlotId, Stamp, TrialId};
 
@@ -40,6 +41,8 @@ pub struct Trial {
     pub target: Rung,
     /// The most that any attempt has consumed: each unit below was trained at least once.
     pub trained: Resource,
+    /// Each unit below was trained by an attempt that is in the books with it: whoever trains it again does it again.
+    pub(super) kept: Resource,
     /// Its newest safe state.
     pub checkpoint: Option<Checkpoint>,
     /// The safe state before that, in case the newest turns out damaged.
@@ -68,7 +71,7 @@ pub struct Trial {
 }
 
 /// The newest attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Run {
     pub(super) seq: Seq,
     /// When it was given its slot.
@@ -79,12 +82,31 @@ pub(super) struct Run {
     pub(super) last: Option<(Resource, Loss, Stamp)>,
     pub(super) startup_ms: u64,
     pub(super) restore_ms: u64,
-    /// When it last reported a resource that an attempt before it had reached, too.
-    pub(super) repeated: Option<Stamp>,
+    /// What it reported, and when.
+    pub(super) reports: Vec<(Resource, Stamp)>,
     /// When it ended, by its worker's clock: perhaps long before its word came.
     pub(super) over: Option<Stamp>,
     /// It was told to leave.
     pub(super) called_back: bool,
+    /// Of one that was interrupted: what its lease is booked as, should it be taken back.
+    pub(super) booked: Option<Booked>,
+}
+
+/// What an attempt leaves when it ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Time that writing its state took.
+    pub(super) wrote_ms: Millis,
+    /// Training beyond this, or beyond the last report if that is earlier, has to be done again, or was none; `None`: all counts.
+    pub(super) safe: Option<Resource>,
+}
+
+impl Left {
+    pub(super) const ALL: Self = Self { wrote_ms: 0, safe: None };
+    /// All has to be done again.
+    pub(super) const NOTHING: Self = Self { wrote_ms: 0, safe: Some(Resource(0)) };
+    /// It was silent since its last report, and did not train.
+    pub(super) const SILENCE: Self = Self { wrote_ms: 0, safe: Some(Resource(u32::MAX)) };
 }
 
 /// Attempts in a row that were called back before the end of their lease and had saved nothing.
@@ -96,6 +118,19 @@ pub(super) struct Unsaved {
     pub(super) whole: u32,
 }
 
+impl Run {
+    /// When it had trained so much, of what it reported. Units between two reports take equally long.
+    fn when(&self, resource: Resource) -> Stamp {
+        let trains = self.began.plus(self.startup_ms.saturating_add(self.restore_ms));
+        let known = self.reports.partition_point(|(reported, _)| *reported <= resource);
+        let (before, since) = self.reports[..known].last().copied().unwrap_or((self.from, trains));
+        let Some(&(next, until)) = self.reports.get(known) else { return since };
+        let (part, whole) = (resource.0.saturating_sub(before.0), next.0 - before.0);
+        let took = u128::from(until.since(since)) * u128::from(part) / u128::from(whole);
+        since.plus(u64::try_from(took).unwrap_or(u64::MAX))
+    }
+}
+
 impl Trial {
     pub(super) fn new(id: TrialId, params: Params, target: Rung) -> Self {
         Self {
@@ -105,6 +140,7 @@ impl Trial {
             attempt: Attempt(0),
             target,
             trained: Resource(0),
+            kept: Resource(0),
             checkpoint: None,
             previous: None,
             suspects: vec![],
@@ -119,6 +155,17 @@ impl Trial {
             hopeless: false,
             lost_on: None,
         }
+    }
+
+    /// What the time of its attempt was, that ends. Training that is lost is redone in the books from now on, and whoever does it
+    /// again does what counts; what was kept counts once, and whoever does it again does it again.
+    pub(super) fn settle(&mut self, left: Left) -> Split {
+        let run = &self.run;
+        let lost_since = left.safe.map(|safe| run.when(safe));
+        let repeated_until = run.when(self.kept);
+        let reported = run.last.map_or(Resource(0), |(resource, ..)| resource);
+        self.kept = self.kept.max(reported.min(left.safe.unwrap_or(reported)));
+        Split { startup: run.startup_ms, restore: run.restore_ms, checkpoint: left.wrote_ms, lost_since, repeated_until }
     }
 
     /// Resource at which it would go on.

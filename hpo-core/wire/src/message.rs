@@ -39,6 +39,8 @@ pub struct Hello {
     pub version: String,
     /// What a batch system gave it; none where none did.
     pub allocation: Option<Allocation>,
+    /// It leaves as soon as what it holds is safe.
+    pub leaving: bool,
 }
 
 /// Something about an attempt. The worker keeps it until it is acknowledged.

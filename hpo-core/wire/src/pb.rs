@@ -43,6 +43,9 @@ pub struct Hello {
     /// what a batch system gave it; absent where none did
     #[prost(message, optional, tag = "8")]
     pub allocation: ::core::option::Option<Allocation>,
+    /// it leaves as soon as what it holds is safe
+    #[prost(bool, tag = "9")]
+    pub leaving: bool,
 }
 /// A task of a batch system. Lengths of time and not moments, for clocks differ; measured when the hello is sent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,7 +1,13 @@
-//! A process kept up to date with a set of observations, at the price of what is new.
+//! A process kept up to date with a set of observations, at the price of what has changed.
 //!
 //! Whatever the way to a set, the same bits come out: parameters are fitted anew from their priors whenever the observations that
 //! they are fitted to change, and rows of the factor are computed in whole panels, of which the last may be incomplete.
+//!
+//! Rows are in the order of trials, for that is all that a driver knows who takes up a history: in which order results came is not in it.
+//! So what the newest trial came to is a row at the end, and costs little; a result of an older one, which was promoted or was slow, is a
+//! row in the middle, and all after it are computed anew. If its trial is one of those that parameters are fitted to, so are they.
+//! Another order, or a fit to rows that no later result changes, would cost less and propose other points: of what is rounded
+//! otherwise the last bits differ, and a search makes much of them.
 use hpo_core::{Loss, Seed, TrialId};
 
 use super::cube::{Cube, Points};
@@ -17,7 +23,8 @@ const PANEL: usize = 32;
 /// Parameters are fitted to so many observations at most.
 const FITTED: usize = 256;
 
-/// Parameters are fitted to the first so many trials, of which there are this many times more from one fit to the next.
+/// Parameters are fitted to the first so many trials, of which there are this many times more from one fit to the next, unless something
+/// is learned of one of them before.
 const GROWTH: f64 = 1.2;
 
 /// What was worked out.

@@ -10,23 +10,26 @@
 //! - **Points** are those of the unit cube in which a draw by chance is uniform, words one-hot, conditions as in [`cube`].
 //! - **Losses** are warped, so that bad ones do not set the scale ([`warp`]); what is not finite is as bad as the worst that is.
 //! - **Kernel** ([`kernel`]): Matern's of smoothness 5/2 with a length scale for each parameter, and noise.
-//! - **Its parameters** are the most probable ones ([`fit`]), fitted anew when the number of trials has grown by a fifth.
+//! - **Its parameters** are the most probable ones ([`fit`]), fitted anew when the number of trials has grown by a fifth, and when
+//!   something is learned of a trial that they are fitted to: it was promoted, or slow ([`mind`]).
 //! - **Rungs**: `gp` models one, the highest with `startup` results. `gp-mf` models all of them in one process, which learns how much a
 //!   rung says about the next ([`ladder`]), and proposes for the highest that has three results. Which trials go on is chosen by their
 //!   losses; a process that knows these losses is not misled by that, where one for each rung alone is (Rubin, "Inference and
 //!   missing data", Biometrika 63, 1976).
-//! - **Pending** trials are taken for observed at the mean that is expected of them ([`process`]), so that parallel workers keep off
-//!   each other.
+//! - **Pending** trials, the 200 newest, are taken for observed at the mean that is expected of them ([`process`]), so that parallel
+//!   workers keep off each other. The points of all others, too, are proposed to nobody else.
 //! - **Failed** trials have no loss. A second process learns where trials fail, and the expected improvement is multiplied with the
 //!   probability that this one does not.
 //! - **Proposals** ([`propose`]): the best of 200 points of a Sobol sequence and 60 around the best trials; four of them are moved uphill
-//!   by the slopes of the acquisition, rounded to the grid, and there compared with their neighbours. In a pool, and in a space of
-//!   few points, all of them are compared.
+//!   by the slopes of the acquisition, rounded to the grid, and there compared with their neighbours. In a pool or a space of up to
+//!   1,024 points all of them are compared; of a larger pool 1,024 rows by chance, and then the rows around the best of them.
 //! - **Many trials**: a process has at most 1,000 observations: those of the newest trials and 750 others, most of them those of the
 //!   best trials ([`history`]).
 //! - Until some rung has `startup` finite results, the points are those of [`Sobol`](crate::Sobol).
 //!
-//! A result costs n^2 steps for n observations, and n^3 when parameters are fitted anew.
+//! A result of the newest trial costs n^2 steps for n observations. One of an older trial costs up to n^3 / 3, as all rows after its own are
+//! computed anew; a fit costs some dozen times m^3, for the m observations that it is made of, 256 at most. `hpo bench suggest` tells
+//! what either takes: docs/benchmarks.md.
 mod acquisition;
 mod cube;
 mod descent;
@@ -230,6 +233,36 @@ mod tests {
             assert!(gp.is_new(&params), "trial {number}: {params:?}");
             gp.begin(TrialId(number), &params);
             all.push(params);
+        }
+    }
+
+    /// One of the eight newest trials is told of, and one of the oldest was promoted.
+    #[test]
+    fn what_older_trials_come_to_leaves_the_same_bits_as_a_fresh_start() {
+        let rate = Domain::Float { low: 0.0, high: 1.0, fold: Fold::Linear, step: None };
+        let parameter = |name: &str| Parameter { name: name.to_owned(), domain: rate.clone(), when: Default::default() };
+        let space = Space::new(vec![parameter("x"), parameter("y")]).unwrap();
+        let fresh = || Gp::of_rungs(space.clone(), Seed(4), GpOptions::default(), Relation::Chain);
+        let (mut gp, mut begun, mut told): (Gp, Vec<Params>, Vec<Observation>) = (fresh(), vec![], vec![]);
+        for trial in (0..90).map(TrialId) {
+            let params = gp.suggest(trial).unwrap();
+            gp.begin(trial, &params);
+            begun.push(params);
+            let late = |slow: u32| trial.0.checked_sub(slow).map(|older| (TrialId(older), 1));
+            let promoted = TrialId(trial.0 * 7 % 31);
+            for (older, rung) in late([8, 1, 4][trial.0 as usize % 3]).into_iter().chain((trial.0 > 40).then_some((promoted, 3))) {
+                let params = begun[older.0 as usize].clone();
+                let loss = params.values().map(|value| (value.number().unwrap() - 0.4).powi(2)).sum::<f64>() / f64::from(rung);
+                let seen = Observation { trial: older, params, outcome: Outcome::Loss { resource: Resource(rung), loss: Loss::new(loss) } };
+                gp.tell(&seen);
+                told.push(seen);
+            }
+            if trial.0 % 9 == 0 {
+                let mut other = fresh();
+                begun.iter().enumerate().for_each(|(number, params)| other.begin(TrialId(number as u32), params));
+                told.iter().for_each(|seen| other.tell(seen));
+                assert_eq!(gp.suggest(TrialId(500)), other.suggest(TrialId(500)), "after trial {trial}");
+            }
         }
     }
 }

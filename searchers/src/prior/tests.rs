@@ -105,11 +105,36 @@ fn a_wrong_prior_is_recovered_from() {
 
 #[test]
 fn the_first_proposal_is_the_middle_and_a_belief_outside_is_refused() {
-    let guided = |prior: &Prior| Guided::new(&space(), Seed(1), prior, Box::new(crate::Random::new(space(), Seed(1))));
+    let guided = |prior: &Prior| Guided::new(&space(), Seed(1), prior, 0, Box::new(crate::Random::new(space(), Seed(1))));
     let middle = guided(&at(4.0, 3.0, Confidence::Low)).unwrap().suggest(TrialId(0)).unwrap();
     assert_eq!((&middle["x"], &middle["y"]), (&4.0.into(), &3.0.into()));
     let fault = guided(&at(40.0, 3.0, Confidence::Low)).err().unwrap();
     assert_eq!(fault, PartialFault::Outside { name: "x".to_owned(), value: 40.0.into() });
+}
+
+/// Two known points, both told of or still pending when the third trial is asked for; one of them may be the middle itself.
+#[test]
+fn after_known_points_the_first_proposal_is_the_middle_unless_it_is_one_of_them() {
+    let point = |x: f64, y: f64| -> Params { [("x".to_owned(), x.into()), ("y".to_owned(), y.into())].into() };
+    let (middle, others) = (point(4.0, 3.0), [point(1.0, 1.0), point(2.0, 2.0)]);
+    for (second, told) in [(&others[1], true), (&others[1], false), (&middle, true), (&middle, false), (&others[0], true)] {
+        let seed_trials = vec![others[0].clone().into_iter().collect(), second.clone().into_iter().collect()];
+        let hints = Hints { prior: at(4.0, 3.0, Confidence::Low), seed_trials, ..Hints::default() };
+        let mut searcher = build(&SearcherSpec::Random.with_hints(hints), &space(), Seed(1)).unwrap();
+        let mut proposed = vec![];
+        for trial in (0..6).map(TrialId) {
+            let params = searcher.suggest(trial).unwrap();
+            searcher.begin(trial, &params);
+            if told {
+                let outcome = Outcome::Loss { resource: Resource(1), loss: Loss::new(f64::from(trial.0)) };
+                searcher.tell(&Observation { trial, params: params.clone(), outcome });
+            }
+            proposed.push(params);
+        }
+        assert_eq!(proposed.iter().filter(|params| **params == middle).count(), 1, "once: {proposed:?}");
+        let known = if *second == others[0] { 1 } else { 2 };
+        assert!(proposed[..=known].contains(&middle), "before anything else: {proposed:?}");
+    }
 }
 
 /// The good trials are far from what is believed: the prior's share goes to the incumbent.
@@ -117,7 +142,7 @@ fn the_first_proposal_is_the_middle_and_a_belief_outside_is_refused() {
 fn evidence_against_the_prior_takes_its_share() {
     let near = |x: f64| {
         let inner = Box::new(crate::Random::new(space(), Seed(1)));
-        let mut guided = Guided::new(&space(), Seed(1), &at(-4.5, 14.5, Confidence::High), inner).unwrap();
+        let mut guided = Guided::new(&space(), Seed(1), &at(-4.5, 14.5, Confidence::High), 0, inner).unwrap();
         for trial in 0..12 {
             let value = x + f64::from(trial) * 0.01;
             let params: Params = [("x".to_owned(), value.into()), ("y".to_owned(), 2.0.into())].into();

@@ -9,7 +9,8 @@
 //! EI(x) ~ (gamma + (1 - gamma) g(x) / l(x))^-1,
 //! ```
 //!
-//! so of `candidates` points drawn from l the one with the largest l(x) / g(x) is proposed; of a pool, the row.
+//! so of `candidates` points drawn from l the one with the largest l(x) / g(x) is proposed; of a pool, or a space of up to 1,024 points,
+//! the one of all. Of a pool with more rows 1,024 by chance are compared, and then the rows around the best of them.
 //!
 //! - **Densities** are sums of kernels, one a point, and of the uniform density as one more, the prior ([`mixture`]).
 //! - **Kernels** are products over the parameters ([`axis`]): normal ones cut off at the edges, in the units in which a draw by

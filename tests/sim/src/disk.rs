@@ -105,13 +105,14 @@ impl Disk {
         file.durable = file.bytes.len();
     }
 
-    /// Turns one bit of a line that was synced and is not the last such. Answers the line, if there is such a one. (What was not synced
-    /// may be gone before anybody reads it.)
+    /// Turns one bit of a line that was synced and is not the last such. Answers the line, if there is such a one. (What was not synced, or
+    /// dropped when that failed, may be gone before anybody reads it.)
     pub(crate) fn flip(&self, chance: &mut dyn Chance) -> Option<u64> {
         let mut state = self.lock();
         let mut newest = state.files.last_entry()?;
         let file = newest.get_mut();
-        let synced = &file.bytes[..file.durable.min(file.bytes.len())];
+        let safe = file.dropped.map_or(file.durable, |(from, _)| from.min(file.durable));
+        let synced = &file.bytes[..safe.min(file.bytes.len())];
         let whole = synced.iter().rposition(|byte| *byte == b'\n')?;
         let last = synced[..whole].iter().rposition(|byte| *byte == b'\n')?;
         // Its newline is left alone: it stands between two lines.

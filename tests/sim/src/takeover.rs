@@ -292,8 +292,8 @@ impl Drivers<'_> {
     fn write(&mut self, mut running: Box<Running>) -> Result<Box<Running>, JournalFault> {
         let number = u128::from(running.fence.epoch()) << 64 | u128::from(running.records);
         let slots = vec![Slot { name: "core".to_owned(), milli_gpus: 0 }];
-        let joined =
-            Event::WorkerJoined { worker: WorkerId(number << 32 | number), name: "w".to_owned(), slots, holds: vec![], allocation: None };
+        let (worker, name) = (WorkerId(number << 32 | number), "w".to_owned());
+        let joined = Event::WorkerJoined { worker, name, slots, holds: vec![], allocation: None, leaving: false };
         running.decide(&joined);
         let sleeps = self.chance.hits("falls asleep in a write", 250).then(|| self.chance.one_of("bytes before that", 400));
         let fails = self.chance.hits("a sync fails", 40);

@@ -1,5 +1,6 @@
 //! A worker process: the session, with the connection, the trainers and the checkpoint store that it speaks of.
 mod doubt;
+mod life;
 mod notice;
 mod shell;
 mod term;
@@ -25,8 +26,6 @@ use crate::trainer::TrainerProgram;
 
 use term::Term;
 
-/// Files of dead workers that have not changed for so long are removed.
-const STALE: Duration = Duration::from_secs(24 * 3600);
 /// Longest wait for the acknowledgement of the last words.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Words that may wait for the driver; a report of a few figures takes some hundred bytes.
@@ -167,12 +166,14 @@ pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> R
         return Err(AgentFault::NoSlots);
     }
     let worker = options.worker.map_or_else(draw, Ok).map_err(AgentFault::Random)?;
-    let store = Store::new(&options.checkpoints);
+    // Trainers work in a directory of their own, and are given paths into it.
+    let checkpoints = std::path::absolute(&options.checkpoints).map_err(io_fault("find", &options.checkpoints))?;
+    let store = Store::new(checkpoints);
     let scratch = store.scratch(worker)?;
     let process = scratch.join(layout::PROCESS);
     write_private(&process, options.process.as_bytes()).map_err(io_fault("write", &process))?;
     private::folder(&options.log_dir).map_err(io_fault("make the folder", &options.log_dir))?;
-    match store.sweep_stale(STALE) {
+    match store.sweep_stale(life::STALE) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "removed what dead workers had left"),
         Err(why) => tracing::warn!(%why, "what dead workers have left stays"),
@@ -199,7 +200,9 @@ pub async fn run(options: AgentOptions, shutdown: impl Future<Output = ()>) -> R
     let session = Session::new(config, seed.rng()).idle_limit(options.idle_limit.map(millis));
     let (rendezvous, authority) = (options.rendezvous.clone(), options.authority.clone());
     let target = Target { rendezvous, authority, token_file: options.token_file.clone(), worker };
+    let signs = tokio::spawn(life::signs_of_life(process, life::SIGN));
     let ended = shell::Shell::new(options, session, store, scratch.clone(), target, term).run(shutdown).await;
+    signs.abort();
     // Trainers are dead by now. What cannot be removed is stale one day.
     let _ = std::fs::remove_dir_all(&scratch);
     let ended = ended?;

@@ -145,8 +145,9 @@ impl Store {
         if found == expected { Ok(path) } else { Err(CheckpointFault::Damaged { path, expected: expected.to_owned(), found }) }
     }
 
-    /// Removes what dead workers have left in `tmp`: whatever has not changed for `age`. Gives how many files went.
-    /// Others' files are removed by age alone, for nobody can know whether a worker on another machine lives.
+    /// Removes what dead workers have left in `tmp`: the folders in which nothing has changed for `age`. Gives how many files went.
+    /// Age alone tells, for nobody can know whether a worker on another machine lives; one that does touches a file of its folder
+    /// now and then, and files that it has needed for long stay with that.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -159,16 +160,15 @@ impl Store {
         };
         for folder in folders.flatten() {
             let Ok(files) = fs::read_dir(folder.path()) else { continue };
-            for file in files.flatten() {
-                // What another worker removes meanwhile is gone as well.
-                if file.metadata().is_ok_and(|found| is_older(&found, age)) && fs::remove_file(file.path()).is_ok() {
-                    removed += 1;
-                }
+            let files: Vec<fs::DirEntry> = files.flatten().collect();
+            // What another worker removes meanwhile is as good as old.
+            let mut all = files.iter().chain([&folder]);
+            if all.any(|entry| entry.metadata().is_ok_and(|found| !is_older(&found, age))) {
+                continue;
             }
-            if folder.metadata().is_ok_and(|found| is_older(&found, age)) {
-                // Only an empty folder can be removed.
-                let _ = fs::remove_dir(folder.path());
-            }
+            removed += files.iter().filter(|file| fs::remove_file(file.path()).is_ok()).count();
+            // Only an empty folder can be removed.
+            let _ = fs::remove_dir(folder.path());
         }
         Ok(removed)
     }

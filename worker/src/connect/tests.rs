@@ -19,7 +19,17 @@ async fn fault(folder: &Path) -> ConnectFault {
 
 fn hello() -> FromWorker {
     let (sweep, version, name) = (String::new(), "1".to_owned(), "n".to_owned());
-    FromWorker::Hello(Hello { protocol: 1, worker: WorkerId(7), name, slots: vec![], holds: vec![], sweep, version, allocation: None })
+    FromWorker::Hello(Hello {
+        protocol: 1,
+        worker: WorkerId(7),
+        name,
+        slots: vec![],
+        holds: vec![],
+        sweep,
+        version,
+        allocation: None,
+        leaving: false,
+    })
 }
 
 #[tokio::test]

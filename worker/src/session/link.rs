@@ -26,6 +26,8 @@ pub(super) struct Link {
     heartbeat_ms: Millis,
     /// The driver gives this worker up after a silence of this length; none before the first welcome.
     lease_ms: Option<Millis>,
+    /// The last greeting said that this worker leaves.
+    knows_of_leaving: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -46,7 +48,13 @@ impl Link {
             heard: 0,
             heartbeat_ms: HEARTBEAT_MS,
             lease_ms: None,
+            knows_of_leaving: false,
         }
+    }
+
+    /// Whether the driver that welcomes us was told that we leave.
+    pub(super) fn knows_of_leaving(&self) -> bool {
+        self.knows_of_leaving
     }
 
     /// Whether words can be sent.
@@ -55,7 +63,8 @@ impl Link {
     }
 
     /// A connection stands and the greeting was sent.
-    pub(super) fn greeted(&mut self, now: Millis) {
+    pub(super) fn greeted(&mut self, now: Millis, leaving: bool) {
+        self.knows_of_leaving = leaving;
         self.state = State::Greeting { since: now };
         self.deserted_since = None;
         self.spoke = now;

@@ -155,8 +155,9 @@ impl Session {
         let Config { worker, name, version, slots, .. } = self.config.clone();
         let sweep = self.joined.as_ref().map(|(sweep, _)| sweep.clone()).unwrap_or_default();
         let allocation = self.allocation_at(now);
-        self.link.greeted(now);
-        let hello = Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version, allocation };
+        let leaving = self.leaves_for_good();
+        self.link.greeted(now, leaving);
+        let hello = Hello { protocol: hpo_wire::PROTOCOL, worker, name, slots, holds, sweep, version, allocation, leaving };
         out.push(Output::Send(FromWorker::Hello(hello)));
     }
 
@@ -165,9 +166,7 @@ impl Session {
         let (told, at) = self.allocation.as_ref()?;
         let passed = now.saturating_sub(*at);
         let started_ms_ago = told.started_ms_ago.saturating_add(passed);
-        let left = told.ends_in_ms.map(|left| left.saturating_sub(passed));
-        // One that leaves has no time for anything new, whatever its task has.
-        let ends_in_ms = if self.leaves_for_good() { Some(0) } else { left };
+        let ends_in_ms = told.ends_in_ms.map(|left| left.saturating_sub(passed));
         Some(Allocation { started_ms_ago, ends_in_ms, ..told.clone() })
     }
 
@@ -247,7 +246,7 @@ impl Session {
         if matches!(&self.leaving, Some(Leaving { end: SessionEnd::Orphaned { .. }, .. })) {
             self.leaving = None;
         }
-        if self.leaves_for_good() {
+        if self.leaves_for_good() && !self.link.knows_of_leaving() {
             out.push(Output::Send(FromWorker::Leaving));
         }
         out.extend(self.outbox.again().into_iter().map(|word| Output::Send(FromWorker::Word(word))));

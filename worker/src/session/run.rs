@@ -159,10 +159,14 @@ impl Run {
     }
 
     /// What is wrong with the claim to have left with a state of `resource`, if something is.
-    pub(super) fn fault_of_left(&self, resource: Resource, asked: bool) -> Option<String> {
+    pub(super) fn fault_of_left(&self, resource: Resource, saved: bool, asked: bool) -> Option<String> {
         let from = self.lease.from;
         if !asked && self.reported == from {
             return Some("it left without being asked and without progress".to_owned());
+        }
+        if !asked && !saved {
+            // It would be begun again, and again.
+            return Some("it left without being asked and without a state, so that nothing of it was kept".to_owned());
         }
         let inside = (from..=self.reported).contains(&resource);
         (!inside).then(|| format!("it said `left` at {resource}; it began at {from} and reported up to {}", self.reported))

@@ -155,7 +155,7 @@ impl Slot {
         match run.stage {
             Stage::Training if !self.paused && desk.now.saturating_sub(run.heard) >= desk.job.stall_ms => {
                 let why = format!(
-                    "no word from the trainer for {:.1} s (`stall`); the last report was at {}",
+                    "no progress was told for {:.1} s (`stall`); the last report was at {}",
                     desk.job.stall_ms as f64 / 1e3,
                     run.reported
                 );
@@ -216,7 +216,8 @@ impl Slot {
                 self.store(Goal::Reached { in_memory: true }, fault, Resource(resource), checkpoint, wrote_ms, desk);
             }
             (FromTrainer::Left { resource, checkpoint, wrote_ms }, asked) => {
-                let fault = run.fault_of_left(Resource(resource), asked.is_some()).or_else(|| run.fault_of_file(checkpoint.as_ref()));
+                let fault = run.fault_of_left(Resource(resource), checkpoint.is_some(), asked.is_some());
+                let fault = fault.or_else(|| run.fault_of_file(checkpoint.as_ref()));
                 // Called back in the last moment, it had done all of its part.
                 let whole = checkpoint.is_some() && Resource(resource) == run.lease.until;
                 let goal = if whole { Goal::Reached { in_memory: false } } else { Goal::Left };

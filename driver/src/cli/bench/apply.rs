@@ -29,6 +29,7 @@ pub(super) fn measure(trials: u32) -> anyhow::Result<Rate> {
         slots: vec![Slot { name: "cpu core".to_owned(), milli_gpus: 0 }; usize::from(SLOTS)],
         holds: vec![],
         allocation: None,
+        leaving: false,
     });
     while let Some(action) = world.todo.pop() {
         match action {

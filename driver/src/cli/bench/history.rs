@@ -110,7 +110,14 @@ impl World {
         for number in 0..WORKERS {
             let slots = vec![Slot { name: "gpu".to_owned(), milli_gpus: 1000 }];
             let name = format!("node{number}:4711");
-            self.say(Event::WorkerJoined { worker: WorkerId((number + 1) << 96), name, slots, holds: vec![], allocation: None })?;
+            self.say(Event::WorkerJoined {
+                worker: WorkerId((number + 1) << 96),
+                name,
+                slots,
+                holds: vec![],
+                allocation: None,
+                leaving: false,
+            })?;
         }
         loop {
             while let Some(action) = self.due.pop_front() {

@@ -74,7 +74,7 @@ pub(crate) static MEMBERS: Key<Vec<Spanned<Member>>> =
 
 pub(crate) static POINTS: Key<BTreeMap<String, Within<1, 1000>>> = Key::with_default(
     "points",
-    "how many values of a parameter to try, by its name (default: all if there are up to ten, else five, evenly on its scale)",
+    "how many values of a parameter to try, by its name (default: all if there are up to ten, else five, evenly on its scale; those that a `when` of another names are tried in any case)",
     "{}",
 );
 pub(crate) static GAMMA: Key<InnerShare> = Key::with_default("gamma", "share of the trials that are called good", "0.15");

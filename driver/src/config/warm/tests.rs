@@ -23,12 +23,16 @@ fn check(text: &str, folder: &Path) -> Checked {
 /// A run of so many trials on one slot, each to the first rung, where it has the loss of its number; of every tenth nothing but its
 /// failure is known. Its last trial is pending.
 fn old_run(folder: &Path, space: &str, trials: u32) -> PathBuf {
-    let path = folder.join("old");
+    run_called("old", folder, space, trials)
+}
+
+fn run_called(name: &str, folder: &Path, space: &str, trials: u32) -> PathBuf {
+    let path = folder.join(name);
     std::fs::create_dir(&path).unwrap();
     let spec = check(&text(space, ""), folder).spec;
     let header = Header {
         format: FORMAT,
-        sweep: "0123456789abcdef0123456789abcdef".to_owned(),
+        sweep: format!("{:032x}", name.len()),
         created_unix_ms: 0,
         version: "0".to_owned(),
         spec: hpo_core::SweepSpec { budget: Default::default(), ..spec },
@@ -41,7 +45,7 @@ fn old_run(folder: &Path, space: &str, trials: u32) -> PathBuf {
     let slots = vec![Slot { name: String::new(), milli_gpus: 0 }];
     let mut todo = vec![
         Event::DriverStarted { epoch: 1 },
-        Event::WorkerJoined { worker: WorkerId(1), name: String::new(), slots, holds: vec![], allocation: None },
+        Event::WorkerJoined { worker: WorkerId(1), name: String::new(), slots, holds: vec![], allocation: None, leaving: false },
     ];
     let mut writer = Writer::create(&path.join("journal.jsonl"), &header, Fence::claim(&path, 0).unwrap()).unwrap();
     let mut seq = 0;
@@ -153,6 +157,11 @@ fn long_runs_share_the_room() {
     old_run(folder.path(), SPACE, 161);
     let one = take_up(check(&text(SPACE, "warm_start = [\"old\"]"), folder.path())).unwrap().past.unwrap().runs;
     assert_eq!((one[0].used, one[0].thinned), (100, 60));
-    let two = take_up(check(&text(SPACE, "warm_start = [\"old\", \"old\"]"), folder.path())).unwrap().past.unwrap().runs;
+    run_called("older", folder.path(), SPACE, 161);
+    let two = take_up(check(&text(SPACE, "warm_start = [\"old\", \"older\"]"), folder.path())).unwrap().past.unwrap().runs;
     assert_eq!((two[0].used, two[1].used), (50, 50));
+    let path = folder.path().join("sweep.toml");
+    std::fs::write(&path, text(SPACE, "warm_start = [\"old\", \"older\", \"./old\"]")).unwrap();
+    let twice = take_up(load(&path).unwrap()).unwrap_err();
+    assert!(twice.to_string().contains("its trials would count twice") && twice.all()[0].at.unwrap().0 == 11, "{twice}");
 }

@@ -210,6 +210,36 @@ async fn a_slot_gets_what_a_slow_searcher_has_ready() {
     assert!(waits[0] >= 300 && waits[1] < 300 && waits[2] < 300, "{waits:?}");
 }
 
+/// Trains the only lease, to its end; a second worker comes in the very moment in which that ends the sweep. What it hears first.
+async fn train_to_the_end(handle: Handle, mut outbox: Outbox) -> Option<Outgoing> {
+    let (first, second) = (hello(1, 1).worker, hello(2, 1));
+    let Some(Outgoing::Say(FromDriver::Lease(lease))) = outbox.recv().await else { panic!("no lease") };
+    let metrics = [("val_loss".to_owned(), figure(lease.trial.0, lease.until.0))].into_iter().collect();
+    let abouts = [About::Reported { resource: lease.until, metrics }, About::Reached { resource: lease.until, checkpoint: None }];
+    for (seq, about) in (1..).map(Seq).zip(abouts) {
+        let word = Word { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, about };
+        handle.send(Input::Said { worker: first, session: 1, word }).await.unwrap();
+    }
+    let (out, mut late) = tokio::sync::mpsc::channel(10);
+    let left = [(first, 1), (second.worker, 2)];
+    handle.send(Input::Joined { hello: second, link: Link { session: 2, out } }).await.unwrap();
+    let heard = late.recv().await;
+    for (worker, session) in left {
+        handle.send(Input::Left { worker, session, why: "done".into() }).await.unwrap();
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_in_the_moment_of_the_end_is_told_to_leave_and_not_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let random = hpo_searchers::Random::new(spec(1).space, Seed(7));
+    let (engine, handle, outbox) = engine_with(Box::new(random), 1, folder.path()).await;
+    let (outcome, heard) = tokio::join!(engine.run(), train_to_the_end(handle, outbox));
+    assert!(matches!(outcome.unwrap().ended, Ended::Finished(_)));
+    assert!(matches!(heard, Some(Outgoing::Say(FromDriver::Finish { resumable: false, .. }))), "{heard:?}");
+}
+
 struct Broken(fn() -> Params);
 
 impl Searcher for Broken {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::{EngineFault, Settled};
-use crate::journal::{Gone, JournalFault};
+use crate::journal::{Claim, Gone, JournalFault};
 use crate::rendezvous::Rendezvous;
 
 /// What a standby takes over.
@@ -99,4 +99,12 @@ async fn a_write_that_lands_late_is_waited_for() {
     second.handle().drain().await.unwrap();
     second.wait().await.unwrap();
     case.check_journal();
+}
+
+#[test]
+fn a_driver_that_is_fenced_off_ends_with_one_code_whether_the_engine_or_the_pulse_noticed() {
+    let fenced = || JournalFault::TakenOver { folder: "run".into(), by: Box::new(Claim::unknown(2)) };
+    for fault in [DriveFault::Journal(fenced()), DriveFault::Engine(EngineFault::Journal(fenced()))] {
+        assert!(fault.is_fenced() && fault.is_about_the_run_folder(), "{fault}");
+    }
 }

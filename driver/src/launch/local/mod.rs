@@ -10,6 +10,7 @@ use hpo_core::Millis;
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::info;
 
 use crate::engine::Handle;
 use crate::process::Process;
@@ -153,7 +154,13 @@ impl Local {
             let _ = engine.send(crate::engine::Input::Dead { worker: entry.id }).await;
         }
         let mut adopted: Vec<Option<_>> = vec![None; options.places.len()];
+        let folder = std::fs::canonicalize(run.path()).ok();
         for entry in living {
+            if entry.folder.is_some() && entry.folder != folder {
+                // It looks for its driver where the run folder was, and is replaced once it has gone.
+                info!("local worker {} is ended: the run folder was moved", entry.index);
+                entry.process.signal(Signal::SIGTERM);
+            }
             match adopted.get_mut(entry.index) {
                 Some(place @ None) => *place = Some(entry),
                 _ => entry.process.signal(Signal::SIGTERM),

@@ -20,6 +20,9 @@ pub(super) struct Entry {
     pub(super) id: WorkerId,
     /// Where it was started. A process number means nothing on another host.
     pub(super) host: String,
+    /// The run folder that it was given, without links; older lists do not say. Should the folder be moved, it does not find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) folder: Option<PathBuf>,
     /// Its process.
     #[serde(flatten)]
     pub(super) process: Process,

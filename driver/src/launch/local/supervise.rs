@@ -122,7 +122,8 @@ impl Supervisor {
             .map_err(fault)?;
         // A child has an id until it is waited for.
         let pid = child.id().map_or(0, |pid| pid as i32);
-        self.roster.started(Entry { index: self.index, id, host: host(), process: Process::of(pid) })?;
+        let folder = std::fs::canonicalize(self.run.path()).ok();
+        self.roster.started(Entry { index: self.index, id, host: host(), folder, process: Process::of(pid) })?;
         Ok((id, child))
     }
 

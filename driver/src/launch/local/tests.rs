@@ -183,7 +183,7 @@ async fn workers_of_another_host_are_left_alone() {
     // By number and start they are this very process and one that is dead; on their own host they may be anything.
     let dead = Process { pid: Process::me().pid, started: Process::me().started + 1 };
     let entries: Vec<Entry> = [(0, Process::me()), (1, dead), (7, Process::me())]
-        .map(|(index, process)| Entry { index, id: hpo_core::WorkerId(index as u128), host: "elsewhere".into(), process })
+        .map(|(index, process)| Entry { index, id: hpo_core::WorkerId(index as u128), host: "elsewhere".into(), folder: None, process })
         .into();
     roster.replace(entries.clone()).unwrap();
     let local = case.start(2, "exec sleep 60").await;

@@ -196,7 +196,7 @@ impl Keeper {
                 self.note_throttle(*array, Some(*most));
                 out.push_back(Deed::Note);
             }
-            News::Refused => {
+            News::Refused { .. } => {
                 self.notes.in_doubt = None;
                 out.push_back(Deed::Note);
             }

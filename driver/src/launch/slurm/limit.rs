@@ -52,12 +52,6 @@ impl Limiter {
             self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
     }
-
-    /// When the next submission may be tried.
-    #[must_use]
-    pub fn next(&self) -> Millis {
-        self.not_before
-    }
 }
 
 #[cfg(test)]
@@ -73,21 +67,21 @@ mod tests {
         for (asked, next) in [(32, 16), (16, 8), (8, 4), (4, 2), (2, 1)] {
             limiter.refused(now, asked);
             assert_eq!(limiter.allows(now, 32), 0, "not at once");
-            now = limiter.next();
+            now = limiter.not_before;
             assert_eq!(limiter.allows(now, 32), next);
         }
         assert!(now < FIRST_PAUSE, "a limit of one is found within a minute: {now}");
         let mut pauses = vec![];
         for _ in 0..7 {
             limiter.refused(now, 1);
-            pauses.push(limiter.next() - now);
-            now = limiter.next();
+            pauses.push(limiter.not_before - now);
+            now = limiter.not_before;
         }
         assert_eq!(pauses, [60_000, 120_000, 240_000, 480_000, 960_000, LONGEST_PAUSE, LONGEST_PAUSE]);
         limiter.accepted();
         assert_eq!(limiter.allows(now, 32), 2);
         limiter.refused(now, 1);
-        assert_eq!(limiter.next() - now, FIRST_PAUSE, "the pause begins anew");
+        assert_eq!(limiter.not_before - now, FIRST_PAUSE, "the pause begins anew");
     }
 
     #[test]
@@ -96,7 +90,7 @@ mod tests {
         limiter.refused(0, 1);
         limiter.raise(1);
         limiter.raise(16);
-        let later = limiter.next();
+        let later = limiter.not_before;
         assert_eq!(limiter.allows(later, 16), 1, "one was refused");
         limiter.accepted();
         assert_eq!(limiter.allows(later, 16), 2);

@@ -5,6 +5,9 @@ use hpo_core::Millis;
 /// The columns asked for: array task, job, state, reason, time left, node, name. `%j` comes last: it may hold a `|`.
 pub const FORMAT: &str = "%i|%A|%T|%r|%L|%N|%j";
 
+/// In the reason of a task whose node could not be made ready: `launch failed requeued held`.
+const LAUNCH_FAILED: &str = "launch failed";
+
 /// One task of an array, or a job without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -18,6 +21,8 @@ pub struct Task {
     pub state: State,
     /// Why it waits, or `None`.
     pub reason: String,
+    /// If it does not run, others took its machine away or cancelled it: that says nothing of whether it would have worked.
+    pub taken: bool,
     /// Time until its limit; none if it has no limit or does not run.
     pub left: Option<Millis>,
     /// Where it runs; empty if it does not.
@@ -102,11 +107,21 @@ fn task(line: &str) -> Option<Task> {
         index,
         job: job.parse().ok()?,
         state: State::of(state),
+        taken: taken(state, reason),
         reason: reason.to_owned(),
         left: time(left),
         node: if node == "(null)" { String::new() } else { node.to_owned() },
         name: name.to_owned(),
     })
+}
+
+/// What was put back waits for its turn as everybody does, but for what Slurm could not start, which it holds.
+fn taken(state: &str, reason: &str) -> bool {
+    match State::of(state) {
+        State::Pending => !reason.contains(LAUNCH_FAILED),
+        State::Over => matches!(state, "PREEMPTED" | "CANCELLED" | "DEADLINE" | "REVOKED"),
+        State::Running | State::Unknown => false,
+    }
 }
 
 /// Slurm's lengths of time: `[days-]hours:minutes:seconds`, `minutes:seconds`; none for its words (`UNLIMITED`, `NOT_SET`, ..).
@@ -150,6 +165,17 @@ mod tests {
         assert_eq!((queue.tasks[2].left, queue.tasks[2].name.as_str()), (None, "a|b"), "a name may hold the separator");
         assert_eq!((queue.tasks[1].reason.as_str(), queue.tasks[1].node.as_str()), ("Resources", ""));
         assert_eq!(queue.tasks[3].node, "");
+    }
+
+    #[test]
+    fn who_was_preempted_or_cancelled_is_told_from_who_did_not_start() {
+        let taken = |state, reason| Queue::read(&format!("7_1|8|{state}|{reason}|0:00||x\n")).tasks[0].taken;
+        for (state, reason) in [("PREEMPTED", "None"), ("CANCELLED", "None"), ("PENDING", "BeginTime"), ("PENDING", "Priority")] {
+            assert!(taken(state, reason), "{state} {reason}");
+        }
+        for (state, reason) in [("FAILED", "NonZeroExitCode"), ("NODE_FAIL", "None"), ("PENDING", "launch failed requeued held")] {
+            assert!(!taken(state, reason), "{state} {reason}");
+        }
     }
 
     #[test]

@@ -229,9 +229,9 @@ impl Runtime {
         };
         match answer {
             Ok(array) => News::Submitted { array, tasks },
-            Err(SubmitFault::Refused { why }) => {
-                self.complain(&format!("{tasks} workers were refused, and fewer or later ones are tried: {why}"));
-                News::Refused
+            Err(refused @ SubmitFault::Refused { .. }) => {
+                self.complain(&format!("fewer than {tasks} workers, or later ones, are tried next: {refused}"));
+                News::Refused { for_nodes: refused.is_for_nodes() }
             }
             Err(lost @ SubmitFault::NoAnswer { .. }) => {
                 self.complain(&format!("{lost}: it is looked for in the queue before another is made"));

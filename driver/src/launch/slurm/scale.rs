@@ -7,16 +7,16 @@ use hpo_core::Millis;
 pub use words::{News, Order, Place, Policy};
 
 use super::limit::Limiter;
-use super::queue::{Queue, State, Task};
+use super::queue::State;
 
 /// A task that was accepted and is not seen in the queue for so long is believed not to be there.
 const UNSEEN: Millis = 5 * 60_000;
-/// A task that was seen is gone when so many looks in a row did not show it.
-const LOOKS_MISSED: u8 = 2;
 /// After so many starts in a row that came to nothing, starting more is a waste of the allocation.
 const FAILED_STARTS: u32 = 4;
 /// After so many of them on one node, the node is set aside.
 const NODE_STRIKES: u32 = 2;
+/// After so many refusals in a row nodes that were set aside are asked for again: a site may say in its own words that too few are left.
+const REFUSALS: u32 = 8;
 
 /// The machine.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct Scaler {
     /// How many were too many at the last two.
     lasting: u32,
     failed_starts: u32,
+    /// Submissions in a row that were refused.
+    refusals: u32,
     strikes: BTreeMap<String, u32>,
     /// Nodes on which workers have begun and joined.
     good: BTreeSet<String>,
@@ -55,6 +57,8 @@ struct Known {
     state: State,
     node: String,
     missed: u8,
+    /// How often it ran and then waited again.
+    put_back: u32,
 }
 
 /// Tasks that were accepted, perhaps.
@@ -67,6 +71,8 @@ struct Unseen {
     /// Tasks that were known under this number before: of an array that the controller forgot when it died, and gave its number
     /// away.
     before: BTreeSet<Place>,
+    /// This driver submitted it, and knows which of its workers came.
+    own: bool,
 }
 
 impl Unseen {
@@ -97,6 +103,7 @@ impl Scaler {
             surplus: 0,
             lasting: 0,
             failed_starts: 0,
+            refusals: 0,
             strikes: BTreeMap::new(),
             good: BTreeSet::new(),
             gave_up: false,
@@ -121,7 +128,7 @@ impl Scaler {
     fn expect(&mut self, array: Option<u32>, tasks: u32, now: Millis, age: Millis) {
         if age < UNSEEN {
             // The clock of a scaler begins at 0: what is older than it counts from there.
-            self.unseen.push(Unseen { array, tasks, since: now.saturating_sub(age), before: BTreeSet::new() });
+            self.unseen.push(Unseen { array, tasks, since: now.saturating_sub(age), before: BTreeSet::new(), own: false });
         }
     }
 
@@ -188,12 +195,6 @@ impl Scaler {
         arrays.flat_map(|(array, tasks)| (0..tasks).map(move |index| (array, index))).collect()
     }
 
-    /// When [`Scaler::step`] has something to do by itself.
-    #[must_use]
-    pub fn next(&self) -> Millis {
-        self.next_look
-    }
-
     /// Nobody will say what became of a submission that is under way.
     pub fn break_off(&mut self, now: Millis) {
         if self.submitting.is_some() {
@@ -209,17 +210,21 @@ impl Scaler {
             News::Submitted { array, tasks } => {
                 self.submitting = None;
                 self.limiter.accepted();
+                self.refusals = 0;
                 self.arrays.insert(*array);
                 self.throttles.extend(self.asked.take().map(|most| (*array, most)));
                 let before = self.known.range((*array, 0)..=(*array, u32::MAX)).map(|(place, _)| *place).collect();
-                self.unseen.push(Unseen { array: Some(*array), tasks: *tasks, since: now, before });
+                self.unseen.push(Unseen { array: Some(*array), tasks: *tasks, since: now, before, own: true });
             }
             News::Throttled { array, most } => drop(self.throttles.insert(*array, *most)),
-            News::Refused => {
+            News::Refused { for_nodes } => {
                 let asked = self.submitting.take().unwrap_or(1);
                 self.limiter.refused(now, asked);
-                // Perhaps too few nodes were left to choose from.
-                self.strikes.clear();
+                self.refusals += 1;
+                if *for_nodes || self.refusals >= REFUSALS {
+                    // Perhaps too few nodes were left to choose from.
+                    self.strikes.clear();
+                }
             }
             News::NoAnswer => {
                 let asked = self.submitting.take().unwrap_or(1);
@@ -232,13 +237,8 @@ impl Scaler {
                 self.served.insert(*place);
                 let known = self.known.entry(*place).or_insert_with(|| Known::new(State::Running));
                 known.state = State::Running;
-                // That it starts workers does not clear a node on which trials fail.
-                if self.strikes.get(&known.node).is_some_and(|strikes| *strikes < u32::MAX) {
-                    self.strikes.remove(&known.node);
-                }
-                if !known.node.is_empty() {
-                    self.good.insert(known.node.clone());
-                }
+                let node = known.node.clone();
+                self.starts_workers(node);
             }
         }
     }
@@ -280,100 +280,15 @@ impl Scaler {
         }
         self.throttle(out);
     }
-
-    fn looked(&mut self, now: Millis, queue: &Queue) {
-        self.looking = false;
-        let first_after_another = self.blind;
-        // A part of the queue says nothing of the rest.
-        self.blind &= queue.torn;
-        let ours: Vec<(Place, &Task)> = queue
-            .tasks
-            .iter()
-            .filter(|task| task.name == self.policy.name)
-            .map(|task| ((task.array, task.index.unwrap_or(0)), task))
-            .collect();
-        let present: BTreeSet<Place> = ours.iter().map(|(place, _)| *place).collect();
-        if first_after_another {
-            // Whose workers came to the driver before this one is not known: what ends of it proves nothing.
-            self.served.extend(&present);
-        }
-        let shown: Vec<(Place, State)> = ours.iter().map(|(place, task)| (*place, task.state)).collect();
-        ours.into_iter().for_each(|(place, task)| self.saw(place, task));
-        // What a torn answer does not show is not gone, and a number in it may be half of one.
-        if queue.torn {
-            return;
-        }
-        let arrays: BTreeSet<u32> = present.iter().map(|(array, _)| *array).collect();
-        // One that nobody told us of is the answer to a submission that nobody answered.
-        let orphan = arrays.iter().any(|array| !self.arrays.contains(array));
-        let (served, failed_starts) = (&self.served, &mut self.failed_starts);
-        self.unseen.retain(|one| {
-            let seen = if one.array.is_none() { orphan } else { shown.iter().any(|(place, state)| one.is(*place, *state)) };
-            let expected = now.saturating_sub(one.since) < UNSEEN;
-            let came = |array: u32| served.range((array, 0)..=(array, u32::MAX)).next().is_some();
-            if !seen && !expected && one.array.is_some_and(|array| !came(array)) {
-                // It came and went between two looks, on a site that forgets at once.
-                *failed_starts += 1;
-            }
-            !seen && expected
-        });
-        self.arrays.extend(arrays);
-        for place in self.known.keys().filter(|place| !present.contains(place)).copied().collect::<Vec<_>>() {
-            self.missed(place);
-        }
-    }
-
-    fn saw(&mut self, place: Place, task: &Task) {
-        let known = self.known.entry(place).or_insert_with(|| Known::new(State::Pending));
-        let before = std::mem::replace(&mut known.state, task.state);
-        known.missed = 0;
-        if !task.node.is_empty() {
-            known.node.clone_from(&task.node);
-            if task.state == State::Running && self.served.contains(&place) {
-                self.good.insert(task.node.clone());
-            }
-        }
-        let ran = !known.node.is_empty();
-        let is_over = task.state == State::Over && before != State::Over;
-        let waits_again = task.state == State::Pending && before == State::Running;
-        if ran && (is_over || waits_again) {
-            self.ended(place);
-        }
-    }
-
-    /// An answer may be older than the one before it, so once is not enough.
-    fn missed(&mut self, place: Place) {
-        let Some(known) = self.known.get_mut(&place) else { return };
-        known.missed = known.missed.saturating_add(1);
-        if known.missed < LOOKS_MISSED {
-            return;
-        }
-        if known.state == State::Running {
-            self.ended(place);
-        }
-        self.known.remove(&place);
-    }
-
-    /// A task that ran runs no more; perhaps it will again. Did it come to anything?
-    fn ended(&mut self, place: Place) {
-        let Some(known) = self.known.get_mut(&place) else { return };
-        let node = std::mem::take(&mut known.node);
-        if !self.served.contains(&place) {
-            self.failed_starts += 1;
-            if !node.is_empty() {
-                let strikes = self.strikes.entry(node).or_default();
-                *strikes = strikes.saturating_add(1);
-            }
-        }
-    }
 }
 
 impl Known {
     fn new(state: State) -> Self {
-        Self { state, node: String::new(), missed: 0 }
+        Self { state, node: String::new(), missed: 0, put_back: 0 }
     }
 }
 
+mod look;
 mod throttle;
 mod words;
 

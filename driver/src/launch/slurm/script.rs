@@ -107,8 +107,10 @@ fn options(settings: &Settings, job: &Job<'_>) -> Vec<Choice> {
     let at_most = settings.throttle.map_or(String::new(), |most| format!("%{most}"));
     set("--array", job.tasks.map(|tasks| format!("0-{}{at_most}", tasks.saturating_sub(1))));
     let output = if job.tasks.is_some() { "slurm-%A_%a.out" } else { "slurm-%j.out" };
-    set("--chdir", Some(job.folder.display().to_string()));
-    set("--output", Some(job.run.join("logs").join(output).display().to_string()));
+    set("--chdir", Some(directive(&job.folder.display().to_string())));
+    // `%` begins one of its patterns.
+    let logs = job.run.join("logs").display().to_string().replace('%', "%%");
+    set("--output", Some(directive(&format!("{logs}/{output}"))));
     set("--open-mode", Some("append".to_owned()));
     set("--partition", partition);
     set("--account", account);
@@ -139,6 +141,12 @@ fn options(settings: &Settings, job: &Job<'_>) -> Vec<Choice> {
 fn time(millis: Millis) -> String {
     let seconds = millis.div_ceil(1000);
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A path as `sbatch` reads it from its own lines: quotes hold it together.
+fn directive(path: &str) -> String {
+    let plain = |letter: char| !letter.is_whitespace() && !r#"'"\#"#.contains(letter);
+    if path.chars().all(plain) { path.to_owned() } else { format!(r#""{}""#, path.replace('\\', r"\\").replace('"', r#"\""#)) }
 }
 
 /// A word that the shell takes as it is.
@@ -235,6 +243,23 @@ mod tests {
                 "--mem=0"
             ]
         );
+    }
+
+    /// That a real Slurm takes these lines is a test of its own, in `tests/slurm`.
+    #[test]
+    fn folders_with_odd_names_are_one_word_to_sbatch() {
+        let job = Job {
+            name: "d",
+            run: Path::new("/r s/100%"),
+            command: &words(&["hpo"]),
+            tasks: None,
+            avoid: &[],
+            folder: Path::new("/it's \"here\""),
+            after: None,
+        };
+        let text = script(&settings(), &job);
+        assert!(text.contains("#SBATCH --chdir=\"/it's \\\"here\\\"\"\n"), "{text}");
+        assert!(text.contains("#SBATCH --output=\"/r s/100%%/logs/slurm-%j.out\"\n"), "{text}");
     }
 
     #[test]

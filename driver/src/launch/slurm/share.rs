@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::keep::Submitted;
-use super::queue::Queue;
+use super::queue::{Queue, State};
 
 /// One array of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +29,18 @@ pub fn next(left: u32, size: u32, room: Option<u32>) -> Option<Part> {
 }
 
 /// How many more may run at one time beside the arrays in the queue, of those called `name`. Of one whose own throttle is not
-/// noted, all that may run do.
+/// noted, all that may run do; and what ran when its array's throttle was lowered runs on.
 #[must_use]
 pub fn room(throttle: Option<u32>, queue: &Queue, name: &str, noted: &[Submitted]) -> Option<u32> {
     let throttle = throttle?;
-    let mut alive: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut alive: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
     for task in queue.tasks.iter().filter(|task| task.name == name && task.state.is_alive()) {
-        *alive.entry(task.array).or_default() += 1;
+        let (tasks, running) = alive.entry(task.array).or_default();
+        *tasks += 1;
+        *running += u32::from(task.state == State::Running);
     }
     let most = |array: u32| noted.iter().rev().find(|one| one.array == array).and_then(|one| one.most).unwrap_or(throttle);
-    let taken: u32 = alive.into_iter().map(|(array, tasks)| tasks.min(most(array))).sum();
+    let taken: u32 = alive.into_iter().map(|(array, (tasks, running))| tasks.min(most(array)).max(running)).sum();
     Some(throttle.saturating_sub(taken))
 }
 

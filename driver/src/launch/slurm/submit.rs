@@ -31,6 +31,16 @@ pub enum SubmitFault {
     },
 }
 
+impl SubmitFault {
+    /// Whether it was refused because of the nodes that it asks for or leaves: `Requested node configuration is not available`. A
+    /// limit of an account or a quality of service says nothing of them, whatever its name (`QOSMaxNodePerUserLimit`).
+    #[must_use]
+    pub fn is_for_nodes(&self) -> bool {
+        let Self::Refused { why } = self else { return false };
+        ["node configuration", "Node count", "node name", "nodes are"].iter().any(|words| why.contains(words))
+    }
+}
+
 /// Submits a script and gives the number of the job.
 ///
 /// # Errors
@@ -205,7 +215,11 @@ mod tests {
             assert_eq!(submitted(&said(Some(0), out, "")).unwrap(), job);
         }
         let refused = submitted(&said(Some(1), "", "sbatch: error: QOSMaxSubmitJobPerUserLimit\n"));
+        assert!(refused.as_ref().is_err_and(|refused| !refused.is_for_nodes()));
         assert!(matches!(refused, Err(SubmitFault::Refused { why }) if why.contains("QOSMaxSubmitJobPerUserLimit")));
+        let left =
+            submitted(&said(Some(1), "", "sbatch: error: Batch job submission failed: Requested node configuration is not available"));
+        assert!(left.is_err_and(|refused| refused.is_for_nodes()));
         for lost in [
             said(Some(0), "thank you\n", ""),
             said(None, "", ""),

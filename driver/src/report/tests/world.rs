@@ -89,7 +89,14 @@ impl World {
         let slot = Slot { name: "cpu core".to_owned(), milli_gpus: self.milli_gpus };
         self.will(
             at,
-            Event::WorkerJoined { worker: worker(number), name: name.to_owned(), slots: vec![slot], holds: vec![], allocation: None },
+            Event::WorkerJoined {
+                worker: worker(number),
+                name: name.to_owned(),
+                slots: vec![slot],
+                holds: vec![],
+                allocation: None,
+                leaving: false,
+            },
         );
     }
 

@@ -43,6 +43,7 @@ impl Line {
             sweep: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             allocation: None,
+            leaving: false,
         };
         out.send(FromWorker::Hello(hello).into()).await.map_err(|_| TalkFault::Silent)?;
         let mut request = Request::new(ReceiverStream::new(said));

@@ -130,6 +130,19 @@ proptest! {
         };
         let found = space.from_unit(&units);
         prop_assert_eq!(space.contains(&found), Ok(()));
+        // Every second row's neighbours of one, against a sort by the definition.
+        let pool = space.pool().unwrap();
+        let row = pool.row_of(&found).unwrap();
+        let apart = |other: usize| {
+            let (here, there) = (space.to_unit(&found).unwrap(), space.to_unit(&pool.point(other).unwrap()).unwrap());
+            let gap = |at: usize| here[at].unwrap() - there[at].unwrap();
+            gap(0) * gap(0) + gap(1) * gap(1) + f64::from(gap(2) != 0.0)
+        };
+        let among: Vec<usize> = (0..rows.len()).rev().step_by(2).collect();
+        let mut sorted = among.clone();
+        sorted.sort_by(|&a, &b| apart(a).total_cmp(&apart(b)).then(a.cmp(&b)));
+        sorted.truncate(4);
+        prop_assert_eq!(pool.neighbours(row, &among, 4), sorted);
         for row in 0..rows.len() {
             prop_assert!(distance(&found) <= distance(&space.pool().unwrap().point(row).unwrap()) + 1e-12);
         }

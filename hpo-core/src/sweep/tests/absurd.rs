@@ -36,7 +36,7 @@ fn workers_that_count_for_more_than_can_be_booked_are_refused() {
     let mut world = World::new(spec(4));
     let join = |worker, milli_gpus, slots: usize| {
         let slot = Slot { name: "gpu".to_owned(), milli_gpus };
-        Event::WorkerJoined { worker, name: "host".to_owned(), slots: vec![slot; slots], holds: vec![], allocation: None }
+        Event::WorkerJoined { worker, name: "host".to_owned(), slots: vec![slot; slots], holds: vec![], allocation: None, leaving: false }
     };
     assert_eq!(world.sweep.admit(&join(ONE, u32::MAX, 1)), Err(Rejection::Slots));
     world.say(join(ONE, 99_000_000, 1));

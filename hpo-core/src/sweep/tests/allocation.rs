@@ -69,6 +69,21 @@ fn a_worker_that_leaves_is_given_nothing_more_and_its_trial_goes_on_elsewhere() 
     assert_eq!(world.sweep.view().attempts.preempted, 1, "once, and not again by the goodbye");
 }
 
+/// It had no link when it was called away: its first word is that it is back.
+#[test]
+fn a_worker_that_comes_back_while_it_leaves_is_given_nothing_not_even_by_its_coming() {
+    let mut world = World::new(spec(3));
+    world.join(ONE, 1, vec![]);
+    world.suggest_all();
+    world.say(Event::WorkerLost { worker: ONE });
+    let slots = vec![Slot { name: "cpu core".to_owned(), milli_gpus: 0 }];
+    let name = "host".to_owned();
+    let back = Event::WorkerJoined { worker: ONE, name, slots, holds: vec![], allocation: None, leaving: true };
+    assert_eq!(world.say(back), Vec::<String>::new());
+    assert_eq!(world.sweep.idle(), [crate::sweep::idle::Idle::Spent { slots: 1 }]);
+    assert_eq!(world.join(TWO, 1, vec![]), ["lease 0.2 0..1 on 00000002/0"]);
+}
+
 /// A driver that takes over knows from the journal that the worker leaves, and what the worker says when it comes counts.
 #[test]
 fn a_worker_that_comes_back_without_leaving_is_given_leases_again() {

@@ -11,6 +11,7 @@ mod allocation;
 mod chance;
 mod doubt;
 mod explain;
+mod hours;
 mod rounds;
 mod scenarios;
 mod silence;
@@ -84,14 +85,14 @@ impl World {
 
     fn join(&mut self, worker: WorkerId, slots: u16, holds: Vec<Held>) -> Vec<String> {
         let slots = (0..slots).map(|index| Slot { name: format!("cpu {index}"), milli_gpus: 0 }).collect();
-        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds, allocation: None })
+        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds, allocation: None, leaving: false })
     }
 
     /// A worker of one slot in a task that began `ago` and ends in `left` milliseconds.
     fn join_task(&mut self, worker: WorkerId, ago: u64, left: u64, holds: Vec<Held>) -> Vec<String> {
         let slots = vec![Slot { name: "cpu".to_owned(), milli_gpus: 0 }];
         let allocation = Allocation { job: "14_3".to_owned(), node: "n1".to_owned(), started_ms_ago: ago, ends_in_ms: Some(left) };
-        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds, allocation: Some(allocation) })
+        self.say(Event::WorkerJoined { worker, name: "host".to_owned(), slots, holds, allocation: Some(allocation), leaving: false })
     }
 
     fn suggest_all(&mut self) -> Vec<String> {

@@ -30,17 +30,33 @@ fn the_silence_of_a_trainer_that_hangs_is_no_training_that_was_kept() {
     assert_eq!((uses.stopped, uses.redone), (20 * 1000, 900_020 * 1000), "{uses:?}");
 }
 
-/// What it says in between is turned away; taken back then, it would go on with words that nobody has.
 #[test]
-fn who_was_told_to_stop_is_not_taken_back_by_a_driver_that_comes_later() {
+fn who_comes_back_while_the_sweep_stops_for_now_saves_its_state() {
     let mut world = World::new(spec(4));
     world.join(ONE, 1, vec![]);
     world.suggest_all();
     world.say(Event::WorkerLost { worker: ONE });
     world.say(Event::DrainAsked);
+    assert!(world.sweep.drained());
+    let held = Held { trial: TrialId(0), attempt: Attempt(1), slot: 0 };
+    assert_eq!(world.join(ONE, 1, vec![held]), ["call back 0.1 on 00000001/0"]);
+    assert!(!world.sweep.drained(), "its state is waited for");
+    world.word(0, |trial, attempt, seq| Event::Ended { trial, attempt, seq, after_ms: None, how: End::Preempted { checkpoint: None } });
+    assert!(world.sweep.drained());
+}
+
+/// What it says once it is told to stop is turned away; taken back later, it would go on with words that nobody has.
+#[test]
+fn who_comes_back_after_the_end_is_told_to_stop_whoever_drives() {
+    let budget = Budget { target: Some(1.0), ..Budget::default() };
+    let mut world = World::new(SweepSpec { budget, ..spec(4) });
+    world.join(ONE, 1, vec![]);
+    world.join(TWO, 1, vec![]);
+    world.suggest_all();
+    world.say(Event::WorkerLost { worker: ONE });
+    world.report(1, 1, 1.0);
     let held = Held { trial: TrialId(0), attempt: Attempt(1), slot: 0 };
     assert_eq!(world.join(ONE, 1, vec![held]), ["stop 0.1 on 00000001/0"]);
     world.say(Event::DriverStarted { epoch: 2 });
-    let said = world.join(ONE, 1, vec![held]);
-    assert!(said.contains(&"stop 0.1 on 00000001/0".to_owned()), "{said:?}");
+    assert_eq!(world.join(ONE, 1, vec![held]), ["stop 0.1 on 00000001/0"]);
 }

@@ -60,8 +60,8 @@ fn from_a_worker() -> impl Strategy<Value = FromWorker> {
         ends_in_ms,
     });
     let holds = proptest::collection::vec(held(), 0..3);
-    let hello = (any::<(u32, u128)>(), slots, holds, [".*", ".*", ".*"], proptest::option::of(allocation)).prop_map(
-        |((protocol, worker), slots, holds, [name, sweep, version], allocation)| Hello {
+    let hello = (any::<(u32, u128, bool)>(), slots, holds, [".*", ".*", ".*"], proptest::option::of(allocation)).prop_map(
+        |((protocol, worker, leaving), slots, holds, [name, sweep, version], allocation)| Hello {
             protocol,
             worker: WorkerId(worker),
             name,
@@ -70,6 +70,7 @@ fn from_a_worker() -> impl Strategy<Value = FromWorker> {
             sweep,
             version,
             allocation,
+            leaving,
         },
     );
     let word = (any::<(u32, u32, u32, Option<u64>)>(), about()).prop_map(|((trial, attempt, seq, after_ms), about)| Word {

@@ -36,7 +36,7 @@ impl TryFrom<pb::FromWorker> for FromWorker {
 
 impl From<Hello> for pb::Hello {
     fn from(hello: Hello) -> Self {
-        let Hello { protocol, worker, name, slots, holds, sweep, version, allocation } = hello;
+        let Hello { protocol, worker, name, slots, holds, sweep, version, allocation, leaving } = hello;
         Self {
             protocol,
             worker: worker.to_string(),
@@ -51,6 +51,7 @@ impl From<Hello> for pb::Hello {
                 started_ms_ago,
                 ends_in_ms,
             }),
+            leaving,
         }
     }
 }
@@ -58,7 +59,7 @@ impl From<Hello> for pb::Hello {
 impl TryFrom<pb::Hello> for Hello {
     type Error = ConvertFault;
     fn try_from(hello: pb::Hello) -> Result<Self, ConvertFault> {
-        let pb::Hello { protocol, worker, name, slots, holds, sweep, version, allocation } = hello;
+        let pb::Hello { protocol, worker, name, slots, holds, sweep, version, allocation, leaving } = hello;
         few("slots", slots.len(), SLOTS_MAX)?;
         few("attempts", holds.len(), HELD_MAX)?;
         let slot = |pb::Slot { name, milli_gpus }| Ok(Slot { name: short("the name of a slot", name, NAME_MAX)?, milli_gpus });
@@ -75,6 +76,7 @@ impl TryFrom<pb::Hello> for Hello {
             sweep: short("the id of the sweep", sweep, NAME_MAX)?,
             version: short("the version", version, NAME_MAX)?,
             allocation: allocation.map(allocated).transpose()?,
+            leaving,
         })
     }
 }

@@ -184,7 +184,7 @@ fn join(u: &mut Unstructured<'_>) -> Result<Event> {
         let (trial, attempt) = (TrialId(u.int_in_range(0..=9)?), Attempt(u.int_in_range(0..=3)?));
         holds.push(Held { trial, attempt, slot: if u.ratio(1, 8)? { u.arbitrary()? } else { u.int_in_range(0..=2)? } });
     }
-    Ok(Event::WorkerJoined { worker: worker(u)?, name: "w".into(), slots: vec![one; count], holds, allocation: None })
+    Ok(Event::WorkerJoined { worker: worker(u)?, name: "w".into(), slots: vec![one; count], holds, allocation: None, leaving: false })
 }
 
 fn params(u: &mut Unstructured<'_>) -> Result<Params> {

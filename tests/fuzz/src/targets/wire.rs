@@ -24,6 +24,7 @@ fn said_by_workers() -> Vec<FromWorker> {
         sweep: "c0a1".into(),
         version: "0.1.0".into(),
         allocation: Some(Allocation { job: "14_3".into(), node: "n1".into(), started_ms_ago: 900, ends_in_ms: Some(60_000) }),
+        leaving: true,
     };
     let metrics: Metrics = [("loss".to_owned(), 0.5), ("accuracy".to_owned(), f64::NAN)].into_iter().collect();
     let about = [

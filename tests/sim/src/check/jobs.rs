@@ -1,6 +1,6 @@
 //! A guest of Slurm that is welcome again: never more tasks than allowed, none left behind, the controller is left in peace, a
 //! refusal is understood, not every node is blamed, and what an allocation cost stands in the books.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hpo_core::{Event, Sweep, WorkerId};
 use hpo_driver::journal::Record;
@@ -25,8 +25,6 @@ pub(super) struct Jobs {
     allowed: Vec<(u32, Stamp)>,
     /// The true time of the last thing that happened.
     now: Stamp,
-    /// Workers that were given a reason to leave before their time.
-    leaving: BTreeSet<WorkerId>,
     /// A driver has died: what it wrote may be durable late.
     died: bool,
 }
@@ -72,8 +70,8 @@ impl Jobs {
         let cluster = premises.slurm.clone()?;
         let (drivers, tasks, booked) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let allowed = vec![(cluster.max_workers, FOR_EVER)];
-        let (joining, leaving) = (vec![], BTreeSet::new());
-        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining, allowed, now: Stamp(0), leaving, died: false })
+        let joining = vec![];
+        Some(Self { cluster, heard: premises.heard, drivers, tasks, booked, joining, allowed, now: Stamp(0), died: false })
     }
 
     fn looks(&mut self, at: Stamp, epoch: u32, ending: bool) -> Result<(), Violation> {
@@ -140,7 +138,7 @@ impl Jobs {
 
     fn have_joined(&mut self, at: Stamp) -> Result<(), Violation> {
         let exact = self.is_exact();
-        let (tasks, leaving) = (&self.tasks, &self.leaving);
+        let tasks = &self.tasks;
         self.joining.drain(..).try_for_each(|(line, worker, said, ends)| {
             let Some(task) = tasks.get(&worker) else { return Ok(()) };
             let age = at.since(task.began);
@@ -148,10 +146,7 @@ impl Jobs {
             refuse(wrong, NAME, || format!("line {line}: the task of {worker} began {age} ms ago, not {said}"))?;
             // What was measured earlier was more.
             let left = task.leaves.map(|leaves| leaves.since(at));
-            // One that comes back while it leaves has no time for anything new, whatever its task has.
-            let is_leaving = ends == Some(0) && leaving.contains(&worker);
             let wrong = ends.is_some() != left.is_some() || ends < left || exact && ends > left.map(|left| left + CLOSE);
-            let wrong = wrong && !is_leaving;
             refuse(wrong, NAME, || format!("line {line}: {worker} leaves in {left:?} ms, not {ends:?}"))
         })
     }
@@ -187,7 +182,6 @@ impl Judge for Jobs {
             Fact::WorkerDied { worker } => {
                 self.tasks.entry(*worker).and_modify(|task| task.ended = Some(at));
             }
-            Fact::HasToLeave { worker } | Fact::WorkerDismissed { worker } => drop(self.leaving.insert(*worker)),
             Fact::Allowed { tasks } => self.allow(at, *tasks),
             Fact::Looked { epoch, ending } => return self.looks(at, *epoch, *ending),
             Fact::Asked { epoch, tasks, exclude } => return self.asks(at, *epoch, *tasks, exclude),

@@ -14,6 +14,7 @@ mod nodes;
 mod once;
 mod order;
 mod panel;
+mod passes;
 mod repeated;
 mod replay;
 mod resting;
@@ -47,12 +48,6 @@ pub enum Fact {
     },
     /// A worker process is dead, and its trainers with it.
     WorkerDied {
-        /// Who.
-        worker: WorkerId,
-    },
-    /// A worker was given a reason to leave before its time: notice that its machine is taken away, or that there is nobody to work
-    /// for any more; or it cannot start or save anything.
-    HasToLeave {
         /// Who.
         worker: WorkerId,
     },
@@ -222,13 +217,6 @@ pub enum Fact {
         restarts: u32,
         /// Drivers that live.
         drivers: u32,
-    },
-    /// A driver has made durable all that it has applied so far: told by who has not its sweep.
-    Settled {
-        /// Records in the journal.
-        records: u64,
-        /// [`Sweep::digest`] of the driver's sweep.
-        digest: u64,
     },
 }
 

@@ -4,7 +4,7 @@ use hpo_core::{Action, Stamp, Sweep, SweepSpec};
 use hpo_driver::journal::{Record, decisions};
 
 use super::book::{Book, Life};
-use super::{Fact, Judge, Violation, refuse};
+use super::{Judge, Violation, refuse};
 
 /// A sweep that follows the journal.
 #[derive(Debug)]
@@ -35,12 +35,6 @@ impl Replay {
     /// What a searcher can know.
     fn news(&self) -> usize {
         self.book.trials.values().map(|row| row.rungs.len() + usize::from(row.life == Life::Failed)).sum()
-    }
-
-    fn stands(&self, records: u64, digest: u64) -> Result<(), Violation> {
-        refuse(records != self.seq, NAME, || format!("the driver stands at line {records}, its journal at {}", self.seq))?;
-        let again = self.sweep.digest();
-        refuse(again != digest, NAME, || format!("after line {records} the driver's state is {digest:016x}, that of a replay {again:016x}"))
     }
 
     /// The sweep after the last record.
@@ -76,17 +70,12 @@ impl Judge for Replay {
         Ok(())
     }
 
-    fn fact(&mut self, _at: Stamp, fact: &Fact) -> Result<(), Violation> {
-        match *fact {
-            Fact::Settled { records, digest } => self.stands(records, digest),
-            _ => Ok(()),
-        }
-    }
-
     fn settled(&mut self, _at: Stamp, records: u64, sweep: &Sweep) -> Result<(), Violation> {
-        if records == self.seq && !records.is_multiple_of(DIGESTED) && *sweep == self.sweep {
+        refuse(records != self.seq, NAME, || format!("the driver stands at line {records}, its journal at {}", self.seq))?;
+        if !records.is_multiple_of(DIGESTED) && *sweep == self.sweep {
             return Ok(());
         }
-        self.stands(records, sweep.digest())
+        let (digest, again) = (sweep.digest(), self.sweep.digest());
+        refuse(again != digest, NAME, || format!("after line {records} the driver's state is {digest:016x}, that of a replay {again:016x}"))
     }
 }

@@ -50,8 +50,9 @@ impl Slots {
             let row = self.book.trials.get(&of.trial);
             let right = row.is_some_and(|row| row.attempt == of.attempt.0 && row.lost_on == Some(on));
             if acts.contains(&Act::Stop(of, on)) {
-                // Nobody else got the trial meanwhile, so it could have gone on.
-                let waits = right && row.is_some_and(|row| row.life == Life::Waiting) && self.book.phase == Phase::Open;
+                // Nobody else got the trial meanwhile, so it could have gone on, if only to save its state.
+                let wanted = matches!(self.book.phase, Phase::Open | Phase::Draining);
+                let waits = right && row.is_some_and(|row| row.life == Life::Waiting) && wanted;
                 let free = self.book.slots.get(&on).is_none_or(|slot| slot.lease.is_none());
                 let alone = holds.iter().filter(|other| other.slot == held.slot).count() == 1;
                 refuse(waits && free && alone, NAME, || format!("line {}: {of} on {on} is stopped, and could go on", record.seq))?;

@@ -177,7 +177,10 @@ impl Judge for Textbook {
     fn record(&mut self, record: &Record) -> Result<(), Violation> {
         match &record.event {
             Event::Suggested { .. } => self.trials += 1,
-            Event::Reported { trial, resource, loss, .. } => drop(self.losses.insert((trial.0, resource.0), *loss)),
+            Event::Reported { trial, resource, loss, .. } => {
+                // What is trained again, because the program kept no state, may come out otherwise: what came first was ranked.
+                self.losses.entry((trial.0, resource.0)).or_insert(*loss);
+            }
             _ => {}
         }
         for act in Book::acts(record).unwrap_or_default() {

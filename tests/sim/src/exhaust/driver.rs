@@ -13,7 +13,7 @@ use hpo_wire::{FromDriver, Hello, Word};
 
 use super::Scope;
 use super::cluster::{Hashed, hash};
-use crate::check::{Fact, Judge, Panel, Premises};
+use crate::check::{Judge, Panel, Premises};
 
 const NOW: Stamp = Stamp(0);
 /// More than ever waits here.
@@ -168,7 +168,7 @@ impl Drivers {
         life.standing = (records, digest);
         let news = hash((life.standing, format!("{:?}", &life.journal[before..])));
         if life.journal.len() > before && self.judged.insert(news) {
-            self.judge(&life.journal, records, digest)?;
+            self.judge(&life.journal, records, sweep)?;
         }
         life.asked.extend(&done.asks);
         life.asked.sort_unstable();
@@ -207,11 +207,11 @@ impl Drivers {
     }
 
     /// Every judge hears the whole journal of a driver that came to a state by a record by which none had come there.
-    fn judge(&self, journal: &[Record], records: u64, digest: u64) -> Result<(), String> {
+    fn judge(&self, journal: &[Record], records: u64, sweep: &Sweep) -> Result<(), String> {
         let premises = Premises { spec: self.spec.clone(), faultless: false, heard: true, slots: self.workers, slurm: None };
         let mut panel = Panel::new(&premises);
         journal.iter().try_for_each(|record| panel.record(record)).map_err(|violation| violation.to_string())?;
-        panel.fact(NOW, &Fact::Settled { records, digest }).map_err(|violation| violation.to_string())
+        panel.settled(NOW, records, sweep).map_err(|violation| violation.to_string())
     }
 }
 

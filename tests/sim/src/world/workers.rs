@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hpo_core::sweep::event::{Allocation, Slot};
 use hpo_core::{Stamp, WorkerId};
 use hpo_driver::engine::parts;
-use hpo_worker::session::{Clock, Config, Input, Output, Session, SessionEnd, SpawnFailure, StoreFailure, TrainerEvent};
+use hpo_worker::session::{Clock, Config, Input, Output, Session, SessionEnd, StoreFailure, TrainerEvent};
 use hpo_worker::trainer::protocol::Start;
 
 use super::trainers::{Order, Trainer};
@@ -44,18 +44,6 @@ pub(super) struct Bay {
     paused: bool,
     /// What its trainers did and the session has not heard.
     voice: VecDeque<TrainerEvent>,
-}
-
-/// Whether a worker that hears this leaves, or may.
-fn is_reason_to_leave(input: &Input) -> bool {
-    match input {
-        Input::Notice | Input::NoDriver | Input::SweepEnded { .. } => true,
-        Input::Trainer { event: TrainerEvent::NotSpawned(failure), .. } => matches!(failure, SpawnFailure::Machine(_)),
-        Input::Restored { outcome: Err(failure), .. } | Input::Adopted { outcome: Err(failure), .. } => {
-            matches!(failure, StoreFailure::Store(_))
-        }
-        _ => false,
-    }
 }
 
 impl World {
@@ -147,22 +135,12 @@ impl World {
         if !it.alive {
             return;
         }
-        if is_reason_to_leave(&input) {
-            let worker = it.id;
-            self.fact(&Fact::HasToLeave { worker });
-        }
-        let it = &mut self.workers[worker];
         let mut out = vec![];
         let now = it.clock.at(self.now.since(it.born));
         if it.clock.woke() {
             it.session.step(now, Input::Woke, &mut out);
         }
         it.session.step(now, input, &mut out);
-        // A trainer that does not die, or a store that does not answer, for so long that the worker gives the machine up.
-        if matches!(it.session.leaves(), Some(SessionEnd::Broken { .. })) {
-            let worker = it.id;
-            self.fact(&Fact::HasToLeave { worker });
-        }
         self.perform(worker, out);
     }
 

@@ -208,6 +208,23 @@ fn a_user_who_is_not_root_needs_nothing_else() {
 }
 
 #[test]
+fn folders_with_odd_names_are_found() {
+    let Some(slurm) = Slurm::up(1, 0, "") else { return };
+    let sweep = Sweep::new(&slurm, "");
+    let odd = "it's 100% \"ours\", a b";
+    std::fs::create_dir(sweep.path(odd)).unwrap();
+    std::fs::write(sweep.path(odd).join("sweep.toml"), file(2, 2, "time = \"10m\"\nmax_workers = 1\ndriver = \"job\"")).unwrap();
+    let run = format!("{odd}/run");
+    done(&sweep, &["slurm", "submit", &format!("{odd}/sweep.toml"), "--run-dir", &run]);
+    let report = sweep.path(&run).join("report/report.html");
+    sweep.wait_for("the report", |_| report.exists());
+    sweep.queue_is_empty();
+    let logs = std::fs::read_dir(sweep.path(&run).join("logs")).unwrap().flatten();
+    let outputs = logs.filter(|file| file.file_name().to_string_lossy().starts_with("slurm-")).count();
+    assert!(outputs >= 2, "of the driver and of a worker: {outputs}");
+}
+
+#[test]
 fn the_doctor_says_what_is_wrong_and_what_to_change() {
     let Some(slurm) = Slurm::up(1, 1, "") else { return };
     let sweep = Sweep::new(&slurm, "");

@@ -76,12 +76,32 @@ fn what_a_crash_leaves_is_never_taken_for_a_state_and_is_swept_when_old() {
     assert!(matches!(store.open_verified(&blake3::hash(b"half of a state").to_hex(), TRIAL), Err(CheckpointFault::Absent { .. })));
     assert_eq!(store.sweep_stale(Duration::from_secs(3600)).unwrap(), 0);
     assert!(file.exists(), "its worker may still be writing");
-    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
-    File::options().write(true).open(&file).unwrap().set_modified(yesterday).unwrap();
+    age(&file);
+    age(&scratch);
     assert_eq!(store.sweep_stale(Duration::from_secs(3600)).unwrap(), 1);
-    assert!(!file.exists());
-    assert_eq!(store.sweep_stale(Duration::ZERO).unwrap(), 0);
     assert!(!scratch.exists(), "an empty old folder goes too");
+}
+
+/// As if it had not changed since yesterday.
+fn age(path: &Path) {
+    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    File::open(path).unwrap().set_modified(yesterday).unwrap();
+}
+
+/// Its `job.json` was once swept when another worker started, and no trainer of it began any more.
+#[test]
+fn old_files_of_a_worker_that_lives_stay() {
+    let (_folder, store, scratch) = store();
+    let (job, process) = (scratch.join("job.json"), scratch.join("process.json"));
+    for file in [&job, &process] {
+        fs::write(file, "{}").unwrap();
+        age(file);
+    }
+    age(&scratch);
+    // It has shown that it lives.
+    File::open(&process).unwrap().set_modified(SystemTime::now()).unwrap();
+    assert_eq!(store.sweep_stale(Duration::from_secs(3600)).unwrap(), 0);
+    assert!(job.exists() && process.exists());
 }
 
 #[test]

@@ -29,8 +29,7 @@ fn a_notice_saves_the_states_and_waits_until_the_driver_has_the_words() {
     assert_eq!(out, [goodbye("this machine is taken away"), Output::Exit(SessionEnd::Preempted)]);
 }
 
-/// A worker that was called away while the driver was not there says so before anything else that would free its slots, and says
-/// that it has no time left where that is asked.
+/// A worker that was called away while the driver was not there says so in its first word: nothing is leased to it before.
 #[test]
 fn a_driver_that_comes_to_a_worker_that_leaves_is_told_at_once() {
     let mut bench = Bench::burn(1);
@@ -41,9 +40,21 @@ fn a_driver_that_comes_to_a_worker_that_leaves_is_told_at_once() {
     bench.said(0, FromTrainer::Left { resource: 0, checkpoint: None, wrote_ms: 0 });
     let hello = bench.on(Input::Connected);
     let Output::Send(FromWorker::Hello(hello)) = &hello[0] else { panic!("{hello:?}") };
-    assert_eq!(hello.allocation.as_ref().and_then(|allocation| allocation.ends_in_ms), Some(0));
-    assert_eq!(bench.on(welcome(&burn_job())), [LEAVING, ended(0, 1, 1, End::Preempted { checkpoint: None })]);
+    assert!(hello.leaving);
+    assert_eq!(hello.allocation.as_ref().and_then(|allocation| allocation.ends_in_ms), Some(50_000), "its task has time");
+    assert_eq!(bench.on(welcome(&burn_job())), [ended(0, 1, 1, End::Preempted { checkpoint: None })], "that is not said again");
     assert_eq!(attempt, held(0, 1, 0));
+}
+
+#[test]
+fn a_worker_that_is_called_away_between_its_hello_and_the_welcome_says_so_then() {
+    let mut bench = Bench::burn(1);
+    bench.training(0);
+    bench.on(Input::Disconnected);
+    let hello = bench.on(Input::Connected);
+    assert!(matches!(&hello[0], Output::Send(FromWorker::Hello(Hello { leaving: false, .. }))), "{hello:?}");
+    assert_eq!(bench.on(Input::Notice), [Output::Write { slot: 0, line: ToTrainer::CallBack }]);
+    assert_eq!(bench.on(welcome(&burn_job())), [LEAVING]);
 }
 
 #[test]

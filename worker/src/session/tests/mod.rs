@@ -242,6 +242,7 @@ fn hello(holds: &[Held], sweep: &str, slots: usize) -> Output {
         sweep: sweep.to_owned(),
         version: "1".to_owned(),
         allocation: None,
+        leaving: false,
     }))
 }
 

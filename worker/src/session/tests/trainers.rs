@@ -87,7 +87,7 @@ fn silence_is_a_hang() {
     let kills = |out: &[Output]| out.contains(&Output::Kill { slot: 0 });
     assert!(!kills(&bench.ticks(STALL - 1)));
     assert!(kills(&bench.ticks(1)));
-    let end = failed(FailureKind::Hang, "no word from the trainer for 60.0 s (`stall`); the last report was at 1");
+    let end = failed(FailureKind::Hang, "no progress was told for 60.0 s (`stall`); the last report was at 1");
     assert_eq!(bench.exited(0, killed()), [discard(0, 1), ended(0, 1, 2, end)]);
 }
 
@@ -164,8 +164,9 @@ fn lines_that_make_no_sense_now_are_faults_of_the_protocol() {
     assert_eq!(strange, "it wrote its state to `/etc/passwd`; `checkpoint_out` is `/run/tmp/trial-0.attempt-1`");
     assert_eq!(fault_of([FromTrainer::Stopped]), "it stopped without being asked to");
     assert_eq!(fault_of([left]), "it left without being asked and without progress");
-    let left = FromTrainer::Left { resource: 2, checkpoint: None, wrote_ms: 0 };
-    assert_eq!(fault_of([report(1), left]), "it said `left` at 2; it began at 0 and reported up to 1");
+    let left = |checkpoint| FromTrainer::Left { resource: 2, checkpoint, wrote_ms: 0 };
+    assert_eq!(fault_of([report(1), left(Some(file(0, 1)))]), "it said `left` at 2; it began at 0 and reported up to 1");
+    assert_eq!(fault_of([report(2), left(None)]), "it left without being asked and without a state, so that nothing of it was kept");
 }
 
 #[test]
@@ -187,10 +188,12 @@ fn garbage_after_the_prefix_and_a_file_that_is_not_there_are_faults_too() {
 }
 
 #[test]
-fn a_trainer_that_leaves_by_itself_after_progress_was_preempted() {
+fn a_trainer_that_leaves_by_itself_with_a_state_was_preempted() {
     let mut bench = Bench::command(1);
-    bench.training(0);
+    let attempt = bench.training(0);
     bench.said(0, report(1));
-    let out = bench.said(0, FromTrainer::Left { resource: 1, checkpoint: None, wrote_ms: 0 });
-    assert_eq!(out, [discard(0, 1), ended(0, 1, 2, End::Preempted { checkpoint: None })]);
+    bench.said(0, FromTrainer::Left { resource: 1, checkpoint: Some(file(0, 1)), wrote_ms: 2 });
+    let checkpoint = Some(Checkpoint { id: "ab12".to_owned(), resource: Resource(1), bytes: 100, wrote_ms: 2 });
+    let out = bench.on(Input::Adopted { held: attempt, outcome: Ok(Some(stored())) });
+    assert_eq!(out, [ended(0, 1, 2, End::Preempted { checkpoint })]);
 }

@@ -19,7 +19,7 @@ fn keeper(notes: Notes) -> Keeper {
 
 fn task(array: u32, index: u32, state: State) -> Task {
     let (reason, node, name) = (String::new(), "n1".to_owned(), "hpo-1f".to_owned());
-    Task { array, index: Some(index), job: array + index, state, reason, left: None, node, name }
+    Task { array, index: Some(index), job: array + index, state, reason, taken: false, left: None, node, name }
 }
 
 fn queue(tasks: &[Task]) -> Queue {

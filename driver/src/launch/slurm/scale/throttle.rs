@@ -9,7 +9,9 @@ impl Scaler {
     pub(super) fn room(&self, but: Option<u32>) -> Option<u32> {
         let most = self.policy.throttle?;
         let others = self.arrays.iter().filter(|array| Some(**array) != but);
-        let taken: u32 = others.map(|&array| self.alive_of(array).min(self.throttles.get(&array).copied().unwrap_or(most))).sum();
+        // What ran when its array's throttle was lowered runs on.
+        let takes = |array: u32| self.alive_of(array).min(self.throttles.get(&array).copied().unwrap_or(most)).max(self.running_of(array));
+        let taken: u32 = others.map(|&array| takes(array)).sum();
         Some(most.saturating_sub(taken))
     }
 
@@ -37,6 +39,10 @@ impl Scaler {
             self.throttles.remove(&array);
             out.push(Order::Throttle { array, most });
         }
+    }
+
+    fn running_of(&self, array: u32) -> u32 {
+        self.known.range((array, 0)..=(array, u32::MAX)).filter(|(_, known)| known.state == State::Running).count() as u32
     }
 
     /// Tasks of an array that wait or run, or that may.

@@ -47,7 +47,10 @@ pub enum News {
         most: u32,
     },
     /// Slurm refused it.
-    Refused,
+    Refused {
+        /// Because of the nodes that are left to choose from, by what it said.
+        for_nodes: bool,
+    },
     /// There was no answer: perhaps it was accepted.
     NoAnswer,
     /// A worker of this task has joined the sweep.

@@ -82,11 +82,13 @@ impl Book {
 
     /// A worker says when it leaves. Another moment than the last it said is looked at anew.
     pub(super) fn leaves_at(&mut self, record: &Record) {
-        let (worker, ends, is_now) = match &record.event {
-            Event::WorkerJoined { worker, allocation, .. } => {
-                (*worker, allocation.as_ref().and_then(|allocation| Some(record.at.plus(allocation.ends_in_ms?))), false)
+        let (worker, ends, said) = match &record.event {
+            Event::WorkerJoined { worker, allocation, leaving, .. } => {
+                let stays = allocation.as_ref().and_then(|allocation| allocation.ends_in_ms);
+                let ends = if *leaving { Some(0) } else { stays };
+                (*worker, ends.map(|left| record.at.plus(left)), stays)
             }
-            Event::WorkerLeaving { worker } => (*worker, Some(record.at), true),
+            Event::WorkerLeaving { worker } => (*worker, Some(record.at), None),
             _ => return,
         };
         let its = Place::new(worker, 0).worker;
@@ -94,7 +96,6 @@ impl Book {
         let before = self.pace.ends.remove(&its).filter(|_| known);
         if let Some(ends) = ends {
             let stay = before.and_then(|(_, stay)| stay);
-            let said = (!is_now).then(|| ends.since(record.at));
             self.pace.ends.insert(its, (ends, stay.or(said)));
         }
         if before.map(|(ends, _)| ends) != ends {

@@ -46,7 +46,8 @@ impl Purse {
             Event::WorkerLeft { worker } | Event::WorkerLost { worker } => {
                 if let Some(stay) = self.open.remove(worker) {
                     self.closed += stay.cost(record.at);
-                    self.paid.insert(*worker, record.at);
+                    // Nobody heard of it for a while: should it have lived on, that is still to be paid.
+                    self.paid.insert(*worker, stay.silent.unwrap_or(record.at));
                 }
             }
             _ => {}

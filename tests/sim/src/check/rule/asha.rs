@@ -1,5 +1,6 @@
 //! Li et al., arXiv:1810.05934, Algorithm 2, in one bracket or several, and Bohdal et al., arXiv:2207.06940, Algorithm 1, which
 //! opens its rungs one by one.
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_core::{Loss, TrialId};
@@ -31,7 +32,7 @@ struct Growth {
     epsilon: f64,
     /// Whether epsilon is estimated from the curves.
     estimated: bool,
-    curves: BTreeMap<TrialId, Vec<(u32, f64)>>,
+    curves: BTreeMap<TrialId, Vec<(u32, Loss)>>,
 }
 
 impl Asha {
@@ -123,7 +124,7 @@ impl Asha {
         above
             .iter()
             .zip(&below)
-            .any(|(one, (other, _))| one != other && ((one.get() - other.get()).abs() > epsilon || one.is_finite() != other.is_finite()))
+            .any(|(one, (other, _))| one != other && !((one.get() - other.get()).abs() <= epsilon && one.is_finite() && other.is_finite()))
     }
 }
 
@@ -131,17 +132,17 @@ impl Growth {
     /// The 90th percentile of how far apart those pairs are at last that overtook each other and back.
     fn estimate(&mut self, beyond: u32) {
         let mut distances = vec![];
-        let curves: Vec<&Vec<(u32, f64)>> = self.curves.values().collect();
+        let curves: Vec<&Vec<(u32, Loss)>> = self.curves.values().collect();
         for (index, one) in curves.iter().enumerate() {
             for other in &curves[..index] {
-                let shared: Vec<(u32, f64)> =
-                    one.iter().filter_map(|(at, here)| Some((*at, here - other.iter().find(|(there, _)| there == at)?.1))).collect();
-                let signs: Vec<bool> = shared.iter().filter(|(_, by)| *by != 0.0).map(|(_, by)| *by > 0.0).collect();
-                let turns = signs.windows(2).filter(|pair| pair[0] != pair[1]).count();
-                if let Some((at, by)) = shared.last().filter(|(at, by)| *at > beyond && by.is_finite() && turns >= 2) {
-                    debug_assert!(*at > 0);
-                    distances.push(by.abs());
-                }
+                let met = |at: u32| other.iter().find(|(there, _)| *there == at).map(|(_, loss)| *loss);
+                let shared: Vec<(u32, Loss, Loss)> = one.iter().filter_map(|(at, here)| Some((*at, *here, met(*at)?))).collect();
+                let orders: Vec<Ordering> = shared.iter().map(|(_, here, there)| here.cmp(there)).filter(|order| order.is_ne()).collect();
+                let turns = orders.windows(2).filter(|pair| pair[0] != pair[1]).count();
+                let Some((_, here, there)) = shared.last().filter(|(at, ..)| *at > beyond && turns >= 2) else { continue };
+                // Of what is the same, infinite or not, the one is not apart from the other.
+                let apart = if here == there { 0.0 } else { (here.get() - there.get()).abs() };
+                distances.extend(apart.is_finite().then_some(apart));
             }
         }
         distances.sort_by(f64::total_cmp);
@@ -162,7 +163,7 @@ impl Rule for Asha {
 
     fn progressed(&mut self, trial: TrialId, resource: u32, loss: Loss) -> Option<bool> {
         if let Some(growth) = &mut self.growth {
-            growth.curves.entry(trial).or_default().push((resource, loss.get()));
+            growth.curves.entry(trial).or_default().push((resource, loss));
         }
         Some(false)
     }

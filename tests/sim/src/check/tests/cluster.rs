@@ -154,7 +154,6 @@ impl Cluster {
             self.store.entry(state.id.clone()).or_default().insert(*trial);
         }
         self.history.push(Told::Record(Record { seq: self.records, at: self.at, event, acts }));
-        self.fact(Fact::Settled { records: self.records, digest: self.sweep.digest() });
         actions.into_iter().for_each(|action| self.perform(action));
     }
 
@@ -301,6 +300,7 @@ impl Cluster {
             slots: (0..self.slots).map(slot).collect(),
             holds,
             allocation: None,
+            leaving: false,
         });
     }
 

@@ -211,7 +211,7 @@ impl World {
     fn heard_of_submission(&mut self, driver: usize, tasks: u32, said: Option<&Said>) {
         let (accepted, news) = match said.map(submitted) {
             Some(Ok(array)) => (Some(true), News::Submitted { array, tasks }),
-            Some(Err(SubmitFault::Refused { .. })) => (Some(false), News::Refused),
+            Some(Err(refused @ SubmitFault::Refused { .. })) => (Some(false), News::Refused { for_nodes: refused.is_for_nodes() }),
             Some(Err(SubmitFault::NoAnswer { .. })) | None => (None, News::NoAnswer),
         };
         let epoch = self.drivers[driver].epoch;

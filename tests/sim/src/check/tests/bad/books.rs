@@ -10,6 +10,8 @@ use crate::check::mirror::{Mirror, Said};
 
 pub(super) const ALL: &[fn()] = &[
     books_that_do_not_tally,
+    books_that_count_a_loss_twice_or_one_that_was_none,
+    books_without_the_time_in_which_no_driver_was_there,
     slots_that_drain_too_early_or_are_idle_too_late,
     a_trial_that_does_not_stand_where_it_is_said_to,
     a_sweep_that_does_not_stand_where_it_says,
@@ -37,7 +39,7 @@ fn books_that_do_not_tally() {
     let (judge, sweep) = after(Ledger::new(&spec), &spec, &good, one);
     let (at, right) = (sweep.now(), sweep.view().uses);
     judge.looks_at(1, &right, at).unwrap();
-    let cases: [Wrong<Uses>; 10] = [
+    let cases: [Wrong<Uses>; 9] = [
         (|uses| uses.reserved += 1, "is reserved, not"),
         (|uses| uses.idle += 1, "the categories sum to"),
         (|uses| (uses.idle, uses.explored) = (uses.idle + 1, uses.explored - 1), "was leased, and"),
@@ -45,9 +47,8 @@ fn books_that_do_not_tally() {
         (|uses| (uses.restore, uses.explored) = (uses.restore + 1, uses.explored - 1), "of restore, and workers said"),
         (|uses| (uses.checkpoint, uses.explored) = (uses.checkpoint + 1, uses.explored - 1), "of checkpoint, and workers said"),
         (|uses| (uses.redone, uses.explored) = (uses.redone + 1, uses.explored - 1), "of redone, and workers said"),
-        (|uses| (uses.winner, uses.explored, uses.stopped) = (uses.winner + uses.explored + uses.stopped, 0, 0), "winner has"),
-        (|uses| (uses.winner, uses.explored, uses.stopped) = (0, uses.winner + uses.explored + uses.stopped, 0), "explored has"),
-        (|uses| (uses.winner, uses.explored, uses.stopped) = (0, 0, uses.winner + uses.explored + uses.stopped), "stopped has"),
+        (|uses| (uses.winner, uses.explored) = (uses.winner + 1, uses.explored - 1), "winner has"),
+        (|uses| (uses.explored, uses.stopped) = (uses.explored - 1, uses.stopped + 1), "explored has"),
     ];
     for (change, why) in cases {
         let mut uses = right;
@@ -55,6 +56,66 @@ fn books_that_do_not_tally() {
         let what = judge.looks_at(1, &uses, at).expect_err(why).what;
         assert!(what.contains(why), "{what}");
     }
+}
+
+/// One trial of three units, on one slot from 20 on, leased at 30.
+fn three() -> SweepSpec {
+    spec(SchedulerSpec::Fifo { ladder: Ladder::single(Resource(3)).unwrap() }, 1)
+}
+
+/// Books by hand, in slot-milliseconds, and those of somebody who counts wrong.
+#[track_caller]
+fn by_hand(history: &[Event], right: Uses, wrong: Uses, why: &str) {
+    let whole = |uses: Uses| {
+        let Uses { reserved, winner, explored, stopped, redone, restore, checkpoint, startup, idle, drain } = uses;
+        let [reserved, winner, explored, stopped, redone] = [reserved, winner, explored, stopped, redone].map(|part| part * 1000);
+        let [restore, checkpoint, startup, idle, drain] = [restore, checkpoint, startup, idle, drain].map(|part| part * 1000);
+        Uses { reserved, winner, explored, stopped, redone, restore, checkpoint, startup, idle, drain }
+    };
+    let (judge, sweep) = after(Ledger::new(&three()), &three(), &lived(&three(), history), history.len());
+    judge.looks_at(1, &whole(right), sweep.now()).unwrap();
+    let what = judge.looks_at(1, &whole(wrong), sweep.now()).expect_err("it must be refused").what;
+    assert!(what.contains(why), "{what}");
+}
+
+#[test]
+fn books_that_count_a_loss_twice_or_one_that_was_none() {
+    let units = |attempt, from: u32| (from..=3).map(move |unit| reported(0, attempt, unit, unit, 0.5));
+    let begun = [began(1), joined(1, 1, &[]), suggested(0), reported(0, 1, 1, 1, 0.5)];
+    // Two units and ten milliseconds are lost; then all three are done.
+    let lost = begun.iter().cloned().chain([reported(0, 1, 2, 2, 0.5), ended(0, 1, 3, End::Lost)]);
+    let history: Vec<Event> = lost.chain(units(2, 1)).chain([reached(0, 2, 4, 3, "end")]).collect();
+    let right = Uses { reserved: 80, idle: 10, redone: 30, winner: 40, ..Uses::default() };
+    by_hand(&history, right, Uses { redone: 30 + 20, winner: 20, ..right }, "of redone, and workers said");
+    // Called away after two units it leaves a state of one.
+    let how = End::Preempted { checkpoint: Some(state("one", 1)) };
+    let away = begun.iter().cloned().chain([reported(0, 1, 2, 2, 0.5), ended(0, 1, 3, how)]);
+    let rest = [reported(0, 2, 1, 2, 0.5), reported(0, 2, 2, 3, 0.5), reached(0, 2, 3, 3, "end")];
+    let history: Vec<Event> = away.chain(rest).collect();
+    let right = Uses { reserved: 70, idle: 10, redone: 20, winner: 40, ..Uses::default() };
+    by_hand(&history, right, Uses { redone: 30, winner: 30, ..right }, "of redone, and workers said");
+    // The worker is thought lost for ten milliseconds, and goes on.
+    let back = [Event::WorkerLost { worker: worker(1) }, joined(1, 1, &[held(0, 1, 0)])];
+    let history: Vec<Event> = begun.into_iter().chain(back).chain(units(1, 2)).chain([reached(0, 1, 4, 3, "end")]).collect();
+    let right = Uses { reserved: 60, idle: 10, winner: 50, ..Uses::default() };
+    by_hand(&history, right, Uses { redone: 20, winner: 30, ..right }, "of redone, and workers said");
+}
+
+/// The driver was last heard of at 30; the next one comes at 40, loses the worker at 50, and at 60 that is back from its task.
+#[test]
+fn books_without_the_time_in_which_no_driver_was_there() {
+    let task = |ago: u64, holds: &[Held]| {
+        let mut joins = leaves_in(joined(1, 1, holds), 1_000);
+        if let Event::WorkerJoined { allocation: Some(allocation), .. } = &mut joins {
+            allocation.started_ms_ago = ago;
+        }
+        joins
+    };
+    let history = |holds| [began(1), task(0, &[]), suggested(0), began(2), Event::WorkerLost { worker: worker(1) }, task(40, holds)];
+    let right = Uses { reserved: 40, idle: 40, ..Uses::default() };
+    by_hand(&history(&[]), right, Uses { reserved: 20, idle: 20, ..right }, "40000 is reserved, not 20000");
+    let right = Uses { reserved: 40, idle: 10, stopped: 30, ..Uses::default() };
+    by_hand(&history(&[held(0, 1, 0)]), right, Uses { idle: 40, stopped: 0, ..right }, "was leased, and");
 }
 
 #[test]

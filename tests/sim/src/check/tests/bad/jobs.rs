@@ -92,12 +92,6 @@ fn a_worker_that_does_not_know_when_it_leaves_is_refused() {
     for leaves in [None, Some(MINUTE), Some(3 * MINUTE)] {
         refused(judge(), &ends(leaves), "ms, not Some(120000)");
     }
-    // One that has no time left although its task has leaves for a reason.
-    let [began, _, heard] = ends(Some(2 * MINUTE));
-    let back = line(leaves_in(joined(1, 1, &[]), 0), &[]);
-    let told = Told::Fact(Stamp(0), Fact::HasToLeave { worker: worker(1) });
-    assert_eq!(tell(&mut judge(), &[began.clone(), told, back.clone(), heard.clone()]), Ok(()));
-    refused(judge(), &[began, back, heard], "leaves in Some(119000) ms, not Some(0)");
 }
 
 #[test]

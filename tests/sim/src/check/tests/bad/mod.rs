@@ -147,6 +147,7 @@ fn joined(number: u128, slots: usize, holds: &[Held]) -> Event {
         slots: vec![slot; slots],
         holds: holds.to_vec(),
         allocation: None,
+        leaving: false,
     }
 }
 

@@ -64,11 +64,14 @@ fn a_trial_that_is_leased_in_two_places() {
 
 #[test]
 fn an_attempt_that_could_go_on_and_is_stopped() {
-    let lost = Event::WorkerLost { worker: worker(1) };
-    let mut bad = lived(&asha(), &[began(1), joined(1, 1, &[]), suggested(0), lost, joined(1, 1, &[held(0, 1, 0)])]);
-    assert_eq!(tell(&mut Slots::new(&asha()), &bad), Ok(()));
-    record_mut(bad.last_mut().unwrap()).acts.push("stop 0.1 on 00000001/0".to_owned());
-    refused(Slots::new(&asha()), &bad, "is stopped, and could go on");
+    for meanwhile in [Event::Ticked, Event::DrainAsked] {
+        let lost = Event::WorkerLost { worker: worker(1) };
+        let back = joined(1, 1, &[held(0, 1, 0)]);
+        let mut bad = lived(&asha(), &[began(1), joined(1, 1, &[]), suggested(0), lost, meanwhile, back]);
+        assert_eq!(tell(&mut Slots::new(&asha()), &bad), Ok(()));
+        record_mut(bad.last_mut().unwrap()).acts.push("stop 0.1 on 00000001/0".to_owned());
+        refused(Slots::new(&asha()), &bad, "is stopped, and could go on");
+    }
 }
 
 #[test]
