@@ -271,9 +271,10 @@ impl Cluster {
             }
             Misfortune::PauseAgent { agent, time } => {
                 let pid = self.agents[agent].running.as_ref().map(Running::pid);
+                let from = unix_ms();
                 let paused = self.pause(pid, time);
                 if paused {
-                    self.hurt(agent, Some(time));
+                    self.hurt(agent, from, Some(time));
                 }
                 paused
             }
@@ -286,10 +287,13 @@ impl Cluster {
                 if self.undo.iter().any(|(_, undo)| matches!(undo, Undo::Heal(cut) if *cut == host)) {
                     return false;
                 }
+                let from = unix_ms();
                 network.cut(host, how);
                 self.undo.push((Instant::now() + time, Undo::Heal(host)));
                 // Nobody hears a driver that is cut off.
-                (0..AGENTS.len()).filter(|&agent| host == 0 || AGENTS[agent].0 == host).for_each(|agent| self.hurt(agent, Some(time)));
+                (0..AGENTS.len())
+                    .filter(|&agent| host == 0 || AGENTS[agent].0 == host)
+                    .for_each(|agent| self.hurt(agent, from, Some(time)));
                 true
             }
         }
@@ -298,9 +302,11 @@ impl Cluster {
     fn kill_agent(&mut self, agent: usize, away: Duration) -> bool {
         let children = self.agents[agent].running.as_ref().map_or(vec![], |running| trainers(running.pid()));
         let children: Vec<Process> = children.into_iter().map(|pid| Process::of(pid as i32)).collect();
+        // The driver may know of a death before its parent does, which has to wait for it.
+        let from = unix_ms();
         let killed = kill(&mut self.agents[agent], away, &mut self.undo);
         if killed {
-            self.hurt(agent, None);
+            self.hurt(agent, from, None);
             self.doomed.extend(children.into_iter().map(|trainer| (Instant::now() + DEATH, trainer)));
         }
         killed
@@ -316,11 +322,16 @@ impl Cluster {
         true
     }
 
-    fn hurt(&mut self, agent: usize, time: Option<Duration>) {
-        let from = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
-        let until = time.map_or(u64::MAX, |time| from + time.as_millis() as u64);
+    /// From the moment before it was done: what follows of it may be journaled before it is known to be done. Its time begins
+    /// when it is done.
+    fn hurt(&mut self, agent: usize, from: u64, time: Option<Duration>) {
+        let until = time.map_or(u64::MAX, |time| unix_ms() + time.as_millis() as u64);
         self.hurts.push(Hurt { worker: self.agents[agent].id.clone(), from, until });
     }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64
 }
 
 /// SIGKILL; it is dead when this returns.
