@@ -40,8 +40,8 @@ pub use warm::{Best, MOST as MOST_PAST, PastTrial, scores, thinned};
 
 /// Proposes configurations.
 ///
-/// A trial is pending from `begin` until it is told of. Who takes up a history begins all of its trials in order, then
-/// tells all that came of them.
+/// A trial is pending from `begin` until it is told of. Who takes up a history begins all of its trials in order, then tells all that came of
+/// them in the order in which it came, and proposes what the searcher before would have proposed.
 pub trait Searcher: Send {
     /// Learns that a trial has these values: most often, but not always, those that were suggested for it.
     fn begin(&mut self, trial: TrialId, params: &Params);

@@ -135,6 +135,7 @@ impl Sweep {
         let rung = ladder.rung_at(resource).map(|rung| ladder.resource(rung));
         if let Some(rung) = rung.filter(|rung| trial.results.last().is_none_or(|(last, _)| last < rung)) {
             trial.results.push((rung, loss));
+            self.told.push(id);
             out.push(tell(trial, Outcome::Loss { resource: rung, loss }));
         }
         // At the end of its lease it is too late to stop it, and too early: its state is not safe yet.
@@ -246,6 +247,7 @@ impl Sweep {
         self.leaders.remove(id, self.trials[id].best.map(|(loss, _)| loss));
         let Some(trial) = self.trials.get_mut(id) else { return };
         trial.failure = Some(message.to_owned());
+        self.told.push(id);
         out.push(tell(trial, Outcome::Infeasible));
         self.forget_if_useless(id, out);
     }

@@ -19,11 +19,12 @@ impl PartialEq for Sweep {
     /// Field by field, those of the scheduler too: a small part of what two digests cost. Losses that are not finite are all one
     /// [`crate::Loss`]; [`Sweep::digest`] tells them apart.
     fn eq(&self, other: &Self) -> bool {
-        let Self { spec, scheduler, trials, asked, next_trial, exhausted, interrupted, fresh, fleet, .. } = self;
+        let Self { spec, scheduler, trials, told, asked, next_trial, exhausted, interrupted, fresh, fleet, .. } = self;
         let Self { ledger, leaders, tally, phase, pace, driver_epoch, booked, now, .. } = self;
         (now, phase, driver_epoch, next_trial, exhausted)
             == (&other.now, &other.phase, &other.driver_epoch, &other.next_trial, &other.exhausted)
-            && (trials, asked, interrupted, fresh, fleet) == (&other.trials, &other.asked, &other.interrupted, &other.fresh, &other.fleet)
+            && (trials, told, asked, interrupted) == (&other.trials, &other.told, &other.asked, &other.interrupted)
+            && (fresh, fleet) == (&other.fresh, &other.fleet)
             && (ledger, leaders, tally, pace, booked) == (&other.ledger, &other.leaders, &other.tally, &other.pace, &other.booked)
             && **scheduler == *other.scheduler
             && *spec == other.spec

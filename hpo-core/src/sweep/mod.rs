@@ -39,6 +39,8 @@ pub struct Sweep {
     spec: SweepSpec,
     scheduler: Box<dyn Scheduler>,
     trials: trials::Trials,
+    /// Of which trials the searcher was told something, in this order: the n-th mention of a trial is its n-th observation.
+    told: Vec<TrialId>,
     /// Trials whose values were asked for and have not come.
     asked: BTreeSet<TrialId>,
     next_trial: u32,
@@ -81,6 +83,7 @@ impl Sweep {
             scheduler: schedule::build(&spec.scheduler, &spec.space, spec.budget.max_trials),
             spec,
             trials: trials::Trials::default(),
+            told: vec![],
             asked: BTreeSet::new(),
             next_trial: 0,
             exhausted: false,
@@ -143,9 +146,14 @@ impl Sweep {
         }
     }
 
-    /// Everything that a searcher should know, in the order of trials and rungs: what a new driver tells its searcher.
+    /// Everything that a searcher was told, in the order in which it was: what a new driver tells its searcher.
     pub fn observations(&self) -> impl Iterator<Item = Observation> + '_ {
-        self.trials.iter().flat_map(Trial::observations)
+        let mut mentions = BTreeMap::<TrialId, usize>::new();
+        self.told.iter().filter_map(move |&id| {
+            let mention = mentions.entry(id).or_default();
+            *mention += 1;
+            self.trials.get(id)?.observation(*mention - 1)
+        })
     }
 
     /// The specification.

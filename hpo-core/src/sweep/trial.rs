@@ -204,9 +204,12 @@ impl Trial {
         }
     }
 
-    pub(super) fn observations(&self) -> impl Iterator<Item = Observation> + '_ {
-        let losses = self.results.iter().map(|&(resource, loss)| Outcome::Loss { resource, loss });
-        let failure = matches!(self.state, State::Failed).then_some(Outcome::Infeasible);
-        losses.chain(failure).map(|outcome| Observation { trial: self.id, params: self.params.clone(), outcome })
+    /// What a searcher is told of it: the losses, and that it failed.
+    pub(super) fn observation(&self, number: usize) -> Option<Observation> {
+        let outcome = match self.results.get(number) {
+            Some(&(resource, loss)) => Outcome::Loss { resource, loss },
+            None => (number == self.results.len() && self.state == State::Failed).then_some(Outcome::Infeasible)?,
+        };
+        Some(Observation { trial: self.id, params: self.params.clone(), outcome })
     }
 }

@@ -27,6 +27,8 @@ enum Flaw {
     Chancy,
     /// The last result that it heard counts.
     LastHeard,
+    /// How many trials had begun when it heard something counts.
+    Untimely,
     /// Ends a point too early.
     Early,
     /// Begins again where it should end.
@@ -45,6 +47,7 @@ struct Double {
     begun: usize,
     asked: Cell<u64>,
     last: Option<Loss>,
+    when: u64,
 }
 
 /// How many doubles there have been.
@@ -58,7 +61,7 @@ fn double(flaw: Flaw) -> impl Fn(&Space, Seed) -> Box<dyn Searcher> {
             _ => seed,
         };
         let inner = Random::new(space.clone(), seed);
-        Box::new(Double { flaw, space: space.clone(), seed, inner, begun: 0, asked: Cell::new(0), last: None })
+        Box::new(Double { flaw, space: space.clone(), seed, inner, begun: 0, asked: Cell::new(0), last: None, when: 0 })
     }
 }
 
@@ -74,6 +77,7 @@ impl Searcher for Double {
         if let Outcome::Loss { loss, .. } = seen.outcome {
             assert!(self.flaw != Flaw::Fragile || loss.is_finite());
             self.last = Some(loss);
+            self.when = self.when.wrapping_mul(31).wrapping_add(self.begun as u64);
         }
     }
 
@@ -82,6 +86,7 @@ impl Searcher for Double {
         let other = |number: u64| Random::new(self.space.clone(), Seed(number)).suggest(trial);
         let mut params = match self.flaw {
             Flaw::Moody => return other(self.asked.get()),
+            Flaw::Untimely => return other(self.when),
             Flaw::LastHeard => return other(self.last.map_or(0, |loss| loss.get().to_bits())),
             Flaw::Endless => self.inner.suggest(trial).or_else(|_| other(self.seed.0))?,
             Flaw::Early if self.space.size().is_some_and(|size| self.begun as u64 + 1 >= size) => return Err(SuggestFault::Exhausted),
@@ -122,6 +127,7 @@ caught! {
     a_suggestion_that_leaves_a_trace: Moody by suggest_changes_nothing;
     a_seed_that_is_ignored: Seedless by the_seed_matters;
     chance_of_its_own: Chancy by equal_histories_give_equal_bytes;
+    a_history_that_is_read_by_its_dates: Untimely by who_takes_up_a_history_goes_on_with_it;
     the_last_word_that_counts: LastHeard by the_order_of_tells_does_not_matter;
     an_end_before_the_end: Early by degenerate_spaces_are_used_up;
     no_end_at_the_end: Endless by degenerate_spaces_are_used_up;
@@ -147,6 +153,7 @@ fn a_double_without_a_flaw_keeps_the_contract() {
     rules::equal_histories_give_equal_bytes(&make);
     rules::suggest_changes_nothing(&make);
     rules::the_seed_matters(&make);
+    rules::who_takes_up_a_history_goes_on_with_it(&make);
     rules::the_order_of_tells_does_not_matter(&make);
     rules::degenerate_spaces_are_used_up(&make);
     rules::odd_histories_do_no_harm(&make);

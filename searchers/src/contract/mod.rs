@@ -41,63 +41,68 @@ macro_rules! contract {
 contract! {
     random: make(SearcherSpec::Random), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
-        ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_seed_matters the_order_of_tells_does_not_matter
+        degenerate_spaces_are_used_up odd_histories_do_no_harm ten_thousand_trials
     ];
     sobol: make(SearcherSpec::Sobol), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
-        ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_seed_matters the_order_of_tells_does_not_matter
+        degenerate_spaces_are_used_up odd_histories_do_no_harm ten_thousand_trials
     ];
     // A grid has no chance in it, and of ten thousand trials by chance none is on it.
     grid: coarse, [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_order_of_tells_does_not_matter degenerate_spaces_are_used_up
+        odd_histories_do_no_harm ten_thousand_trials
     ];
     tpe: make(SearcherSpec::Tpe(TpeOptions::default())), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
-        failing_regions_are_avoided ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_seed_matters the_order_of_tells_does_not_matter
+        degenerate_spaces_are_used_up odd_histories_do_no_harm failing_regions_are_avoided ten_thousand_trials
     ];
     bohb: make(SearcherSpec::Bohb(BohbOptions::default())), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
-        failing_regions_are_avoided ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_seed_matters the_order_of_tells_does_not_matter
+        degenerate_spaces_are_used_up odd_histories_do_no_harm failing_regions_are_avoided ten_thousand_trials
     ];
+    // Gaussian processes round otherwise in another order.
     gp: make(SearcherSpec::Gp(GpOptions::default())), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
+        who_takes_up_a_history_goes_on_with_it the_seed_matters degenerate_spaces_are_used_up odd_histories_do_no_harm
         failing_regions_are_avoided ten_thousand_trials
     ];
     gp_mf: make(SearcherSpec::GpMf(GpOptions::default(), Relation::default())), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
+        who_takes_up_a_history_goes_on_with_it the_seed_matters degenerate_spaces_are_used_up odd_histories_do_no_harm
         failing_regions_are_avoided ten_thousand_trials
     ];
     evolution: make(SearcherSpec::Evolution(EvolutionOptions::default())), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
-        failing_regions_are_avoided ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_seed_matters the_order_of_tells_does_not_matter
+        degenerate_spaces_are_used_up odd_histories_do_no_harm failing_regions_are_avoided ten_thousand_trials
     ];
     ensemble: make(portfolio()), [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_seed_matters the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm
-        ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_seed_matters the_order_of_tells_does_not_matter
+        degenerate_spaces_are_used_up odd_histories_do_no_harm ten_thousand_trials
     ];
     // Known points are the same whatever the seed.
     seeded: seeded, [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_order_of_tells_does_not_matter degenerate_spaces_are_used_up
+        odd_histories_do_no_harm ten_thousand_trials
     ];
     // So is the middle of a prior.
     guided: guided, [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_order_of_tells_does_not_matter degenerate_spaces_are_used_up
+        odd_histories_do_no_harm ten_thousand_trials
     ];
     // So are the best of the past.
     warm: warm, [
         stays_in_the_space thirty_parallel_asks_are_thirty_points equal_histories_give_equal_bytes suggest_changes_nothing
-        the_order_of_tells_does_not_matter degenerate_spaces_are_used_up odd_histories_do_no_harm ten_thousand_trials
+        who_takes_up_a_history_goes_on_with_it the_order_of_tells_does_not_matter degenerate_spaces_are_used_up
+        odd_histories_do_no_harm ten_thousand_trials
     ];
 }
 

@@ -75,6 +75,13 @@ pub(super) fn search(searcher: &mut dyn Searcher, count: u32, loss: impl Fn(&Par
     best
 }
 
+/// What came of all of them, as workers that race each other tell it: of each trial in its order.
+pub(super) fn arrivals(past: &[Past], seed: Seed) -> Vec<Observation> {
+    let mut left: Vec<_> = past.iter().map(Past::seen).collect();
+    let each = past.iter().enumerate().flat_map(|(at, past)| std::iter::repeat_n(at, past.outcomes.len())).collect();
+    shuffled(each, seed).into_iter().filter_map(|at| left[at].next()).collect()
+}
+
 /// In an order of its own.
 pub(super) fn shuffled<T>(mut all: Vec<T>, seed: Seed) -> Vec<T> {
     let mut rng = seed.derive("shuffle", 0).rng();

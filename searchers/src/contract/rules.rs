@@ -6,7 +6,7 @@ use hpo_core::{Params, Seed, Space, TrialId};
 use hpo_curves::synthetic::Landscape;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-use super::play::{Past, ask, at, by_chance, learn, search, shuffled, written};
+use super::play::{Past, arrivals, ask, at, by_chance, learn, search, shuffled, written};
 use super::spaces::{degenerate, every_kind, float, of, parameter, pool, space, thirty};
 use super::*;
 
@@ -84,7 +84,29 @@ pub(super) fn the_seed_matters(make: Make<'_>) {
     assert!(one.iter().zip(&other).all(|(one, other)| one != other));
 }
 
-/// Results come from workers that race each other; a driver that takes over tells them in the order of trials.
+/// A driver that takes over begins all trials first and then tells what came of them, in the order in which it came; the one before
+/// was asked for the next trial between any two results.
+pub(super) fn who_takes_up_a_history_goes_on_with_it(make: Make<'_>) {
+    for space in [every_kind(), of(Function::Branin), pool(90)] {
+        let (mut before, mut after) = (make(&space, Seed(1)), make(&space, Seed(1)));
+        let past = by_chance(&space, Seed(6), 60);
+        let came = arrivals(&past, Seed(3));
+        let mut begun = past.iter();
+        for (number, seen) in came.iter().enumerate() {
+            while begun.as_slice().first().is_some_and(|next| next.trial <= seen.trial || next.trial.0 as usize <= number) {
+                begun.next().into_iter().for_each(|past| before.begin(past.trial, &past.params));
+            }
+            before.tell(seen);
+            let _ = before.suggest(TrialId(100 + number as u32));
+        }
+        begun.for_each(|past| before.begin(past.trial, &past.params));
+        past.iter().for_each(|past| after.begin(past.trial, &past.params));
+        came.iter().for_each(|seen| after.tell(seen));
+        assert_eq!(ask(before.as_mut(), 60, 10), ask(after.as_mut(), 60, 10));
+    }
+}
+
+/// Results come from workers that race each other. Not every searcher lets that make no difference.
 pub(super) fn the_order_of_tells_does_not_matter(make: Make<'_>) {
     for space in [every_kind(), of(Function::Branin), pool(90)] {
         let past = by_chance(&space, Seed(6), 60);

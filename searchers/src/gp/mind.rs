@@ -1,14 +1,11 @@
-//! A process kept up to date with a set of observations, at the price of what has changed.
+//! A process kept up to date with a sequence of observations, at the price of what has changed.
 //!
-//! Whatever the way to a set, the same bits come out: parameters are fitted anew from their priors whenever the observations that
+//! Whatever the way to a sequence, the same bits come out: parameters are fitted anew from their priors whenever the observations that
 //! they are fitted to change, and rows of the factor are computed in whole panels, of which the last may be incomplete.
 //!
-//! Rows are in the order of trials, for that is all that a driver knows who takes up a history: in which order results came is not in it.
-//! So what the newest trial came to is a row at the end, and costs little; a result of an older one, which was promoted or was slow, is a
-//! row in the middle, and all after it are computed anew. If its trial is one of those that parameters are fitted to, so are they.
-//! Another order, or a fit to rows that no later result changes, would cost less and propose other points: of what is rounded
-//! otherwise the last bits differ, and a search makes much of them.
-use hpo_core::{Loss, Seed, TrialId};
+//! Rows are in the order in which results came, which a driver that takes over knows from the journal: so what is new is a row at
+//! the end, whatever it is of, a trial that was promoted or was slow as well.
+use hpo_core::{Loss, Seed};
 
 use super::cube::{Cube, Points};
 use super::fit::{Data, fit};
@@ -23,9 +20,8 @@ const PANEL: usize = 32;
 /// Parameters are fitted to so many observations at most.
 const FITTED: usize = 256;
 
-/// Parameters are fitted to the first so many trials, of which there are this many times more from one fit to the next, unless something
-/// is learned of one of them before.
-const GROWTH: f64 = 1.2;
+/// Parameters are fitted anew when there is one observation more for so many that they were fitted to: after each of the first 40.
+const GROWTH: usize = 20;
 
 /// What was worked out.
 #[derive(Clone, Debug)]
@@ -79,18 +75,15 @@ impl Mind {
     }
 }
 
-/// Which rows parameters are fitted to: those of the first trials, up to a number that grows in steps; of too many those that a hash
-/// of their trials' numbers picks.
+/// Which rows parameters are fitted to: the first of them, up to a number that grows in steps; of too many those that a hash of their
+/// trials' numbers picks.
 fn chosen(rows: &[Row], seed: Seed) -> Vec<usize> {
-    let mut trials: Vec<TrialId> = rows.iter().map(|(trial, _)| *trial).collect();
-    trials.dedup();
-    let mut step = 10.0;
-    while step * GROWTH <= trials.len() as f64 {
-        step *= GROWTH;
+    let (mut next, mut count) = (1, 0);
+    while next <= rows.len() {
+        count = next;
+        next += (next / GROWTH).max(1);
     }
-    trials.truncate((step as usize).min(trials.len()));
-    let last = trials.last().copied();
-    let mut all: Vec<usize> = (0..rows.len()).filter(|&at| Some(rows[at].0) <= last).collect();
+    let mut all: Vec<usize> = (0..count).collect();
     if all.len() > FITTED {
         all.sort_by_key(|&at| (seed.derive("fit", rows[at].0.0.into()).0, at));
         all.truncate(FITTED);

@@ -10,8 +10,7 @@
 //! - **Points** are those of the unit cube in which a draw by chance is uniform, words one-hot, conditions as in [`cube`].
 //! - **Losses** are warped, so that bad ones do not set the scale ([`warp`]); what is not finite is as bad as the worst that is.
 //! - **Kernel** ([`kernel`]): Matern's of smoothness 5/2 with a length scale for each parameter, and noise.
-//! - **Its parameters** are the most probable ones ([`fit`]), fitted anew when the number of trials has grown by a fifth, and when
-//!   something is learned of a trial that they are fitted to: it was promoted, or slow ([`mind`]).
+//! - **Its parameters** are the most probable ones ([`fit`]), fitted anew when the number of results has grown by a twentieth ([`mind`]).
 //! - **Rungs**: `gp` models one, the highest with `startup` results. `gp-mf` models all of them in one process, which learns how much a
 //!   rung says about the next ([`ladder`]), and proposes for the highest that has three results. Which trials go on is chosen by their
 //!   losses; a process that knows these losses is not misled by that, where one for each rung alone is (Rubin, "Inference and
@@ -27,9 +26,8 @@
 //!   best trials ([`history`]).
 //! - Until some rung has `startup` finite results, the points are those of [`Sobol`](crate::Sobol).
 //!
-//! A result of the newest trial costs n^2 steps for n observations. One of an older trial costs up to n^3 / 3, as all rows after its own are
-//! computed anew; a fit costs some dozen times m^3, for the m observations that it is made of, 256 at most. `hpo bench suggest` tells
-//! what either takes: docs/benchmarks.md.
+//! A result costs n^2 steps for n observations, of whichever trial it is. A fit costs some dozen times m^3, for the m observations that it is
+//! made of, 256 at most. `hpo bench suggest` tells what either takes: docs/benchmarks.md.
 mod acquisition;
 mod cube;
 mod descent;

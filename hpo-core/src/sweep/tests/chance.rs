@@ -43,6 +43,8 @@ proptest! {
         }
         prop_assert!(again == world.sweep);
         prop_assert_eq!(again.digest(), world.sweep.digest());
+        let told: Vec<Observation> = out.into_iter().filter_map(|action| if let Action::Tell(seen) = action { Some(seen) } else { None }).collect();
+        prop_assert_eq!(again.observations().collect::<Vec<Observation>>(), told, "a new searcher hears the same in the same order");
         one_other_loss_is_another_sweep(&spec, &world.history);
     }
 }
