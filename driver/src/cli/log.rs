@@ -3,14 +3,12 @@ use std::ffi::OsStr;
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::args::{Command, Manners};
 
 /// What is logged, in the place of what the command would log.
 const VARIABLE: &str = "HPO_LOG";
-
-/// The words for how much is logged.
-const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// Without `HPO_LOG` only warnings are logged, unless asked for more; programs that run for long and show nothing else say what
 /// happens.
@@ -43,15 +41,14 @@ pub(super) fn begin(command: &Command, manners: Manners) {
 
 /// What the variable asks for. A word that is no level would be taken for the name of a module, and all others would be silent.
 fn read(value: &OsStr) -> Result<EnvFilter, String> {
-    let wanted = || format!("write one of {}, or a list such as `warn,hpo_driver=debug`", LEVELS.join(", "));
-    let text = value.to_str().ok_or_else(|| format!("it is not text; {}", wanted()))?;
-    let is_known =
-        |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)) || word.contains(['=', '[']) || word.starts_with("hpo");
+    let wanted = "write error, warn, info, debug, trace or off, or a list such as `warn,hpo_driver=debug`";
+    let text = value.to_str().ok_or_else(|| format!("it is not text; {wanted}"))?;
+    let is_known = |word: &str| word.parse::<LevelFilter>().is_ok() || word.contains(['=', '[']) || word.starts_with("hpo");
     if let Some(word) = text.split(',').map(str::trim).find(|word| !word.is_empty() && !is_known(word)) {
-        return Err(format!("`{word}` is no level; {}", wanted()));
+        return Err(format!("`{word}` is no level; {wanted}"));
     }
     let words: Vec<&str> = text.split(',').map(str::trim).collect();
-    EnvFilter::try_new(words.join(",")).map_err(|why| format!("`{text}` cannot be read ({why}); {}", wanted()))
+    EnvFilter::try_new(words.join(",")).map_err(|why| format!("`{text}` cannot be read ({why}); {wanted}"))
 }
 
 /// A log that nobody reads any more stops nothing.
@@ -75,13 +72,21 @@ mod tests {
 
     #[test]
     fn what_says_how_much_is_heeded_and_anything_else_is_named() {
-        for good in
-            ["info", "WARN", "off", "warn,hpo_driver=debug", "hpo_worker::agent=trace", "hpo_driver", "h2=off,debug", "info, tonic=warn"]
-        {
+        for good in [
+            "info",
+            "3",
+            "WARN",
+            "off",
+            "warn,hpo_driver=debug",
+            "hpo_worker::agent=trace",
+            "hpo_driver",
+            "h2=off,debug",
+            "info, tonic=warn",
+        ] {
             assert!(read(good.as_ref()).is_ok(), "{good}");
         }
         let wrong = |value: &str| read(value.as_ref()).map(drop).unwrap_err();
-        let help = "write one of error, warn, info, debug, trace, off, or a list such as `warn,hpo_driver=debug`";
+        let help = "write error, warn, info, debug, trace or off, or a list such as `warn,hpo_driver=debug`";
         assert_eq!(wrong("verbose"), format!("`verbose` is no level; {help}"));
         assert_eq!(wrong("info,everything"), format!("`everything` is no level; {help}"));
         assert!(wrong("hpo_driver=loud").starts_with("`hpo_driver=loud` cannot be read ("), "{}", wrong("hpo_driver=loud"));
