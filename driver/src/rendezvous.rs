@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use hpo_core::shell;
 use nix::ifaddrs::getifaddrs;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -146,7 +147,7 @@ pub fn read_token(run: &RunDir) -> Result<String, RendezvousFault> {
     let mode = fs::metadata(&path).map_err(fault(&path, "read"))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         // Workers refuse it, too.
-        let why = format!("it can be read by others (mode {mode:03o}): run `chmod 600 {}`", path.display());
+        let why = format!("it can be read by others (mode {mode:03o}): run `chmod 600 {}`", shell::path(&path));
         return Err(fault(&path, "take the token of")(io::Error::new(io::ErrorKind::PermissionDenied, why)));
     }
     let token = fs::read_to_string(&path).map_err(fault(&path, "read"))?.trim().to_owned();

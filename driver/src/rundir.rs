@@ -46,6 +46,12 @@ impl RunDir {
     pub fn path(&self) -> &Path {
         &self.0
     }
+
+    /// The folder as a word of a command that people are told to type.
+    #[must_use]
+    pub fn word(&self) -> String {
+        hpo_core::shell::path(self.path())
+    }
     /// Whether it holds a run: a journal is there.
     ///
     /// # Errors

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use hpo_core::Params;
 use hpo_core::space::{Domain, Fold};
 use hpo_driver::config::{self, Checked, Faults};
-use hpo_driver::config::{draws::Draws, plan::Plan, schema};
+use hpo_driver::config::{draws::Draws, plan::Plan};
 use hpo_searchers::{
     Acquisition, BohbOptions, Confidence, EnsembleOptions, EvolutionOptions, GpOptions, GridOptions, Relation, SearcherSpec, TpeOptions,
     Warp,
 };
-use serde_json::Value as Json;
 
 /// An environment with nothing of this machine in it.
 fn env(name: &str) -> Option<String> {
@@ -233,6 +232,33 @@ fn the_plan_knows_how_many_points_a_grid_has() {
     assert!(few.starts_with("the grid has 9 points, and max_trials = 6 leaves out all but the first"), "{few}");
 }
 
+/// Those that are on the grid, or among the rows of a pool, are tried once; the others are tried beside it.
+#[test]
+fn the_plan_counts_seed_trials_once() {
+    let path = root("tests/config/good/searcher-grid.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let plan = |trials: u32, known: &str| {
+        let text = text.replace("max_trials = 9", &format!("max_trials = {trials}"));
+        let text = text.replace("[searcher]", &format!("[searcher]\nseed_trials = [{known}]"));
+        let plan = Plan::of(&config::check_text(&text, &path, &env).unwrap());
+        (plan.trials, plan.warnings)
+    };
+    // On the grid, off it, and perhaps off it.
+    assert_eq!(plan(9, r#"{ lr = 0.01, optimizer = "adam" }"#), (Some(9), vec![]));
+    let off = r#"{ lr = 0.02, optimizer = "adam" }, { optimizer = "adam" }"#;
+    assert_eq!(plan(11, off), (Some(11), vec![]));
+    let more = "the grid with the seed trials has 11 points at most, so that fewer than max_trials = 12 trials will start";
+    assert_eq!(plan(12, off), (Some(11), vec![more.to_owned()]));
+    let [fewer, ..] = &plan(9, off).1[..] else { panic!("two points of the grid are left out") };
+    assert!(fewer.starts_with("the grid with the seed trials has 11 points, and max_trials = 9 leaves out"), "{fewer}");
+    let path = root("tests/config/good/pool.toml");
+    let text = std::fs::read_to_string(&path).unwrap().replace("max_trials = 4", "max_trials = 5");
+    let known = "[searcher]\nkind = \"random\"\nseed_trials = [{ row = 2 }, { row = 0 }]\n\n[scheduler]";
+    let plan = Plan::of(&config::check_text(&text.replace("[scheduler]", known), &path, &env).unwrap());
+    assert_eq!(plan.trials, Some(4));
+    assert_eq!(plan.warnings, ["the space has 4 points at most, so that fewer than max_trials = 5 trials will start"]);
+}
+
 #[test]
 fn draws_are_a_table_in_which_only_what_exists_is_filled() {
     let mut said = String::new();
@@ -274,94 +300,5 @@ fn the_space_of_mlpf_has_its_18_dimensions() {
     assert_eq!(lr.domain, Domain::Float { low: 1e-4, high: 3e-2, fold: Fold::Log, step: None });
 }
 
-/// A validator for the words of JSON Schema that ours uses, and a refusal of all others.
-fn valid(schema: &Json, value: &Json) -> bool {
-    let number = |bound: &Json, holds: fn(f64, f64) -> bool| value.as_f64().is_none_or(|number| holds(number, bound.as_f64().unwrap()));
-    let length = value.as_array().map(Vec::len);
-    schema.as_object().unwrap().iter().all(|(word, rule)| match word.as_str() {
-        "$schema" | "title" | "description" | "default" | "examples" => true,
-        "type" => {
-            rule.as_array().map_or_else(|| vec![rule], |types| types.iter().collect()).iter().any(|kind| is(kind.as_str().unwrap(), value))
-        }
-        "enum" => rule.as_array().unwrap().contains(value),
-        "const" => rule == value,
-        "oneOf" => rule.as_array().unwrap().iter().filter(|schema| valid(schema, value)).count() == 1,
-        "anyOf" => rule.as_array().unwrap().iter().any(|schema| valid(schema, value)),
-        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| valid(rule, item))),
-        "minItems" => length.is_none_or(|length| length as u64 >= rule.as_u64().unwrap()),
-        "maxItems" => length.is_none_or(|length| length as u64 <= rule.as_u64().unwrap()),
-        "minProperties" => value.as_object().is_none_or(|object| object.len() as u64 >= rule.as_u64().unwrap()),
-        "minimum" => number(rule, |number, bound| number >= bound),
-        "maximum" => number(rule, |number, bound| number <= bound),
-        "exclusiveMinimum" => number(rule, |number, bound| number > bound),
-        "exclusiveMaximum" => number(rule, |number, bound| number < bound),
-        "required" => {
-            value.as_object().is_none_or(|object| rule.as_array().unwrap().iter().all(|key| object.contains_key(key.as_str().unwrap())))
-        }
-        "properties" => {
-            value.as_object().is_none_or(|object| object.iter().all(|(key, value)| rule.get(key).is_none_or(|schema| valid(schema, value))))
-        }
-        "additionalProperties" => {
-            let known = |key: &String| schema.get("properties").is_some_and(|properties| properties.get(key).is_some());
-            let rest = value.as_object().into_iter().flatten().filter(|(key, _)| !known(key));
-            rest.into_iter().all(|(_, value)| if rule == false { false } else { valid(rule, value) })
-        }
-        _ => panic!("the schema uses `{word}`, which this test does not know"),
-    })
-}
-
-fn is(kind: &str, value: &Json) -> bool {
-    match kind {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        _ => panic!("type `{kind}`"),
-    }
-}
-
-/// None if it is not TOML, or holds what JSON cannot (an infinite number).
-fn as_json(text: &str) -> Option<Json> {
-    serde_json::to_value(toml::from_str::<toml::Table>(text).ok()?).ok()
-}
-
-#[test]
-fn the_schema_accepts_what_passes_and_refuses_what_it_can() {
-    let schema = schema::schema();
-    let starter = [config::init::STARTER.to_owned()];
-    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
-    let good = files(&root("tests/config/good")).into_iter().chain(shipped()).map(read).chain(starter);
-    for text in good {
-        assert!(valid(&schema, &as_json(&text).unwrap()), "{text}");
-    }
-    let refused = [
-        "unknown_",
-        "key_of_other_kind",
-        "key_of_other_scheduler",
-        "not_built_",
-        "missing_",
-        "wrong_type_",
-        "out_of_range_count",
-        "out_of_range_negative",
-        "out_of_range_swift",
-        "no_domain",
-        "two_domains",
-        "key_of_other_domain",
-        "pool_name",
-        "split_nothing",
-    ];
-    // What needs more than the shape of the file to be seen: names of metrics, placeholders, columns.
-    let too_deep = ["unknown_metric", "unknown_placeholder", "pool_named_row"];
-    let mut seen = 0;
-    for path in files(&root("tests/config/bad")) {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if refused.iter().any(|start| name.starts_with(start)) && !too_deep.contains(&name.as_str()) {
-            let json = as_json(&read(path)).unwrap();
-            assert!(!valid(&schema, &json), "{name} should not be valid");
-            seen += 1;
-        }
-    }
-    assert!(seen > 25, "{seen}");
-}
+#[path = "config/schema.rs"]
+mod schema_of_files;

@@ -10,6 +10,7 @@ pub mod ledger;
 mod loss;
 pub mod schedule;
 mod seed;
+pub mod shell;
 pub mod space;
 mod stamp;
 pub mod sweep;

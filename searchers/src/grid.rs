@@ -90,6 +90,27 @@ impl Grid {
     }
 }
 
+impl Grid {
+    /// How many points are tried at most, of it and of those that are known: these need not be on it, and are of `space` in any case.
+    pub(crate) fn size_with(&self, space: &Space, known: &[BTreeMap<String, Value>]) -> usize {
+        // What a known point leaves out is filled in from all of the space; a row of a pool is on the grid whatever is left out.
+        let may_be_off = |given: &&BTreeMap<String, Value>| {
+            let exists = |whole: &Parameter| {
+                let holds =
+                    |parent: &String, values: &[Value]| given.get(parent).is_none_or(|value| values.iter().any(|one| one.same(value)));
+                whole.when.iter().all(|(parent, values)| holds(parent, values))
+            };
+            let is_off = |whole: &Parameter, thin: &Domain| match given.get(&whole.name) {
+                Some(value) => !thin.contains(value),
+                None => exists(whole) && whole.domain.size() != thin.size(),
+            };
+            space.pool().is_none() && space.parameters().iter().zip(self.grid.parameters()).any(|(whole, thin)| is_off(whole, &thin.domain))
+        };
+        let all = self.size() + known.iter().filter(may_be_off).count();
+        space.size().and_then(|size| usize::try_from(size).ok()).map_or(all, |size| all.min(size))
+    }
+}
+
 impl Searcher for Grid {
     /// Points off the grid are no matter of it.
     fn begin(&mut self, _: TrialId, params: &Params) {

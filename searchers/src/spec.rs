@@ -75,8 +75,11 @@ impl SearcherSpec {
     pub fn points(&self, space: &Space) -> Option<usize> {
         match self {
             Self::Grid(options) => Grid::new(space, options).ok().map(|grid| grid.size()),
-            // Known points need not be on a grid.
-            Self::Hinted { method, hints } => method.points(space).map(|points| points + hints.seed_trials.len()),
+            Self::Hinted { method, hints } => match method.method() {
+                Self::Grid(options) => Grid::new(space, options).ok().map(|grid| grid.size_with(space, &hints.seed_trials)),
+                // Points that are known are among those of the space.
+                method => method.points(space),
+            },
             _ => space.size().and_then(|size| usize::try_from(size).ok()).filter(|&size| size <= COUNTABLE),
         }
     }

@@ -37,6 +37,31 @@ fn a_program_that_is_not_here_starts_nothing_and_is_only_mentioned_by_check() {
     assert_eq!(world.json(&["check", "sweep.toml", "--json"])["warnings"][0], phrases[0]);
 }
 
+/// A word that is no level would name a module, and silence all others.
+#[test]
+fn a_log_level_that_is_none_is_said_in_one_line_and_the_work_goes_on() {
+    let world = World::new(SWEEP);
+    let said = |level: &str| {
+        let output = world.hpo(&["check", "sweep.toml"]).env("HPO_LOG", level).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let loud = said("loud");
+    assert!(loud.lines().count() == 1 && loud.starts_with("warning: HPO_LOG is ignored: `loud` is no level; write error, warn,"), "{loud}");
+    assert_eq!((said("info"), said("")), (String::new(), String::new()));
+}
+
+/// Folders may be called as people like: what they are told to type is typed as it stands.
+#[test]
+fn paths_in_commands_to_type_are_words_of_a_shell() {
+    let world = World::new(SWEEP);
+    let run = "my run's -- $(x)";
+    std::fs::create_dir(world.path(run)).unwrap();
+    std::fs::write(world.path(run).join("journal.jsonl"), "").unwrap();
+    refused(&world, &["run", "sweep.toml", "--run-dir", run], 3, &[r"go on with it by `hpo resume 'my run'\''s -- $(x)'`"]);
+    refused(&world, &["init", "a b.toml"], 0, &["next: `hpo check 'a b.toml'`, then `hpo run 'a b.toml'`"]);
+}
+
 #[test]
 fn what_is_printed_to_a_full_disk_is_a_failure() {
     let world = World::new(SWEEP);

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use hpo_core::WorkerId;
+use hpo_core::{WorkerId, shell};
 use hpo_wire::limits::ANSWER_MAX;
 use hpo_wire::pb::fleet_client::FleetClient;
 use hpo_wire::{ConvertFault, DialFault, FromDriver, FromWorker, TOKEN_HEADER, Trust, bearer, dial, from_driver, pb};
@@ -82,7 +82,7 @@ pub enum ConnectFault {
         why: String,
     },
     /// Others could put their own authority in its place.
-    #[error("`{}` can be written by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), path.display())]
+    #[error("`{}` can be written by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), shell::path(path))]
     AuthorityNotPrivate {
         /// The file.
         path: PathBuf,
@@ -90,12 +90,18 @@ pub enum ConnectFault {
         mode: u32,
     },
     /// Others could read the secret.
-    #[error("the token file `{}` can be read by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), path.display())]
+    #[error("the token file `{}` can be read by others (mode {mode:03o}): run `chmod 600 {}`", path.display(), shell::path(path))]
     TokenNotPrivate {
         /// Which.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// Whoever started this worker may still bring it.
+    #[error("there is no token file `{}`", path.display())]
+    NoToken {
+        /// The file.
+        path: PathBuf,
     },
     /// No secret at all.
     #[error("the token file `{}` does not hold a token", path.display())]
@@ -227,8 +233,9 @@ impl Drop for Link {
 
 /// Talks to the driver until it ends the conversation.
 async fn converse(target: &Target, tell: &mpsc::Sender<LinkEvent>) -> Result<(), ConnectFault> {
-    let token = token(&target.token_file)?;
+    // Before the token: who has none is to hear of the sweep's end, too.
     let rendezvous = rendezvous(&target.rendezvous)?;
+    let token = token(&target.token_file)?;
     let trust = if rendezvous.tls { authority(&target.authority)? } else { Trust::plaintext_on_loopback() };
     let (channel, address) = open(&rendezvous.addresses, &trust).await?;
     let (words, outgoing) = mpsc::channel(IN_FLIGHT);
@@ -337,7 +344,10 @@ fn authority(path: &Path) -> Result<Trust, ConnectFault> {
 
 /// The secret, if nobody else can read it, as the driver wants to see it.
 fn token(path: &Path) -> Result<MetadataValue<Ascii>, ConnectFault> {
-    let read = |source| ConnectFault::Read { path: path.to_owned(), source };
+    let read = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => ConnectFault::NoToken { path: path.to_owned() },
+        _ => ConnectFault::Read { path: path.to_owned(), source },
+    };
     let mode = fs::metadata(path).map_err(read)?.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(ConnectFault::TokenNotPrivate { path: path.to_owned(), mode });

@@ -220,8 +220,7 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
         }
         Err(DriveFault::Engine(EngineFault::Left)) => {
             if !manners.quiet {
-                let run = run.path().display();
-                mention!("this driver has left; workers train on for a standby, or for `hpo driver {run}`");
+                mention!("this driver has left; workers train on for a standby, or for `hpo driver {}`", run.word());
             }
             Ok(Exit::Resumable)
         }
@@ -233,7 +232,7 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
 }
 
 fn say_how_to_go_on(run: &RunDir, on_slurm: bool) {
-    let shown = run.path().display();
+    let shown = run.word();
     if !on_slurm {
         mention!("stopped for now; go on with `hpo resume {shown}`");
         return;
@@ -250,7 +249,7 @@ async fn watched(drive: Drive, signals: Signals, run: &RunDir, spec: &SweepSpec,
     let by_hand = drive.has_other_workers();
     if by_hand && !drive.has_slurm() && !manners.quiet {
         let at = drive.addresses().join(", ");
-        mention!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.path().display());
+        mention!("listening on {at}; start workers with `hpo worker --run-dir {}`", run.word());
     }
     tokio::spawn(obey(signals, drive.handle(), by_hand, run.clone(), manners));
     let mut seen = drive.progress();
@@ -283,7 +282,7 @@ async fn obey(mut signals: Signals, engine: Handle, by_hand: bool, run: RunDir, 
         if asked.is_err() {
             // What is left can be done again at any time, and whoever asks now does not want to wait for it.
             if !manners.quiet {
-                mention!("stopped before all was done; the rest is done by `hpo resume {}`", run.path().display());
+                mention!("stopped before all was done; the rest is done by `hpo resume {}`", run.word());
             }
             std::process::exit(Exit::Resumable as i32);
         }

@@ -58,8 +58,8 @@ pub(super) fn init(args: &Init, manners: Manners) -> Outcome {
         say!("{}", json!({"file": args.file}));
         return Ok(Exit::Done);
     }
-    let file = args.file.display();
-    say!("wrote {file}; next: `hpo check {file}`, then `hpo run {file}`");
+    let word = hpo_core::shell::path(&args.file);
+    say!("wrote {}; next: `hpo check {word}`, then `hpo run {word}`", args.file.display());
     Ok(Exit::Done)
 }
 

@@ -20,6 +20,7 @@ mod builtin;
 mod drive;
 mod exit;
 mod files;
+mod log;
 mod model;
 mod progress;
 mod runs;
@@ -30,7 +31,7 @@ mod standby;
 mod why;
 mod work;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Command, Hpo, Manners};
@@ -40,7 +41,7 @@ use exit::{Exit, Failure, Outcome};
 /// Reads the arguments, does as told, and says how it went in words and in the exit code.
 pub(crate) fn main() -> ExitCode {
     let hpo = Hpo::parse();
-    log(&hpo.command, hpo.manners);
+    log::begin(&hpo.command, hpo.manners);
     match act(hpo.command, hpo.manners) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(Failure { exit, why }) => {
@@ -83,41 +84,6 @@ fn print(text: &str) {
         mention!("error: cannot write to standard output: {fault}");
         // Whoever wanted these words does not have them.
         std::process::exit(Exit::NoResult as i32);
-    }
-}
-
-/// Logs go to standard error. Without `HPO_LOG` only warnings do, unless asked for more; programs that run for long and
-/// show nothing else say what happens.
-fn log(command: &Command, manners: Manners) {
-    let default = match manners.verbose {
-        _ if manners.quiet => "error",
-        0 if matches!(command, Command::Worker(_) | Command::Driver(_)) => "info",
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
-    };
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HPO_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Unminded(std::io::stderr()))
-        .with_ansi(colours)
-        .with_target(false)
-        .init();
-}
-
-/// A log that nobody reads any more stops nothing.
-struct Unminded<W>(W);
-
-impl<W: std::io::Write> std::io::Write for Unminded<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let _ = self.0.write_all(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        let _ = self.0.flush();
-        Ok(())
     }
 }
 

@@ -208,7 +208,7 @@ mod without {
         match no_model(&checked.job.trainable) {
             _ if manners.quiet => {}
             Some(why) => mention!("{why}"),
-            None => mention!("this hpo cannot export models; elsewhere: `hpo export {}`", run.path().display()),
+            None => mention!("this hpo cannot export models; elsewhere: `hpo export {}`", run.word()),
         }
         Ok(Exit::Done)
     }

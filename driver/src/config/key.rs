@@ -25,18 +25,24 @@ pub(super) struct Key<T> {
     need: Need,
     /// As a file would write it.
     pub(super) default: Option<&'static str>,
+    /// More of its schema than its type has.
+    bounds: Option<fn() -> Json>,
     shape: PhantomData<fn() -> T>,
 }
 
 impl<T> Key<T> {
     pub(super) const fn required(name: &'static str, doc: &'static str) -> Self {
-        Self { name, doc, need: Need::Required, default: None, shape: PhantomData }
+        Self { name, doc, need: Need::Required, default: None, bounds: None, shape: PhantomData }
     }
     pub(super) const fn optional(name: &'static str, doc: &'static str) -> Self {
-        Self { name, doc, need: Need::Optional, default: None, shape: PhantomData }
+        Self { name, doc, need: Need::Optional, default: None, bounds: None, shape: PhantomData }
     }
     pub(super) const fn with_default(name: &'static str, doc: &'static str, default: &'static str) -> Self {
-        Self { name, doc, need: Need::Optional, default: Some(default), shape: PhantomData }
+        Self { name, doc, need: Need::Optional, default: Some(default), bounds: None, shape: PhantomData }
+    }
+    /// What the second pass refuses, in words that help more than those of a type would: editors are to know it, too.
+    pub(super) const fn within(self, bounds: fn() -> Json) -> Self {
+        Self { bounds: Some(bounds), ..self }
     }
 }
 
@@ -80,7 +86,11 @@ impl<T: Shape> Entry for Key<T> {
         self.default
     }
     fn schema(&self) -> Json {
-        T::schema()
+        let mut schema = T::schema();
+        if let (Some(all), Some(Json::Object(more))) = (schema.as_object_mut(), self.bounds.map(|bounds| bounds())) {
+            all.extend(more);
+        }
+        schema
     }
     fn look(&self, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
         T::read(value, reader);

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use hpo_core::job::{Device, Function, Model};
 use hpo_core::schedule::Brackets;
 use hpo_core::{Goal, Value};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use toml::Spanned;
 
 use super::key::{Entry, Key, Kinds, Later, Need, SubTable, Table, kind, later};
@@ -195,9 +195,11 @@ impl Words for BracketChoice {
 /// `[sweep]`
 pub(super) mod sweep {
     use super::*;
-    pub(crate) static NAME: Key<String> = Key::required("name", "the run folder is runs/NAME");
+    pub(crate) static NAME: Key<String> =
+        Key::required("name", "the run folder is runs/NAME").within(|| json!({"pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$|\$\{"}));
     pub(crate) static SEED: Key<u64> = Key::with_default("seed", "all chance in the sweep derives from it", "0");
-    pub(crate) static METRIC: Key<String> = Key::required("metric", "the figure that every report must carry, such as \"val_loss\"");
+    pub(crate) static METRIC: Key<String> =
+        Key::required("metric", "the figure that every report must carry, such as \"val_loss\"").within(|| json!({"pattern": r"\S"}));
     pub(crate) static GOAL: Key<Goal> = Key::with_default("goal", "whether the metric is to be small or large", "\"minimize\"");
     /// A trial takes about a kilobyte of the driver's memory.
     pub(crate) static MAX_TRIALS: Key<Within<1, 10_000_000>> = Key::optional("max_trials", "start at most so many trials");
@@ -211,9 +213,10 @@ pub(super) mod sweep {
 pub(super) mod scheduler {
     use super::*;
     pub(crate) static MIN_RESOURCE: Key<Within<0, { u32::MAX }>> =
-        Key::with_default("min_resource", "epochs (or steps) after which trials are first compared", "1");
+        Key::with_default("min_resource", "epochs (or steps) after which trials are first compared", "1").within(|| json!({"minimum": 1}));
     pub(crate) static MAX_RESOURCE: Key<NonZeroU32> = Key::required("max_resource", "epochs (or steps) of a full trial");
-    pub(crate) static ETA: Key<Within<0, { u32::MAX }>> = Key::with_default("eta", "one in eta goes on from each rung", "3");
+    pub(crate) static ETA: Key<Within<0, { u32::MAX }>> =
+        Key::with_default("eta", "one in eta goes on from each rung", "3").within(|| json!({"minimum": 2}));
     pub(crate) static DECIDE_AT: Key<InnerShare> =
         Key::with_default("decide_at", "share of the way to the next rung after which its end is predicted", "0.5");
     pub(crate) static MARGIN: Key<Amount> =
@@ -229,7 +232,8 @@ pub(super) mod scheduler {
     pub(crate) static BRACKET_CHOICE: Key<BracketChoice> =
         Key::with_default("bracket_choice", "which bracket gets a trial: in Hyperband's proportions, or each in turn", "\"hyperband\"");
     pub(crate) static WEIGHTS: Key<Vec<Within<0, { Brackets::MOST_WEIGHT }>>> =
-        Key::optional("weights", "how many of the trials each bracket gets, in the place of `brackets` and `bracket_choice`");
+        Key::optional("weights", "how many of the trials each bracket gets, in the place of `brackets` and `bracket_choice`")
+            .within(|| json!({"contains": {"minimum": 1}}));
     pub(crate) static EPSILON: Key<Amount> =
         Key::optional("epsilon", "losses no further apart are equal (default: estimated from how curves cross)");
     pub(crate) static MIN_TRIALS: Key<NonZeroU32> =
@@ -252,10 +256,11 @@ pub(super) mod trial {
     pub(crate) static DEVICE: Key<Device> =
         Key::with_default("device", "where it trains; \"auto\": the slot's GPU if there is one, else the CPU", "\"auto\"");
     pub(crate) static DATA: SubTable = SubTable { name: "data", doc: "what it trains on", need: Need::Required, table: &DATA_TABLE };
-    pub(crate) static COMMAND: Key<Vec<String>> =
-        Key::required("command", "the program and its arguments; {lr} stands for the value of lr");
+    pub(crate) static COMMAND: Key<Vec<Spanned<String>>> =
+        Key::required("command", "the program and its arguments; {lr} stands for the value of lr").within(|| json!({"minItems": 1}));
     pub(crate) static DIRECTORY: Key<PathBuf> = Key::with_default("directory", "where it runs", "\".\"");
-    pub(crate) static ENV: Key<BTreeMap<String, String>> = Key::with_default("env", "added to its environment", "{}");
+    pub(crate) static ENV: Key<BTreeMap<String, String>> =
+        Key::with_default("env", "added to its environment", "{}").within(|| json!({"propertyNames": {"pattern": "^[^=]+$"}}));
     pub(crate) static METRIC_PATTERN: Key<String> =
         Key::optional("metric_pattern", "for programs that only print: a regular expression whose one group finds the metric in a line");
 }

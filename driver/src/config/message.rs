@@ -95,6 +95,8 @@ pub(super) enum Message {
     NoColumn { column: String, path: PathBuf, known: Vec<String> },
     #[error("`{}` has nothing in column `{column}` on line {line}", path.display())]
     EmptyCell { column: String, path: PathBuf, line: u64 },
+    #[error("`{}` has `{text}` in column `{column}` on line {line}, among numbers", path.display())]
+    CellNotFinite { column: String, path: PathBuf, line: u64, text: String },
     #[error("the pool cannot be used: {0}")]
     Pool(PoolFault),
 
@@ -125,6 +127,10 @@ pub(super) enum Message {
     EmptyShare { count: u32, share: &'static str },
     #[error("the command is empty")]
     EmptyCommand,
+    #[error("this word of the command has a NUL character, which no program can be given")]
+    NulInWord,
+    #[error("no environment can hold the variable {name:?}")]
+    NoVariable { name: String },
     #[error("the command asks for `{{{name}}}`, which is neither a parameter nor a word that hpo fills in")]
     UnknownPlaceholder { name: String, known: Vec<String> },
     #[error("this is not a regular expression: {what}")]
@@ -202,7 +208,7 @@ impl Message {
             Self::NoTarget { .. } => "accuracies lie between 0 and 1, losses above 0".to_owned(),
             Self::NothingVaries => "add a parameter, for example lr = { log_uniform = [1e-4, 1e-1] }".to_owned(),
             Self::LongName { .. } => "take a shorter name".to_owned(),
-            Self::LongText { .. } | Self::NulInText { .. } => "put such a text into a file, and name the file".to_owned(),
+            Self::LongText { .. } | Self::NulInText { .. } | Self::NulInWord => "put such a text into a file, and name the file".to_owned(),
             Self::ParameterName { .. } => "use letters, digits, `_` and `-`, beginning with a letter".to_owned(),
             Self::ReservedName { name } => format!("`{{{name}}}` is filled in by hpo: give the parameter another name"),
             Self::NoDomain { .. } => {
@@ -214,11 +220,9 @@ impl Message {
             Self::BoolFalse => "write `bool = true` for a switch, or `value = false` for a constant".to_owned(),
             Self::EmptyCondition => "write for example when = { optimizer = \"sgd\" }, or remove `when`".to_owned(),
             Self::Space { kind, known, .. } => return help_space(kind, known),
-            Self::PoolName { .. } => "write pool = { csv = \"...\", params = [...] }".to_owned(),
-            Self::PoolBeside { .. } => "remove the others, or make them columns of the file".to_owned(),
-            Self::NoTable { .. } => "a pool is a CSV file: a line of column names, then as many values on each line".to_owned(),
+            Self::PoolName { .. } | Self::PoolBeside { .. } => return self.help_table(),
+            Self::NoTable { .. } | Self::EmptyCell { .. } | Self::CellNotFinite { .. } => return self.help_table(),
             Self::NoColumn { column, known, .. } => suggest(column, known),
-            Self::EmptyCell { .. } => "give every row a value there, or remove the row or the column".to_owned(),
             Self::Pool(fault) => return help_pool(fault),
             Self::Ladder(fault) => return Some(help_ladder(fault).to_owned()),
             Self::Bracket { .. } | Self::Brackets(_) | Self::BesideWeights { .. } => return self.help_brackets(),
@@ -228,6 +232,7 @@ impl Message {
             Self::SplitSum { .. } => "for example split = { train = 0.8, validation = 0.1, test = 0.1 }".to_owned(),
             Self::EmptyShare { .. } => "raise `count` or the share".to_owned(),
             Self::EmptyCommand => "for example command = [\"python3\", \"train.py\", \"--lr\", \"{lr}\"]".to_owned(),
+            Self::NoVariable { .. } => "names have a character and no `=`, and neither names nor values have NUL".to_owned(),
             Self::Pattern { .. } => "for example metric_pattern = 'val_loss: (\\S+)'".to_owned(),
             Self::PatternGroups { .. } => {
                 "put the number in parentheses, and write `(?:...)` for groups that only hold things together".to_owned()
@@ -253,6 +258,18 @@ impl Message {
             }
             _ => return None,
         })
+    }
+
+    fn help_table(&self) -> Option<String> {
+        let help = match self {
+            Self::PoolName { .. } => "write pool = { csv = \"...\", params = [...] }",
+            Self::PoolBeside { .. } => "remove the others, or make them columns of the file",
+            Self::NoTable { .. } => "a pool is a CSV file: a line of column names, then as many values on each line",
+            Self::EmptyCell { .. } => "give every row a value there, or remove the row or the column",
+            Self::CellNotFinite { .. } => "give every row a finite number there, or remove the row or the column",
+            _ => return None,
+        };
+        Some(help.to_owned())
     }
 
     fn help_to_find(&self) -> Option<String> {

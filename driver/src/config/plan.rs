@@ -181,16 +181,21 @@ pub fn warnings(checked: &Checked) -> Vec<String> {
     warnings.extend(stateless::warning(checked));
     let Some(max_trials) = spec.budget.max_trials else { return warnings };
     let trials = most_trials(checked).unwrap_or(max_trials);
-    if let (SearcherSpec::Grid(_), Some(points)) = (searcher.method(), searcher.method().points(&spec.space))
-        && points > max_trials as usize
-    {
+    let is_grid = matches!(searcher.method(), SearcherSpec::Grid(_));
+    let (points, of_method) = (searcher.points(&spec.space), searcher.method().points(&spec.space));
+    // Known points are tried before those of the grid, and take their trials.
+    let what = match (is_grid, points > of_method) {
+        (true, true) => "grid with the seed trials",
+        (true, false) => "grid",
+        (false, _) => "space",
+    };
+    if let Some(points) = points.filter(|points| is_grid && *points > max_trials as usize) {
         warnings.push(format!(
-            "the grid has {points} points, and max_trials = {max_trials} leaves out all but the first: some parameters will hardly \
+            "the {what} has {points} points, and max_trials = {max_trials} leaves out all but the first: some parameters will hardly \
                  vary; raise max_trials, or give fewer `points`"
         ));
     }
     if trials < max_trials {
-        let what = if matches!(searcher.method(), SearcherSpec::Grid(_)) { "grid" } else { "space" };
         warnings.push(format!("the {what} has {trials} points at most, so that fewer than max_trials = {max_trials} trials will start"));
     }
     let ladder = spec.scheduler.ladder();

@@ -59,6 +59,10 @@ pub(super) fn read(span: Range<usize>, values: &DeTable<'_>, reader: &mut Reader
             let line = table[row].0;
             reader.fault(csv.span(), Message::EmptyCell { column, path: csv.get_ref().clone(), line })
         }
+        Err(PoolFault::NotFinite { column, row, text }) => {
+            let line = table[row].0;
+            reader.fault(csv.span(), Message::CellNotFinite { column, path: csv.get_ref().clone(), line, text })
+        }
         Err(fault @ (PoolFault::NoRows | PoolFault::TooManyRows | PoolFault::TooLarge)) => reader.fault(csv.span(), Message::Pool(fault)),
         Err(fault) => reader.fault(columns.span(), Message::Pool(fault)),
     }

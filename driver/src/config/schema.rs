@@ -1,4 +1,6 @@
 //! JSON Schema of the sweep file, for editors: made from the same words as the checks ([`super::keys`]).
+use hpo_core::Space;
+use hpo_wire::limits::NAME_MAX;
 use serde_json::{Map, Value as Json, json};
 
 use super::key::{Entry, Kind, Need, Table};
@@ -67,6 +69,8 @@ pub(super) fn space() -> Json {
     json!({
         "type": "object",
         "minProperties": 1,
+        "maxProperties": Space::MOST_PARAMETERS,
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$", "maxLength": NAME_MAX},
         "properties": {"pool": {"type": "object", "oneOf": pool_or_domain}},
         "additionalProperties": {"type": "object", "oneOf": domains},
     })

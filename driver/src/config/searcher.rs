@@ -19,7 +19,7 @@ use super::schema;
 use super::shape::{Shape, Words};
 
 /// More are a pool, and each is looked for in the whole of one.
-const MOST_SEED_TRIALS: usize = 1000;
+pub(super) const MOST_SEED_TRIALS: usize = 1000;
 
 impl Words for Confidence {
     const WHAT: &'static str = "confidence";

@@ -15,6 +15,8 @@ use crate::launch::slurm::script::{Settings, name_of};
 const SAVING: Millis = 60_000;
 /// A controller is not asked more often, not even by tests.
 const POLL_LEAST: Millis = 1_000;
+/// Of one worker.
+const MOST_SLOTS: u32 = 1024;
 /// Options that this program must set itself.
 const OURS: [&str; 4] = ["--array", "--parsable", "--wrap", "--test-only"];
 
@@ -76,10 +78,11 @@ pub(super) fn read(file: &Section<'_>, grace: Option<Millis>, reader: &mut Reade
     Some(Some(Setup { settings, max_workers, slots, gpus, driver, driver_options, submit_from_nodes, poll: poll? }))
 }
 
-/// GPUs in a `--gres`: `gpu`, `gpu:2`, `gpu:a100:2`, beside others after commas.
+/// GPUs in a `--gres`: `gpu`, `gpu:2`, `gpu:a100:2`, beside others after commas. `gpu:0` gives none, and a worker has so many slots at most.
 fn gpus_of(gres: &str) -> Option<u32> {
     let wanted = gres.split(',').find(|one| *one == "gpu" || one.starts_with("gpu:"))?;
-    Some(wanted.rsplit(':').next().and_then(|count| count.parse().ok()).unwrap_or(1))
+    let count = wanted.rsplit(':').next().and_then(|count| count.parse().ok()).unwrap_or(1);
+    (count > 0).then_some(count.min(MOST_SLOTS))
 }
 
 /// A value that stands in a line of the script, where a space would begin something else.

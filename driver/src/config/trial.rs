@@ -108,7 +108,7 @@ fn read_split(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<(Split, 
 fn read_command(section: &Section<'_>, space: Option<&Space>, reader: &mut Reader<'_>) -> Option<CommandJob> {
     let command = section.get(&trial::COMMAND, reader).and_then(|command| check_command(command, space, reader));
     let directory = section.get(&trial::DIRECTORY, reader);
-    let env: Option<BTreeMap<String, String>> = section.plain(&trial::ENV, reader);
+    let env = section.get(&trial::ENV, reader).and_then(|env| check_env(env, reader));
     let metric_pattern = section.get(&trial::METRIC_PATTERN, reader).and_then(|pattern| check_pattern(pattern, reader));
     let directory = directory?;
     if !directory.get_ref().is_dir() {
@@ -117,11 +117,15 @@ fn read_command(section: &Section<'_>, space: Option<&Space>, reader: &mut Reade
     Some(CommandJob { command: command?, directory: directory.into_inner(), env: env?, metric_pattern })
 }
 
-fn check_command(command: Spanned<Vec<String>>, space: Option<&Space>, reader: &mut Reader<'_>) -> Option<Vec<String>> {
-    let (span, command) = (command.span(), command.into_inner());
-    if command.first().is_none_or(String::is_empty) {
+fn check_command(command: Spanned<Vec<Spanned<String>>>, space: Option<&Space>, reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let (span, words) = (command.span(), command.into_inner());
+    if words.first().is_none_or(|program| program.get_ref().is_empty()) {
         return reader.fault(span, Message::EmptyCommand);
     }
+    if let Some(word) = words.iter().find(|word| word.get_ref().contains('\0')) {
+        return reader.fault(word.span(), Message::NulInWord);
+    }
+    let command: Vec<String> = words.into_iter().map(Spanned::into_inner).collect();
     let known: Option<Vec<String>> = space.map(|space| space.names().chain(FILLED_IN).map(str::to_owned).collect());
     let unknown: Vec<&str> = match &known {
         Some(known) => {
@@ -137,6 +141,15 @@ fn check_command(command: Spanned<Vec<String>>, space: Option<&Space>, reader: &
         reader.faults.push((span.clone(), Message::UnknownPlaceholder { name: name.to_owned(), known: known.clone() }));
     }
     None
+}
+
+/// What the system does not take would end every trial before it begins.
+fn check_env(env: Spanned<BTreeMap<String, String>>, reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {
+    let is_bad = |name: &String, value: &String| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0');
+    match env.get_ref().iter().find(|(name, value)| is_bad(name, value)) {
+        Some((name, _)) => reader.fault(env.span(), Message::NoVariable { name: name.clone() }),
+        None => Some(env.into_inner()),
+    }
 }
 
 /// The names in `{name}`. `{{name}}` stands for `{name}` itself, and every other brace for itself, so that a line of awk

@@ -3,7 +3,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hpo_core::TrialId;
+use hpo_core::{TrialId, shell};
 use hpo_searchers::BuildFault;
 
 use crate::journal::{Claim, JournalFault};
@@ -50,7 +50,7 @@ pub enum Settled {
 #[derive(Debug, thiserror::Error)]
 pub enum DriveFault {
     /// `run` on a folder in which a sweep is.
-    #[error("`{}` holds a sweep already; go on with it by `hpo resume {}`, or choose another --run-dir", run.display(), run.display())]
+    #[error("`{}` holds a sweep already; go on with it by `hpo resume {}`, or choose another --run-dir", run.display(), shell::path(run))]
     Exists {
         /// The folder.
         run: PathBuf,

@@ -90,6 +90,16 @@ pub enum PoolFault {
         /// The row.
         row: usize,
     },
+    /// A cell that is no finite number, in a column of numbers.
+    #[error("column `{column}` has `{text}` in row {row}, which is not a finite number")]
+    NotFinite {
+        /// The column.
+        column: String,
+        /// The row.
+        row: usize,
+        /// What stands there.
+        text: String,
+    },
     /// A column of numbers and of words.
     #[error("column `{column}` mixes numbers and words")]
     Mixed {
@@ -117,7 +127,7 @@ impl Pool {
     /// all are numbers, else words.
     ///
     /// # Errors
-    /// As [`Pool::new`], and for an empty cell.
+    /// As [`Pool::new`], and for an empty cell, or `nan` or `inf` among numbers: as words they would make words of the whole column.
     pub fn of_text(columns: Vec<String>, cells: &[Vec<String>]) -> Result<Self, PoolFault> {
         let mut rows: Vec<Vec<Value>> = cells.iter().map(|row| Vec::with_capacity(row.len())).collect();
         for (at, column) in columns.iter().enumerate() {
@@ -125,6 +135,9 @@ impl Pool {
             let texts: Vec<String> = cells.iter().map(cell).collect();
             if let Some(row) = texts.iter().position(String::is_empty) {
                 return Err(PoolFault::Empty { column: column.clone(), row });
+            }
+            if let Some(row) = not_finite(&texts) {
+                return Err(PoolFault::NotFinite { column: column.clone(), row, text: texts[row].clone() });
             }
             for (row, value) in rows.iter_mut().zip(values(&texts)) {
                 row.push(value);
@@ -288,6 +301,12 @@ fn written(value: &Value) -> usize {
         Value::Text(text) => 6 * text.len() + 3,
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => 25,
     }
+}
+
+/// The first text that is no finite number, where all are numbers otherwise.
+fn not_finite(texts: &[String]) -> Option<usize> {
+    let numbers: Vec<f64> = texts.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
+    numbers.iter().position(|number| !number.is_finite())
 }
 
 /// The values of one column's texts.

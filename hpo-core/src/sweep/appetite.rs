@@ -6,7 +6,7 @@ impl Sweep {
     /// How many slots the sweep could use now, those with a lease among them. Exact where slots are free or new trials are to come;
     /// else an estimate, for which paused trials a scheduler will promote is known only once it does: of those that still may be
     /// promoted, one in `eta`. At least 1 as long as the sweep is open, for only a worker that is there can bring it to its end.
-    /// O(trials) once no new trial is to come, else O(1).
+    /// O(1).
     #[must_use]
     pub fn appetite(&self) -> u32 {
         let live = self.fleet.live();
@@ -41,7 +41,7 @@ impl Sweep {
 
     /// Paused trials of which one may still go on.
     fn promotable(&self) -> usize {
-        self.trials.iter().filter(|trial| trial.state == super::State::Paused && !trial.hopeless).count()
+        self.tally.paused.saturating_sub(self.tally.hopeless) as usize
     }
 }
 

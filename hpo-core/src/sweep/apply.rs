@@ -113,6 +113,7 @@ impl Sweep {
     fn lose_hope(&mut self, out: &mut Vec<Action>) {
         for id in self.scheduler.hopeless() {
             if let Some(trial) = self.trials.get_mut(id) {
+                self.tally.hopeless += u32::from(trial.state == State::Paused && !trial.hopeless);
                 trial.hopeless = true;
             }
             self.forget_if_useless(id, out);

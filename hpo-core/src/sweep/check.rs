@@ -19,6 +19,9 @@ impl Sweep {
         let queued: Vec<TrialId> = self.interrupted.iter().chain(&self.fresh).copied().collect();
         let distinct: BTreeSet<TrialId> = queued.iter().copied().collect();
         assert_eq!(queued.len(), distinct.len(), "nobody waits twice");
+        let paused = || self.trials.iter().filter(|trial| trial.state == State::Paused);
+        let hopeless = paused().filter(|trial| trial.hopeless).count();
+        assert_eq!((self.tally.paused, self.tally.hopeless), (paused().count() as u32, hopeless as u32), "the paused are counted");
         let mut live = 0;
         for trial in self.trials.iter() {
             let id = &trial.id;

@@ -100,10 +100,21 @@ impl Fleet {
     /// Sets the free slots aside whose worker leaves within `need`: what they began could not be kept. For the first half of
     /// its stay each is given something all the same: after one slow start nobody would ever stay long enough.
     pub(super) fn retire(&mut self, now: Stamp, need: Millis) {
-        let stay = |worker: &WorkerId| self.workers.get(worker).and_then(|worker| worker.stay).unwrap_or(Millis::MAX);
-        let soon = self.ends.iter().take_while(|(ends, _)| *ends <= now.plus(need));
-        let leaving = soon.filter(|(ends, worker)| *ends <= now.plus(need.min(stay(worker) / 2)));
-        let slots: Vec<SlotId> = leaving.flat_map(|&(_, worker)| self.slot_ids(worker)).collect();
+        if self.free.is_empty() || self.ends.first().is_none_or(|(ends, _)| *ends > now.plus(need)) {
+            return;
+        }
+        let leaves = |worker: &WorkerId| {
+            let known = self.workers.get(worker).and_then(|worker| Some((worker.ends?, worker.stay.unwrap_or(Millis::MAX))));
+            known.is_some_and(|(ends, stay)| ends <= now.plus(need.min(stay / 2)))
+        };
+        // Tasks of one array leave together, and this is asked after each event: of those that leave and those that are free the fewer
+        // are looked at.
+        let slots: Vec<SlotId> = if self.free.len() <= self.ends.len() {
+            self.free.iter().copied().filter(|slot| leaves(&slot.worker)).collect()
+        } else {
+            let soon = self.ends.iter().take_while(|(ends, _)| *ends <= now.plus(need)).map(|(_, worker)| worker);
+            soon.filter(|worker| leaves(worker)).flat_map(|worker| self.slot_ids(*worker)).collect()
+        };
         for slot in slots {
             if self.free.remove(&slot) {
                 self.spent.insert(slot);

@@ -43,7 +43,7 @@ impl Sweep {
     /// any case more than this one had. Why the trial is given up, if it was so more than `lost_max` times in attempts that had
     /// their slots for at least half as long as any worker stays.
     pub(super) fn in_vain(&mut self, id: TrialId, saved: bool) -> Option<String> {
-        let (now, longest, patience) = (self.now, self.fleet.longest_stay(), self.spec.patience.lost_max);
+        let (now, patience) = (self.now, self.spec.patience.lost_max);
         let trial = self.trials.get_mut(id)?;
         if saved {
             trial.unsaved = Unsaved::default();
@@ -53,6 +53,7 @@ impl Sweep {
         if trial.run.called_back {
             return None;
         }
+        let longest = self.fleet.longest_stay();
         let run = &trial.run;
         let took = run.over.unwrap_or(now).since(run.began);
         let all = run.last.map_or(trial.unsaved.need, |(resource, _, at)| {

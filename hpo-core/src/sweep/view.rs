@@ -11,6 +11,8 @@ use crate::{Params, Resource, Stamp, TrialId};
 pub(super) struct Tally {
     pub(super) resource: u64,
     pub(super) paused: u32,
+    /// Of the paused those that no future promotes.
+    pub(super) hopeless: u32,
     pub(super) finished: u32,
     pub(super) stopped: u32,
     pub(super) failed: u32,

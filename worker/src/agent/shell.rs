@@ -53,6 +53,8 @@ pub(super) struct Shell {
     doubt: Doubt,
     /// What the session is to be told next.
     inputs: VecDeque<Input>,
+    /// The last try found no token.
+    lacks_token: Option<ConnectFault>,
 }
 
 impl Shell {
@@ -78,6 +80,7 @@ impl Shell {
             doubt: Doubt::new(term.is_some()),
             term,
             inputs: VecDeque::new(),
+            lacks_token: None,
         }
     }
 
@@ -137,8 +140,13 @@ impl Shell {
                 self.session.step(now, input, &mut outputs);
             }
         };
+        let lacks_token = self.lacks_token.take();
         self.close().await;
-        ended
+        match (ended, lacks_token) {
+            // It was not the driver that was away.
+            (Ok(SessionEnd::Orphaned { .. }), Some(fault)) => Err(fault.into()),
+            (ended, _) => ended,
+        }
     }
 
     fn now(&mut self) -> Millis {
@@ -197,7 +205,7 @@ impl Shell {
     fn linked(&mut self, event: LinkEvent) -> Result<Option<Input>, ConnectFault> {
         match event {
             LinkEvent::Up(mouth) => {
-                self.mouth = Some(mouth);
+                (self.mouth, self.lacks_token) = (Some(mouth), None);
                 Ok(Some(Input::Connected))
             }
             LinkEvent::Said(said) => Ok(Some(Input::Driver(said))),
@@ -209,13 +217,29 @@ impl Shell {
                     Remedy::RetryIfWelcomed if !welcomed => return Err(fault),
                     Remedy::Retry | Remedy::RetryIfWelcomed => {}
                 }
-                tracing::info!(why = &fault as &dyn std::error::Error, "no connection to the driver");
-                Ok(Some(match fault {
-                    ConnectFault::NoDriver { .. } => Input::NoDriver,
-                    ConnectFault::Ended { why } => Input::SweepEnded { why },
-                    _ => Input::Disconnected,
-                }))
+                Ok(Some(self.unconnected(fault)))
             }
+        }
+    }
+
+    /// There is no connection, and perhaps there will be one. A token that is not there is told of once.
+    fn unconnected(&mut self, fault: ConnectFault) -> Input {
+        let known = self.lacks_token.take().is_some();
+        if let ConnectFault::NoToken { .. } = fault {
+            if !known {
+                tracing::warn!(
+                    "{fault}: waiting for it; if it does not come within {} s, this worker ends",
+                    self.options.orphan_limit.as_secs()
+                );
+            }
+            self.lacks_token = Some(fault);
+            return Input::Disconnected;
+        }
+        tracing::info!(why = &fault as &dyn std::error::Error, "no connection to the driver");
+        match fault {
+            ConnectFault::NoDriver { .. } => Input::NoDriver,
+            ConnectFault::Ended { why } => Input::SweepEnded { why },
+            _ => Input::Disconnected,
         }
     }
 

@@ -136,6 +136,18 @@ fn script(body: &str) -> String {
     format!("{FUNCTIONS}{body}")
 }
 
+/// What the file is called is said at the end, and not that a driver was away.
+#[tokio::test]
+async fn without_a_token_it_waits_for_one_as_long_as_for_a_driver() {
+    let folder = tempfile::tempdir().unwrap();
+    let _driver = Driver::start(folder.path()).await;
+    let token_file = folder.path().join("elsewhere");
+    let options = AgentOptions { token_file: token_file.clone(), orphan_limit: Duration::from_millis(500), ..options(folder.path()) };
+    let ended = tokio::time::timeout(Duration::from_secs(60), run(options, std::future::pending())).await.unwrap();
+    let fault = ended.unwrap_err();
+    assert_eq!((fault.to_string(), fault.exit_code()), (format!("there is no token file `{}`", token_file.display()), 2));
+}
+
 #[tokio::test]
 async fn a_lease_becomes_reports_and_a_state_in_the_store() {
     let body = r#"echo "until $1 trial $HPO_TRIAL"; report 1; report 2; state 2

@@ -80,7 +80,13 @@ async fn a_token_that_others_can_read_is_not_shown() {
     write_token(folder.path(), "");
     assert!(matches!(fault(folder.path()).await, ConnectFault::TokenEmpty { .. }));
     fs::remove_file(&token).unwrap();
-    assert!(matches!(fault(folder.path()).await, ConnectFault::Read { .. }));
+    let absent = fault(folder.path()).await;
+    assert!(matches!(&absent, ConnectFault::NoToken { path } if *path == token) && absent.remedy() == Remedy::Retry, "{absent}");
+    let rendezvous = folder.path().join("rendezvous.json");
+    fs::remove_file(rendezvous).unwrap();
+    fs::write(folder.path().join("ended.json"), r#"{"format":1,"why":"all trials are done"}"#).unwrap();
+    let ended = fault(folder.path()).await;
+    assert!(matches!(ended, ConnectFault::Ended { .. }), "also for one without a token: {ended}");
 }
 
 #[tokio::test]

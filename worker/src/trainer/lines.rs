@@ -58,11 +58,22 @@ impl Line {
             Ok(said) => Self::Said(said),
             Err(why) => {
                 // The reason quotes the line, too.
-                let why = start_of(&why.to_string());
+                let why = bare_figure(words).unwrap_or_else(|| start_of(&why.to_string()));
                 Self::Garbled(format!("{} ({why})", start_of(&String::from_utf8_lossy(words))))
             }
         }
     }
+}
+
+/// What to write for the first figure that JSON does not know, if there is one outside of quotes: Python's `json` writes such.
+fn bare_figure(words: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(words);
+    // Every other part is within quotes; which parts are does not matter where quotes are escaped, for this is but a hint.
+    let outside = text.split('"').step_by(2).flat_map(|part| part.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-'));
+    let known = [("NaN", "nan"), ("Infinity", "inf"), ("-Infinity", "-inf"), ("nan", "nan"), ("inf", "inf"), ("-inf", "-inf")];
+    outside.into_iter().find_map(|part| known.iter().find(|(bare, _)| *bare == part)).map(|(bare, word)| {
+        format!("JSON has no {bare}: write \"{word}\", with the quotes; in Python for example x if math.isfinite(x) else str(x)")
+    })
 }
 
 /// So much of a text as messages quote.
@@ -153,6 +164,14 @@ mod tests {
         }
         let long = format!("@hpo {{\"say\":\"{}\"}}", "x".repeat(LINE_MAX / 2));
         assert!(matches!(Line::of(long.as_bytes()), Line::Garbled(why) if why.len() < 3 * QUOTE_MAX), "also where the reason quotes it");
+        let bare = |figure: &str| {
+            Line::of(format!(r#"@hpo {{"say":"report","resource":1,"metrics":{{"a":"NaN}}","loss": {figure}}}}}"#).as_bytes())
+        };
+        for (figure, word) in [("NaN", "nan"), ("Infinity", "inf"), ("-Infinity", "-inf"), ("nan", "nan")] {
+            let said = format!("(JSON has no {figure}: write \"{word}\", with the quotes;");
+            assert!(matches!(bare(figure), Line::Garbled(why) if why.contains(&said)), "{figure}");
+        }
+        assert!(matches!(bare("None"), Line::Garbled(why) if !why.contains("JSON has no")));
         let nan = Line::of(br#"@hpo {"say":"report","resource":1,"metrics":{"loss":"nan"}}"#);
         assert!(matches!(nan, Line::Said(FromTrainer::Report { resource: 1, metrics }) if metrics.get("loss").unwrap().is_nan()));
     }

@@ -148,7 +148,7 @@ pub(super) fn drain(folder: &Folder, manners: Manners) -> Outcome {
     must_go_on(&run)?;
     let asked = Asked::read(&run).or_exit(Exit::RunFolder)?;
     Asked { drain: true, ..asked }.write(&run).or_exit(Exit::RunFolder)?;
-    let shown = run.path().display();
+    let shown = run.word();
     let lives = journal::living(run.path()).or_exit(Exit::RunFolder)?.is_some();
     if manners.json {
         say!("{}", json!({"run": run.path(), "drain": true, "driver": lives}));
@@ -194,7 +194,7 @@ pub(super) fn cancel(folder: &Folder, manners: Manners) -> Outcome {
         anyhow::Ok(left)
     });
     let left = left.or_exit(Exit::Resumable)?;
-    let shown = run.path().display();
+    let shown = run.word();
     if left > 0 {
         return Err(anyhow::anyhow!("{left} jobs are cancelled but not gone yet; `hpo slurm status {shown}` tells"))
             .or_exit(Exit::Resumable);

@@ -29,13 +29,13 @@ const SUBMITS: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn start(jobs: &Jobs, tasks: u32, array_max: u32, manners: Manners) -> Outcome {
-    let run = jobs.run.path().display();
+    let run = jobs.run.word();
     let submitted = match jobs.setup.driver {
         DriverPlace::Login => on_this_machine(jobs, tasks, manners).await,
         DriverPlace::Job => in_a_job(jobs, tasks, array_max, manners).await,
         DriverPlace::Task0 => in_task_0(jobs, tasks, array_max, manners).await,
     };
-    let again = || format!("`{run}` is made, but its sweep does not run; once that is put right: `hpo slurm submit {run}`");
+    let again = || format!("{run} is made, but its sweep does not run; once that is put right: `hpo slurm submit {run}`");
     let submitted = submitted.with_context(again).or_exit(Exit::Resumable)?;
     if manners.json {
         let arrays: Vec<u32> = submitted.iter().map(|one| one.array).collect();
@@ -76,7 +76,7 @@ async fn on_this_machine(jobs: &Jobs, missing: u32, manners: Manners) -> anyhow:
         arrays.into_iter().filter(|one| !is_known(one)).collect()
     };
     if wait_for(&mut driver, &log, SUBMITS, || !new().is_empty()).await.is_err() {
-        let run = jobs.run.path().display();
+        let run = jobs.run.word();
         tell(manners, &format!("Slurm has accepted no workers yet; the driver goes on trying, and `hpo slurm status {run}` tells"));
     }
     let arrays = new();

@@ -53,10 +53,10 @@ impl Wanted {
 
     /// Whether there is something to submit, and nobody has.
     fn check(&self, runtime: &Runtime) -> Result<(), Failure> {
-        let run = self.run.path().display();
+        let (run, word) = (self.run.path().display(), self.run.word());
         let Some(sweep) = &self.begun else {
             let why = anyhow!(
-                "`{run}` holds a sweep already; go on with it by `hpo slurm submit {run}` if it has not ended, or choose another --run-dir"
+                "`{run}` holds a sweep already; go on with it by `hpo slurm submit {word}` if it has not ended, or choose another --run-dir"
             );
             return if self.run.journal().exists() { Err(why).or_exit(Exit::RunFolder) } else { Ok(()) };
         };
@@ -64,13 +64,13 @@ impl Wanted {
             return Err(anyhow!("the sweep in `{run}` has ended: there is nothing to submit")).or_exit(Exit::BadInput);
         }
         if let Some(claim) = journal::living(self.run.path()).or_exit(Exit::RunFolder)? {
-            let why = anyhow!("the sweep in `{run}` has a living driver ({claim}); `hpo slurm status {run}` tells");
+            let why = anyhow!("the sweep in `{run}` has a living driver ({claim}); `hpo slurm status {word}` tells");
             return Err(why).or_exit(Exit::RunFolder);
         }
         let queue = runtime.block_on(squeue(&[&self.names.driver])).or_exit(Exit::BadInput)?;
         match queue.tasks.iter().find(|task| task.state.is_alive()) {
             Some(task) => {
-                Err(anyhow!("the driver of `{run}` is job {}; `hpo slurm cancel {run}` ends it", task.job)).or_exit(Exit::RunFolder)
+                Err(anyhow!("the driver of `{run}` is job {}; `hpo slurm cancel {word}` ends it", task.job)).or_exit(Exit::RunFolder)
             }
             None => Ok(()),
         }

@@ -6,16 +6,23 @@ use super::super::raw::Reader;
 use super::*;
 
 pub(crate) static UNIFORM: Key<[f64; 2]> = Key::optional("uniform", "real numbers from low to high");
-pub(crate) static LOG_UNIFORM: Key<[f64; 2]> = Key::optional("log_uniform", "real numbers from low to high, every ratio as likely");
+pub(crate) static LOG_UNIFORM: Key<[f64; 2]> = Key::optional("log_uniform", "real numbers from low to high, every ratio as likely")
+    .within(|| json!({"items": {"type": "number", "exclusiveMinimum": 0}}));
 pub(crate) static INT: Key<[i64; 2]> = Key::optional("int", "whole numbers from low to high, both included");
-pub(crate) static LOG_INT: Key<[i64; 2]> = Key::optional("log_int", "whole numbers from low to high, every ratio as likely");
-pub(crate) static CHOICE: Key<Vec<Value>> = Key::optional("choice", "one of these values");
-pub(crate) static ORDERED: Key<Vec<Value>> = Key::optional("ordered", "one of these values, of which neighbours are alike");
-pub(crate) static BOOL: Key<bool> = Key::optional("bool", "`true`: true or false");
+pub(crate) static LOG_INT: Key<[i64; 2]> = Key::optional("log_int", "whole numbers from low to high, every ratio as likely")
+    .within(|| json!({"items": {"type": "integer", "minimum": 1}}));
+pub(crate) static CHOICE: Key<Vec<Value>> = Key::optional("choice", "one of these values").within(list);
+pub(crate) static ORDERED: Key<Vec<Value>> = Key::optional("ordered", "one of these values, of which neighbours are alike").within(list);
+pub(crate) static BOOL: Key<bool> = Key::optional("bool", "`true`: true or false").within(|| json!({"const": true}));
 pub(crate) static VALUE: Key<Value> = Key::optional("value", "a constant");
-pub(crate) static STEP: Key<f64> = Key::optional("step", "distance between values");
+pub(crate) static STEP: Key<f64> = Key::optional("step", "distance between values").within(|| json!({"exclusiveMinimum": 0}));
 pub(crate) static WHEN: Key<BTreeMap<String, OneOf>> =
-    Key::optional("when", "it exists only where these parameters have (one of) these values");
+    Key::optional("when", "it exists only where these parameters have (one of) these values").within(|| json!({"minProperties": 1}));
+
+/// How a list of values must be.
+fn list() -> Json {
+    json!({"minItems": 1, "maxItems": hpo_core::Space::MOST_VALUES, "uniqueItems": true})
+}
 
 /// Each key that says which values there are, and the keys that go with it (`when` goes with all).
 pub(crate) static DOMAINS: [(&dyn Entry, &[&dyn Entry]); 8] = [

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use hpo_core::Value;
 use hpo_searchers::{Acquisition, Confidence, Relation, Warp};
+use serde_json::json;
 use toml::Spanned;
 
 use crate::config::key::{Key, Kinds, Table, kind};
-use crate::config::searcher::{BeliefEntry, Member, Point};
+use crate::config::searcher::{BeliefEntry, MOST_SEED_TRIALS, Member, Point};
 use crate::config::shape::{InnerShare, Share, Within, Words};
 
 pub(crate) static TABLE: Table = Table {
@@ -51,7 +52,8 @@ pub(crate) static TABLE: Table = Table {
 
 /// The second pass limits how many there are.
 pub(crate) static SEED_TRIALS: Key<Vec<Spanned<Point>>> =
-    Key::optional("seed_trials", "points to try first, in order; what a point leaves out is filled in from `prior`, or by chance");
+    Key::optional("seed_trials", "points to try first, in order; what a point leaves out is filled in from `prior`, or by chance")
+        .within(|| json!({"maxItems": MOST_SEED_TRIALS}));
 pub(crate) static PRIOR: Key<BTreeMap<String, Spanned<BeliefEntry>>> = Key::optional(
     "prior",
     "values believed to be good, by parameter (PriorBand, arXiv:2306.12370): lr = { value = 1e-3, confidence = \"medium\" }",
@@ -70,7 +72,8 @@ pub(crate) static POPULATION: Key<Within<1, 100_000>> =
 pub(crate) static SAMPLE: Key<Within<1, 10_000>> =
     Key::with_default("sample", "of how many of them, drawn by chance, the best is the parent", "5");
 pub(crate) static MEMBERS: Key<Vec<Spanned<Member>>> =
-    Key::with_default("members", "who is in it, each with its default options", "[\"random\", \"tpe\", \"evolution\"]");
+    Key::with_default("members", "who is in it, each with its default options", "[\"random\", \"tpe\", \"evolution\"]")
+        .within(|| json!({"minItems": 1}));
 
 pub(crate) static POINTS: Key<BTreeMap<String, Within<1, 1000>>> = Key::with_default(
     "points",

@@ -48,7 +48,9 @@ fn every_key_is_read() {
 
 #[test]
 fn gpus_are_counted_as_slurm_writes_them() {
-    for (gres, gpus) in [("gpu", Some(1)), ("gpu:2", Some(2)), ("gpu:a100:4", Some(4)), ("nvme:1,gpu:3", Some(3)), ("nvme:1", None)] {
+    for (gres, gpus) in
+        [("gpu", Some(1)), ("gpu:2", Some(2)), ("gpu:a100:4", Some(4)), ("nvme:1,gpu:3", Some(3)), ("nvme:1", None), ("gpu:0", None)]
+    {
         assert_eq!(gpus_of(gres), gpus, "{gres}");
     }
 }

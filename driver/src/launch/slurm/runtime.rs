@@ -276,7 +276,7 @@ impl Runtime {
                 }
             }
         }
-        warn!("workers may be left; see `hpo slurm status {}`, and end them by `hpo slurm cancel`", self.jobs.run.path().display());
+        warn!("workers may be left; see `hpo slurm status {}`, and end them by `hpo slurm cancel`", self.jobs.run.word());
     }
 }
 

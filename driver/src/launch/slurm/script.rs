@@ -3,6 +3,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use hpo_core::Millis;
+use hpo_core::shell::quoted;
 
 /// `[slurm]` of a sweep file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,12 +148,6 @@ fn time(millis: Millis) -> String {
 fn directive(path: &str) -> String {
     let plain = |letter: char| !letter.is_whitespace() && !r#"'"\#"#.contains(letter);
     if path.chars().all(plain) { path.to_owned() } else { format!(r#""{}""#, path.replace('\\', r"\\").replace('"', r#"\""#)) }
-}
-
-/// A word that the shell takes as it is.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,@%+".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

@@ -46,6 +46,16 @@ fn columns_are_counts_reals_or_words_each_on_its_scale() {
 }
 
 #[test]
+fn among_numbers_every_cell_is_a_finite_one() {
+    for text in ["nan", "NaN", "-inf", "Infinity"] {
+        let fault = PoolFault::NotFinite { column: "b".to_owned(), row: 2, text: text.to_owned() };
+        assert_eq!(of_text(&["a", "b"], &[&["1", "0.5"], &["2", "3"], &["3", text]]), Err(fault));
+    }
+    // Beside words it is one.
+    assert_eq!(of_text(&["a"], &[&["nan"], &["two"]]).unwrap().point(0).unwrap()["a"], "nan".into());
+}
+
+#[test]
 fn a_point_is_a_row_with_its_number() {
     let space = Space::from(pool());
     let [one, three] = [1, 3].map(|row| space.pool().unwrap().point(row).unwrap());
