@@ -70,7 +70,13 @@ def main():
     one = parts.add_parser("table", help="tables and plot of what was played")
     one.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs/measurements"))
     one.add_argument("--earlier", type=pathlib.Path, nargs="*", default=[], help="curves measured before, as CSV: tool, method, instance, seed, epochs, vtime, best_loss")
+    parts.add_parser("pack", help="puts what other tools' runs came to into one file of the repository")
+    parts.add_parser("unpack", help="goes on from that file")
     args = words.parse_args()
+    keep = {"pack": rows.pack, "unpack": rows.unpack}
+    if args.part in keep:
+        keep[args.part](pathlib.Path(os.environ["HPO_BENCH_ROWS"]), HERE / "played.tar.xz")
+        return
     {"play": play, "speed": speed.main, "pool": pool.main, "table": tables.main}[args.part](args)
 
 

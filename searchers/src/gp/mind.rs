@@ -5,7 +5,9 @@
 //!
 //! Rows are in the order in which results came, which a driver that takes over knows from the journal: so what is new is a row at
 //! the end, whatever it is of, a trial that was promoted or was slow as well.
-use hpo_core::{Loss, Seed};
+use std::collections::BTreeSet;
+
+use hpo_core::{Loss, Seed, TrialId};
 
 use super::cube::{Cube, Points};
 use super::fit::{Data, fit};
@@ -20,8 +22,8 @@ const PANEL: usize = 32;
 /// Parameters are fitted to so many observations at most.
 const FITTED: usize = 256;
 
-/// Parameters are fitted anew when there is one observation more for so many that they were fitted to: after each of the first 40.
-const GROWTH: usize = 20;
+/// Parameters are fitted to what there is this many times more of from one fit to the next: see [`chosen`].
+const GROWTH: f64 = 1.2;
 
 /// What was worked out.
 #[derive(Clone, Debug)]
@@ -75,19 +77,27 @@ impl Mind {
     }
 }
 
-/// Which rows parameters are fitted to: the first of them, up to a number that grows in steps; of too many those that a hash of their
-/// trials' numbers picks.
+/// Which rows parameters are fitted to. Of a few those of the first trials, up to a number that grows in steps: what is learned of one of
+/// these changes much, and a fit costs little. Of more than [`FITTED`] the first rows, up to such a number, whatever comes later; of these
+/// as many as a hash of their trials' numbers picks.
 fn chosen(rows: &[Row], seed: Seed) -> Vec<usize> {
-    let (mut next, mut count) = (1, 0);
-    while next <= rows.len() {
-        count = next;
-        next += (next / GROWTH).max(1);
+    if rows.len() <= FITTED {
+        let trials: BTreeSet<TrialId> = rows.iter().map(|(trial, _)| *trial).collect();
+        let end = trials.iter().nth(step(trials.len()));
+        return (0..rows.len()).filter(|&at| end.is_none_or(|end| rows[at].0 < *end)).collect();
     }
-    let mut all: Vec<usize> = (0..count).collect();
-    if all.len() > FITTED {
-        all.sort_by_key(|&at| (seed.derive("fit", rows[at].0.0.into()).0, at));
-        all.truncate(FITTED);
-        all.sort_unstable();
-    }
+    let mut all: Vec<usize> = (0..step(rows.len()).max(FITTED)).collect();
+    all.sort_by_key(|&at| (seed.derive("fit", rows[at].0.0.into()).0, at));
+    all.truncate(FITTED);
+    all.sort_unstable();
     all
+}
+
+/// The highest step up to `count`; steps grow by [`GROWTH`].
+fn step(count: usize) -> usize {
+    let mut step = 10.0;
+    while step * GROWTH <= count as f64 {
+        step *= GROWTH;
+    }
+    step as usize
 }

@@ -10,7 +10,8 @@
 //! - **Points** are those of the unit cube in which a draw by chance is uniform, words one-hot, conditions as in [`cube`].
 //! - **Losses** are warped, so that bad ones do not set the scale ([`warp`]); what is not finite is as bad as the worst that is.
 //! - **Kernel** ([`kernel`]): Matern's of smoothness 5/2 with a length scale for each parameter, and noise.
-//! - **Its parameters** are the most probable ones ([`fit`]), fitted anew when the number of results has grown by a twentieth ([`mind`]).
+//! - **Its parameters** are the most probable ones ([`fit`]), fitted anew when the number of trials has grown by a fifth, and, up to 256
+//!   results, when something is learned of a trial that they are fitted to ([`mind`]).
 //! - **Rungs**: `gp` models one, the highest with `startup` results. `gp-mf` models all of them in one process, which learns how much a
 //!   rung says about the next ([`ladder`]), and proposes for the highest that has three results. Which trials go on is chosen by their
 //!   losses; a process that knows these losses is not misled by that, where one for each rung alone is (Rubin, "Inference and
