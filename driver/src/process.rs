@@ -135,7 +135,7 @@ mod tests {
         let known = Process::of(child.id() as i32);
         assert!(known.is_alive());
         known.signal(Signal::SIGKILL);
-        for _ in 0..200 {
+        for _ in 0..3000 {
             if !known.is_alive() {
                 break;
             }

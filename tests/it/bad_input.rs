@@ -1,6 +1,7 @@
 //! Whatever is wrong: a clear sentence that says what to do, an exit code that says what kind, and nothing lost.
 use nix::sys::signal::Signal;
 
+use crate::failover;
 use crate::world::{SWEEP, World};
 
 /// Runs `words`, expects that exit code, and that each of `phrases` is said.
@@ -158,7 +159,7 @@ fn a_device_that_is_not_there_is_said_before_anything_starts() {
 #[test]
 fn a_worker_with_a_wrong_token_is_turned_away() {
     use std::os::unix::fs::PermissionsExt;
-    let world = World::new(SWEEP);
+    let world = World::new(failover::SWEEP);
     let mut driver = world.start();
     world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
     let token = world.path("wrong-token");
@@ -174,7 +175,7 @@ fn a_worker_with_a_wrong_token_is_turned_away() {
 
 #[test]
 fn a_flipped_bit_in_the_journal_is_refused_and_its_line_named() {
-    let world = World::new(SWEEP);
+    let world = World::new(failover::SWEEP);
     let mut driver = world.start();
     world.wait_for("some records", |records| records.len() > 20);
     driver.signal(Signal::SIGINT);

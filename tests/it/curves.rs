@@ -93,15 +93,15 @@ fn who_waits_for_a_dead_driver_is_idle_and_bills_no_trial() {
     world.wait_for("training", |records| records.iter().filter(|record| record["event"] == "reported").count() >= 2);
     driver.signal(Signal::SIGKILL);
     driver.code();
-    // Both leases end meanwhile, and both workers wait.
-    std::thread::sleep(Duration::from_secs(6));
+    // Both leases end meanwhile, and both workers wait: for so long that no machine's slowness is taken for it.
+    std::thread::sleep(Duration::from_secs(25));
     assert_eq!(world.done(&["resume", "run"]).status.code(), Some(0), "{}", world.said());
     let report = world.audit();
     let hours = &report["hours"];
     let trained: f64 = ["winner", "explored", "stopped"].iter().filter_map(|use_of| hours[*use_of].as_f64()).sum::<f64>() * 3600.0;
     let units = world.events("reported").len() as f64;
-    let (least, most) = (units * 0.5, units * 0.5 * 1.2 + 1.0);
+    let (least, most) = (units * 0.5, units * 0.5 + 25.0);
     assert!((least..most).contains(&trained), "{units} units of half a second were trained, and {trained:.1} s are booked: {hours}");
     let idle = hours["idle"].as_f64().unwrap() * 3600.0;
-    assert!(idle > 8.0, "two workers waited for six seconds, but {idle:.1} s are idle: {hours}");
+    assert!(idle > 25.0, "two workers waited for most of 25 seconds, but {idle:.1} s are idle: {hours}");
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::world::{SWEEP, World, hit, inhabitants};
+use crate::crash::live;
+use crate::world::{SWEEP, World, acts, hit, inhabitants, long_sweep};
 
 #[test]
 fn a_sweep_ends_with_a_verified_model_a_report_and_balanced_books() {
@@ -53,13 +54,15 @@ fn the_same_seed_on_one_worker_gives_the_same_decisions_and_losses() {
 
 #[test]
 fn a_budget_of_time_is_kept() {
-    let sweep = SWEEP.replace("max_trials = 9", "wall = \"12s\"");
+    // Enough for a report on any machine.
+    let sweep = SWEEP.replace("max_trials = 9", "wall = \"20s\"");
     let world = World::new(&sweep);
-    let begun = Instant::now();
     let run = world.done(&["run", "sweep.toml", "--run-dir", "run"]);
     assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
-    assert!(begun.elapsed().as_secs() < 60);
     let report = world.audit();
+    let ends = |record: &serde_json::Value| acts(record).any(|act| act.starts_with("finish"));
+    let ended = world.journal().iter().find(|record| ends(record)).unwrap()["at"].as_u64().unwrap();
+    assert!((20_000..60_000).contains(&ended), "{ended} ms");
     assert!(report["best"]["metric"].is_number(), "what was found until then is exported: {report}");
 }
 
@@ -80,12 +83,12 @@ fn a_worker_that_slept_through_the_end_of_the_sweep_leaves_at_once() {
     late.signal(Signal::SIGCONT);
     let begun = Instant::now();
     assert_eq!(late.code(), Some(0));
-    // Longest wait between two tries, and some; without word it would look for ten minutes.
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    // Fifteen seconds are the longest wait between two tries; without word it would look for ten minutes.
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
 }
 
-/// Two looks, two seconds apart, the workers' time to leave, and some.
-const SOON: Duration = Duration::from_secs(30);
+/// Two looks, two seconds apart, the 30 seconds that workers may take to leave, and some. Its workers look for a driver for ten minutes.
+const SOON: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_driver_whose_run_folder_is_removed_says_so_and_ends_with_its_own_code() {
@@ -104,23 +107,22 @@ fn a_driver_whose_run_folder_is_removed_says_so_and_ends_with_its_own_code() {
 /// They look for it where it was, and have nothing to do there that could fail.
 #[test]
 fn idle_workers_of_a_dead_driver_are_replaced_where_the_run_folder_is_now() {
-    let world = World::new(&SWEEP.replace("max_trials = 9", "max_trials = 40"));
+    let world = World::new(SWEEP);
     let mut driver = world.start();
     world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
     driver.signal(Signal::SIGKILL);
     driver.code();
-    // What they hold is trained, and waits to be told.
-    sleep(Duration::from_secs(5));
+    let records = world.journal();
+    world.wait_until("all that they hold is trained", || world.unheard_states(&records) >= live(&records).len());
     std::fs::rename(world.run_dir(), world.path("moved")).unwrap();
-    let begun = Instant::now();
+    // It is not waited for as long as they would look for their driver where it was: that is longer than our patience.
     let resumed = world.done(&["resume", "moved"]);
     assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
-    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
 }
 
 #[test]
 fn a_sweep_whose_run_folder_is_moved_leaves_no_process_and_goes_on_where_it_is_now() {
-    let world = World::new(SWEEP);
+    let world = World::new(&long_sweep());
     let mut driver = world.start();
     world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
     let begun = Instant::now();

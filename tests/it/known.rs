@@ -22,7 +22,7 @@ eta = 3
 [trial]
 kind = "synthetic"
 function = "branin"
-pace = 0.05
+pace = 0.2
 [workers]
 local = 2
 "#;

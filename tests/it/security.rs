@@ -74,11 +74,12 @@ fn family(pid: u32, everyone: &[(u32, u32)]) -> Vec<(u32, String)> {
 
 #[test]
 fn the_token_is_on_no_command_line_and_in_no_log() {
-    let world = World::new(PROGRAMS);
+    // They stay until they have been looked at.
+    let world = World::new(&PROGRAMS.replace("sleep 0.5; echo loss=1.5", "echo loss=1.5; while [ ! -e go ]; do sleep 0.1; done"));
     let log = std::fs::File::create(world.path("said.log")).unwrap();
     let mut run = world.hpo(&["run", "sweep.toml", "--run-dir", "run"]);
     let mut run = run.env("HPO_LOG", "trace").env("RUST_LOG", "trace").stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-    world.wait_for("a report", |records| records.iter().any(|record| record["event"] == "reported"));
+    world.wait_for("a report of each", |records| records.iter().filter(|record| record["event"] == "reported").count() == 2);
     let token = std::fs::read_to_string(world.run_dir().join("token")).unwrap().trim().to_owned();
     let key = std::fs::read_to_string(world.run_dir().join("ca-key.pem")).unwrap().lines().nth(1).unwrap().to_owned();
     assert!(token.len() == 64 && key.len() > 30);
@@ -88,6 +89,7 @@ fn the_token_is_on_no_command_line_and_in_no_log() {
     for (pid, shown) in &family {
         assert!(!shown.contains(&token), "process {pid} shows the token: {shown}");
     }
+    std::fs::write(world.path("go"), "").unwrap();
     assert!(run.wait().unwrap().success(), "{}", world.said());
     let files: Vec<_> = all_below(world.path("").as_path()).into_iter().filter(|path| path.is_file()).collect();
     let traced = ["said.log", "run/logs/worker-0.log"].map(|name| std::fs::read_to_string(world.path(name)).unwrap());
@@ -274,7 +276,7 @@ fn values_reach_a_program_as_they_are_and_are_no_program() {
 /// Once the door knew that its token had been replaced, it took that for news on every connection that came.
 #[test]
 fn a_token_that_is_replaced_costs_each_worker_one_connection_and_nothing_else() {
-    let world = World::new(crate::failover::SWEEP);
+    let world = World::new(&crate::failover::long_sweep());
     let mut driver = world.start();
     world.wait_for("reports", |records| records.iter().filter(|record| record["event"] == "reported").count() >= 4);
     let token = world.run_dir().join("token");
@@ -288,6 +290,7 @@ fn a_token_that_is_replaced_costs_each_worker_one_connection_and_nothing_else() 
     sleep(Duration::from_secs(5));
     assert_eq!(world.events("worker_joined").len(), 2, "the one before still counts: {}", world.said());
     replace("11ff", 0o600);
+    world.wait_until("both workers with the new one", || world.events("worker_joined").len() >= 4);
     assert_eq!(driver.code(), Some(0), "{}", world.said());
     let report = world.audit();
     assert_eq!((&report["attempts"]["lost"], &report["attempts"]["failed"]), (&0.into(), &0.into()), "{report}");

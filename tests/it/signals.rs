@@ -1,6 +1,6 @@
 //! What signals do to drivers and workers. Above all to drivers that do not listen yet: a long journal is read first, and a batch
 //! system does not wait for that.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hpo_core::sweep::event::Slot;
 use hpo_core::{Event, WorkerId};
@@ -8,7 +8,7 @@ use hpo_driver::journal::{Fence, Journal, Record, Writer, decisions, replay};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::world::{Running, World, acts};
+use crate::world::{PATIENCE, Running, World, acts};
 
 const SWEEP: &str = r#"
 [sweep]
@@ -37,7 +37,8 @@ const VISITS: u128 = 60_000;
 
 /// A run whose driver was killed, with a long journal.
 fn long_run() -> World {
-    let world = World::new(SWEEP);
+    // Its trials last for longer than any driver that was told to stop too late.
+    let world = World::new(&SWEEP.replace("[\"true\"]", "[\"sleep\", \"1000\"]"));
     let mut first = world.background(&["driver", "sweep.toml", "--run-dir", "run", "--listen", "127.0.0.1:0"]);
     world.wait_for("the driver", |records| !records.is_empty());
     first.signal(Signal::SIGKILL);
@@ -71,11 +72,40 @@ fn long_run() -> World {
 }
 
 /// Starts a driver on it and waits until it has claimed the run, which it does before it reads the journal.
-fn claimed(world: &World, epoch: u32, words: &[&str]) -> Running {
+fn claimed(world: &World, words: &[&str]) -> Running {
+    let claims = || std::fs::read_dir(world.run_dir()).unwrap().flatten().filter(|entry| is_claim(&entry.file_name())).count();
+    let before = claims();
     let driver = world.background(words);
-    let claim = world.run_dir().join(format!("driver-epoch-{epoch}"));
-    world.wait_until("the claim", || claim.exists());
+    let begun = Instant::now();
+    while claims() == before {
+        assert!(begun.elapsed() < PATIENCE, "{}", world.said());
+        std::thread::sleep(Duration::from_millis(2));
+    }
     driver
+}
+
+fn is_claim(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.strip_prefix("driver-epoch-").is_some_and(|epoch| epoch.parse::<u32>().is_ok()))
+}
+
+/// So many drivers are tried: one may have read its journal before we can say anything to it.
+const TRIES: usize = 20;
+
+/// What a driver said that was told to stop while it read its journal, and how many had driven before it.
+fn told_while_it_reads(world: &World, words: &[&str], told: impl Fn(&mut Running) -> Option<i32>, answer: &str) -> (String, usize) {
+    for _ in 0..TRIES {
+        let _ = std::fs::remove_file(world.path("said.log"));
+        let before = drivers(world);
+        let mut running = claimed(world, words);
+        let code = told(&mut running);
+        let said = world.said();
+        assert_eq!(code, Some(4), "{words:?}: {said}");
+        if said.contains(answer) {
+            return (said, before);
+        }
+        assert_eq!(drivers(world), before + 1, "it neither answered nor was it too late: {said}");
+    }
+    panic!("{TRIES} drivers read their journal before they could be told anything");
 }
 
 /// Drivers that have written to the journal.
@@ -89,15 +119,14 @@ fn a_driver_that_still_reads_its_journal_heeds_signals_and_can_be_resumed() {
     let world = long_run();
     let driver: &[&str] = &["driver", "run", "--listen", "127.0.0.1:0"];
     let resume: &[&str] = &["resume", "run"];
-    let cases = [(driver, Signal::SIGTERM), (driver, Signal::SIGINT), (resume, Signal::SIGTERM), (resume, Signal::SIGINT)];
-    for (before, (words, signal)) in (1..).zip(cases) {
-        let mut running = claimed(&world, before + 2, words);
-        running.signal(signal);
-        assert_eq!(running.code(), Some(4), "{words:?} {signal}: {}", world.said());
+    for (words, signal) in [(driver, Signal::SIGTERM), (driver, Signal::SIGINT), (resume, Signal::SIGTERM), (resume, Signal::SIGINT)] {
+        let told = |running: &mut Running| {
+            running.signal(signal);
+            running.code()
+        };
         // Said only by a driver that does not listen yet.
-        assert!(world.said().contains("stopping as soon as the journal is read"), "{words:?} {signal}: {}", world.said());
-        assert_eq!(drivers(&world), before as usize + 1, "it ended in good order, after its start: {}", world.said());
-        std::fs::remove_file(world.path("said.log")).unwrap();
+        let (said, before) = told_while_it_reads(&world, words, told, "stopping as soon as the journal is read");
+        assert_eq!(drivers(&world), before + 1, "{words:?} {signal}: it ended in good order, after its start: {said}");
     }
     let verified = world.json(&["verify", "run", "--json"]);
     assert_eq!(verified["ok"], true, "{verified}");
@@ -106,13 +135,20 @@ fn a_driver_that_still_reads_its_journal_heeds_signals_and_can_be_resumed() {
 #[test]
 fn a_driver_that_is_told_twice_to_stop_does_not_read_its_journal_to_the_end() {
     let world = long_run();
-    let mut running = claimed(&world, 3, &["driver", "run", "--listen", "127.0.0.1:0"]);
-    running.signal(Signal::SIGINT);
-    world.wait_until("an answer", || world.said().contains("stopping as soon as the journal is read"));
-    running.signal(Signal::SIGINT);
-    assert_eq!(running.code(), Some(4), "{}", world.said());
-    assert!(world.said().contains("stopped before the driver listened"), "{}", world.said());
-    assert_eq!(drivers(&world), 1);
+    let words = ["driver", "run", "--listen", "127.0.0.1:0"];
+    let told = |running: &mut Running| {
+        running.signal(Signal::SIGINT);
+        let begun = Instant::now();
+        while !world.said().contains("stopping") && running.ended().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "{}", world.said());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        running.signal(Signal::SIGINT);
+        running.code()
+    };
+    let (said, before) = told_while_it_reads(&world, &words, told, "stopped before the driver listened");
+    assert!(said.contains("stopping as soon as the journal is read"), "{said}");
+    assert_eq!(drivers(&world), before, "{said}");
     // It did not end in good order, and is believed dead because its process is.
     let before = world.said().len();
     let mut next = world.background(&["driver", "run", "--listen", "127.0.0.1:0"]);

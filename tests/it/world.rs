@@ -1,6 +1,6 @@
 //! Starting, watching and killing real sweeps, and reading what they wrote with nothing but a JSON parser: these tests
 //! must not trust the code that they judge.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -10,10 +10,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// No wait in these tests is longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// No wait in these tests is longer. What hangs, hangs for ever: that a machine is slow, or asleep for seconds, is no fault.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(480);
 
-/// A sweep that takes some ten seconds on two cores: long enough to be hit in the middle.
+/// A sweep of real training that takes some ten seconds on two cores, the better part of which its trainers need to start.
 pub(crate) const SWEEP: &str = r#"
 [sweep]
 name = "it"
@@ -41,6 +41,8 @@ eta = 3
 kind = "burn"
 model = "mlp"
 device = "cpu"
+# a trainer that has just been started hears nothing yet
+grace = "1m"
 [trial.data]
 kind = "glyphs"
 count = 6000
@@ -51,6 +53,11 @@ split = { train = 0.8, validation = 0.1, test = 0.1 }
 [workers]
 local = 2
 "#;
+
+/// The same with twice as many trials: it can be hit in the middle by who is late for that.
+pub(crate) fn long_sweep() -> String {
+    SWEEP.replace("max_trials = 9", "max_trials = 18")
+}
 
 /// A folder for one test, with a sweep file in it.
 pub(crate) struct World {
@@ -138,6 +145,15 @@ impl World {
         text.lines().skip(1).map_while(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// How many states the store holds of which these records know nothing: workers have put them there and could tell nobody.
+    pub(crate) fn unheard_states(&self, records: &[Value]) -> usize {
+        let heard: BTreeSet<&str> = records.iter().filter_map(|record| record["checkpoint"]["id"].as_str()).collect();
+        let folder = self.run_dir().join("checkpoints");
+        let mut stored = files(&folder);
+        stored.retain(|path| !path.starts_with(folder.join("tmp")));
+        stored.iter().filter(|path| !path.file_name().unwrap().to_str().is_some_and(|id| heard.contains(id))).count()
+    }
+
     pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
         self.journal().into_iter().filter(|record| record["event"] == kind).collect()
     }
@@ -149,8 +165,16 @@ impl World {
 
     /// Waits until `ready` holds.
     pub(crate) fn wait_until(&self, what: &str, ready: impl Fn() -> bool) {
+        self.find(what, || ready().then_some(()));
+    }
+
+    /// Waits until there is something. What is found is given back: a second look may find another world.
+    pub(crate) fn find<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         let begun = Instant::now();
-        while !ready() {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
             assert!(begun.elapsed() < PATIENCE, "{what} did not come in time; hpo said:\n{}", self.said());
             std::thread::sleep(Duration::from_millis(30));
         }
@@ -185,6 +209,15 @@ impl World {
 
 pub(crate) fn acts(record: &Value) -> impl Iterator<Item = &str> {
     record["acts"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Files anywhere below, as far as they stay.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found
 }
 
 /// (trial, attempt) of a record about an attempt.
@@ -290,7 +323,11 @@ pub(crate) fn inhabitants(world: &World) -> Vec<u32> {
 /// The agents of a world, by the run folder in their command line; a test's folder is unlike any other.
 pub(crate) fn agents(world: &World) -> Vec<u32> {
     let here = inhabitants(world);
-    processes(&["worker", "--run-dir"]).into_iter().map(|(pid, _)| pid).filter(|pid| here.contains(pid)).collect()
+    let mut found = processes(&["worker", "--run-dir"]);
+    found.retain(|(pid, _)| here.contains(pid));
+    // A trainer that is about to start is a copy of its agent for a moment.
+    let all: Vec<u32> = found.iter().map(|(pid, _)| *pid).collect();
+    found.into_iter().filter(|(_, parent)| !all.contains(parent)).map(|(pid, _)| pid).collect()
 }
 
 /// The trainer children of an agent.

@@ -238,9 +238,9 @@ mod tests {
 
     #[test]
     fn a_program_that_does_not_answer_is_not_waited_for() {
-        let sh = |script: &str| answer(Command::new("/bin/sh").args(["-c", script]), Duration::from_millis(300));
-        assert_eq!(sh("echo GPU-1, x").unwrap(), "GPU-1, x\n");
-        assert!(sh("exit 9").is_err());
-        assert_eq!(sh("exec sleep 60").unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let sh = |script: &str, wait| answer(Command::new("/bin/sh").args(["-c", script]), wait);
+        assert_eq!(sh("echo GPU-1, x", SMI_WAIT).unwrap(), "GPU-1, x\n");
+        assert!(sh("exit 9", SMI_WAIT).is_err());
+        assert_eq!(sh("exec sleep 60", Duration::from_millis(300)).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, AlertDescription};
 use tracing::warn;
@@ -45,7 +46,7 @@ impl Gate {
     async fn accept(self, enter: mpsc::Sender<io::Result<Guest>>) {
         let mut strangers = Strangers::default();
         loop {
-            while !strangers.have_room() {
+            while !strangers.have_room(Instant::now()) {
                 tokio::time::sleep(LOOK).await;
             }
             let accepted = tokio::select! {
@@ -76,10 +77,10 @@ struct Strangers(VecDeque<Weak<Visitor>>);
 
 impl Strangers {
     /// Whether one more can come in, perhaps for one that has had its time.
-    fn have_room(&mut self) -> bool {
+    fn have_room(&mut self, now: Instant) -> bool {
         self.0.retain(|other| other.upgrade().is_some_and(|other| other.is_stranger()));
         let oldest = self.0.front().and_then(Weak::upgrade);
-        self.0.len() < STRANGERS_MAX || oldest.is_none_or(|oldest| oldest.since.elapsed() >= FAIR)
+        self.0.len() < STRANGERS_MAX || oldest.is_none_or(|oldest| now.saturating_duration_since(oldest.since) >= FAIR)
     }
 
     /// Lets one in. True if another was cut for it.
@@ -138,21 +139,21 @@ mod tests {
     fn the_stranger_that_waited_longest_makes_room_and_members_do_not() {
         let visitor = || Visitor::new(([127, 0, 0, 1], 1).into());
         let mut strangers = Strangers::default();
+        let before = Instant::now();
         let first: Vec<_> = (0..STRANGERS_MAX).map(|_| visitor()).collect();
         assert!(first.iter().all(|one| !strangers.enter(one)));
-        assert!(!strangers.have_room(), "those who have just come get their time");
+        assert!(!strangers.have_room(before), "those who have just come get their time");
         first[0].admit();
-        assert!(strangers.have_room());
+        assert!(strangers.have_room(before));
         let second = [visitor(), visitor()];
         assert!(!strangers.enter(&second[0]), "a member has left its place");
         assert!(strangers.enter(&second[1]));
         assert!(!first[1].is_stranger(), "it was cut");
         assert!(first[2..].iter().all(|one| one.is_stranger()));
-        assert!(!strangers.have_room());
-        std::thread::sleep(FAIR);
-        assert!(strangers.have_room(), "and no more");
+        assert!(!strangers.have_room(before));
+        assert!(strangers.have_room(Instant::now() + FAIR), "and no more");
         drop(first);
-        assert!(strangers.have_room());
+        assert!(strangers.have_room(before));
         assert!(!strangers.enter(&visitor()), "who has gone takes no place");
     }
 }

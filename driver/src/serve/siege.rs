@@ -17,8 +17,9 @@ use crate::engine::{Begin, Drive, DriveOptions, Options};
 use crate::rendezvous::{read_token, read_trust};
 use crate::rundir::RunDir;
 
-/// How long a report may take. A loaded machine takes its time; a driver that is taken hostage takes for ever.
-const IN_TIME: Duration = Duration::from_secs(3);
+/// How long a report may take. A loaded machine takes its time; a driver that is taken hostage takes for ever, or for as long as
+/// strangers may stay.
+const IN_TIME: Duration = Duration::from_secs(12);
 /// Reports of the good worker during an attack.
 const REPORTS: usize = 150;
 
@@ -191,7 +192,7 @@ async fn strangers_without_end_do_not_keep_a_worker_out() {
     let mut silent = TcpStream::connect(&siege.address).await.unwrap();
     let mut rest = vec![];
     let _ = silent.read_to_end(&mut rest).await;
-    assert!(rest.is_empty() && begun.elapsed() < STRANGER + IN_TIME, "{:?}", begun.elapsed());
+    assert!(rest.is_empty() && begun.elapsed() < STRANGER * 4, "{:?}", begun.elapsed());
     assert!(begun.elapsed() > STRANGER / 2);
 }
 

@@ -14,11 +14,11 @@ use crate::world::{PATIENCE, Running, World, hit, inhabitants, trainers};
 const AGENTS: [(usize, &str); 3] = [(1, "2"), (2, "1"), (2, "1")];
 pub(super) const HOSTS: usize = 3;
 /// A process that was killed is gone after this time at the latest.
-const DEATH: Duration = Duration::from_secs(5);
+const DEATH: Duration = Duration::from_secs(30);
 /// Time between two looks at a copy of the journal.
 const LOOK: Duration = Duration::from_secs(3);
 /// An agent that missed the end of the sweep needs half a minute without a driver to be sure of it.
-const DISPERSAL: Duration = Duration::from_secs(60);
+const DISPERSAL: Duration = Duration::from_secs(120);
 
 /// A process that is started again when it dies.
 struct Post {
@@ -141,9 +141,16 @@ impl Cluster {
             assert!(begun.elapsed() < DISPERSAL, "an agent outlives the sweep; hpo said:\n{}", self.world.said());
             self.live_for(Duration::from_millis(100));
         }
-        self.live_for(Duration::from_millis(100));
-        let left = inhabitants(&self.world);
-        assert!(left.is_empty() && self.doomed.is_empty(), "processes are left: {left:?}");
+        // An agent that was killed last may have trainers that are about to die.
+        let begun = Instant::now();
+        loop {
+            self.live_for(Duration::from_millis(100));
+            let left = inhabitants(&self.world);
+            if left.is_empty() && self.doomed.is_empty() {
+                break;
+            }
+            assert!(begun.elapsed() < DEATH, "processes are left: {left:?}");
+        }
         self.look();
     }
 

@@ -9,7 +9,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 
 use super::namespace::loudly;
-use crate::world::{Running, SWEEP, World, inhabitants};
+use crate::world::{Running, World, inhabitants, long_sweep};
 
 /// A file system of its own, for as long as this lives.
 struct Disk(PathBuf);
@@ -75,7 +75,7 @@ fn driver(world: &World) -> Running {
 #[test]
 fn a_full_disk_under_the_journal_ends_the_driver_clearly_and_nothing_that_was_acknowledged_is_lost() {
     where_mounts_are_ours(|| {
-        let world = World::new(SWEEP);
+        let world = World::new(&long_sweep());
         let small = Disk::on(world.run_dir(), "2m");
         let mut first = driver(&world);
         // The journal alone is to suffer.
@@ -107,7 +107,7 @@ fn a_full_disk_under_the_journal_ends_the_driver_clearly_and_nothing_that_was_ac
         let attempts = &report["attempts"];
         assert_eq!((&attempts["lost"], &attempts["failed"], &attempts["preempted"]), (&0.into(), &0.into(), &0.into()), "{report}");
         assert_eq!(report["hours"]["redone"], 0.0, "{report}");
-        assert_eq!(inhabitants(&world), Vec::<u32>::new());
+        world.wait_until("nothing is left running", || inhabitants(&world).is_empty());
         drop(elsewhere);
     });
 }
@@ -115,7 +115,7 @@ fn a_full_disk_under_the_journal_ends_the_driver_clearly_and_nothing_that_was_ac
 #[test]
 fn a_full_checkpoint_store_is_said_clearly_and_no_trial_is_blamed() {
     where_mounts_are_ours(|| {
-        let world = World::new(SWEEP);
+        let world = World::new(&long_sweep());
         let mut first = driver(&world);
         first.signal(Signal::SIGKILL);
         first.code();
@@ -127,7 +127,7 @@ fn a_full_checkpoint_store_is_said_clearly_and_no_trial_is_blamed() {
         // Either the trainer notices it or the agent that takes over its state.
         let clear = ["cannot work in this run folder; put that right, then go on with `hpo resume`", "disk", "full"];
         assert!(clear.iter().all(|words| world.said().contains(words)), "{}", world.said());
-        assert_eq!(inhabitants(&world), Vec::<u32>::new(), "nothing is left running");
+        world.wait_until("nothing is left running", || inhabitants(&world).is_empty());
         let blamed =
             |world: &World| world.events("ended").into_iter().filter(|record| record["how"]["end"] == "failed").collect::<Vec<_>>();
         assert!(blamed(&world).is_empty(), "{:?}", blamed(&world));

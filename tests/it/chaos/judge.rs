@@ -1,14 +1,13 @@
 //! What must be true of a journal, whatever was done to the processes that wrote it. Reads it with nothing but a JSON
 //! parser; only the last state of the trials is taken from a replay.
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use hpo_core::sweep::State;
 use hpo_driver::journal::replay;
 use serde_json::Value;
 
 use super::cluster::Cluster;
-use crate::world::{World, about, acts};
+use crate::world::{World, about, acts, files};
 
 /// What a run came to.
 #[derive(Debug, Default)]
@@ -221,12 +220,4 @@ fn each_trial_ended(world: &World) -> usize {
         .collect();
     assert_eq!(found, needed, "the store holds what is needed, and nothing else");
     sweep.trials().count()
-}
-
-pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = vec![];
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        if entry.path().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
-    }
-    found
 }

@@ -75,15 +75,15 @@ fn a_hundred_kills_lose_nothing_change_nothing_and_fail_no_trial() {
 #[test]
 fn drivers_that_are_killed_and_stopped_cost_no_training_at_all() {
     let begun = Instant::now();
-    let plan = Plan::paced(100);
+    let plan = Plan::paced(120);
     let mut cluster = Cluster::start(plan, 1, network());
     cluster.endure(Storm::Driver, 6, PAUSE);
     // Away for so long that workers have nothing left to train and try to come back ever more rarely; and stopped for as
     // long with every connection standing.
-    cluster.suffer(Misfortune::KillDriver { away: plan.lease * 3 });
-    cluster.live_for(plan.lease * 5);
-    cluster.suffer(Misfortune::PauseDriver { time: plan.lease * 2 });
-    cluster.live_for(plan.lease * 4);
+    cluster.suffer(Misfortune::KillDriver { away: plan.lease * 2 });
+    cluster.live_for(plan.lease * 3);
+    cluster.suffer(Misfortune::PauseDriver { time: plan.lease * 3 / 2 });
+    cluster.live_for(plan.lease * 5 / 2);
     cluster.calm();
     let account = judge(&cluster);
     loudly(&format!("drivers alone: {}", line(&cluster.tally, &account, begun.elapsed().as_secs_f64())));
@@ -105,15 +105,15 @@ fn came_back(records: &[serde_json::Value], worker: &str) -> bool {
 fn an_agent_that_sleeps_within_its_lease_is_not_lost_and_blames_nobody_and_one_that_sleeps_longer_comes_back() {
     let begun = Instant::now();
     let seconds = Duration::from_secs;
-    let plan = Plan { lease: seconds(12), stall: seconds(5), ..Plan::paced(120) };
+    let plan = Plan { lease: seconds(20), stall: seconds(8), ..Plan::paced(150) };
     let mut cluster = Cluster::start(plan, 2, network());
     let worker = cluster.until("reports", reports).worker(0).to_owned();
     // Longer than `stall`: it may not blame its trainers for what it did not hear. Another agent has reason to blame one.
-    cluster.suffer(Misfortune::PauseAgent { agent: 0, time: seconds(8) });
-    cluster.suffer(Misfortune::PauseTrainer { agent: 1, which: 0, time: seconds(7) });
-    cluster.live_for(seconds(13));
+    cluster.suffer(Misfortune::PauseAgent { agent: 0, time: seconds(12) });
+    cluster.suffer(Misfortune::PauseTrainer { agent: 1, which: 0, time: seconds(12) });
+    cluster.live_for(seconds(17));
     assert!(cluster.world.events("worker_lost").is_empty(), "it slept for less than its lease");
-    cluster.suffer(Misfortune::PauseAgent { agent: 0, time: seconds(15) });
+    cluster.suffer(Misfortune::PauseAgent { agent: 0, time: seconds(28) });
     cluster.until("its return", |records| came_back(records, &worker));
     cluster.calm();
     let account = judge(&cluster);
@@ -127,15 +127,15 @@ fn an_agent_that_sleeps_within_its_lease_is_not_lost_and_blames_nobody_and_one_t
 fn a_link_that_is_cut_within_the_lease_costs_nothing_and_after_a_longer_cut_workers_come_back() {
     let Some(network) = network() else { return };
     let begun = Instant::now();
-    let plan = Plan::paced(120);
+    let plan = Plan::paced(170);
     let mut cluster = Cluster::start(plan, 3, Some(network));
     cluster.until("reports", reports);
     for how in [Cut::Down, Cut::Silent] {
         cluster.suffer(Misfortune::CutLink { host: 2, how, time: plan.lease / 4 });
-        cluster.live_for(plan.lease * 2);
+        cluster.live_for(plan.lease * 3 / 2);
     }
     assert!(cluster.world.events("worker_lost").is_empty(), "no cut lasted as long as a lease");
-    cluster.suffer(Misfortune::CutLink { host: 2, how: Cut::Silent, time: plan.lease * 3 });
+    cluster.suffer(Misfortune::CutLink { host: 2, how: Cut::Silent, time: plan.lease * 2 });
     for worker in [cluster.worker(1).to_owned(), cluster.worker(2).to_owned()] {
         cluster.until("its return", |records| came_back(records, &worker));
     }

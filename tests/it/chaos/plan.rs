@@ -35,8 +35,8 @@ pace = 1.0
 impl Plan {
     /// Real training.
     pub(super) fn burn(trials: usize) -> Self {
-        // A trainer that starts on a busy machine is not to be taken for one that hangs.
-        Self { trials, lease: Duration::from_secs(4), stall: Duration::from_secs(20), work: BURN }
+        // Nobody is to be taken for dead or hanging whom a busy machine did not let run for some seconds, or to start for many.
+        Self { trials, lease: Duration::from_secs(8), stall: Duration::from_secs(60), work: BURN }
     }
 
     /// Where what is tested is a matter of time.

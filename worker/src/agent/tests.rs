@@ -48,7 +48,9 @@ impl Bench {
     async fn welcome(&self, script: &str) {
         std::fs::write(self.folder.path().join("train.sh"), script).unwrap();
         let job = serde_json::to_string(&job(self.folder.path())).unwrap();
-        self.driver.say(FromDriver::Welcome(Welcome { sweep: "s".to_owned(), heartbeat_ms: 500, lease_ms: 5_000, job, epoch: 1 })).await;
+        // This driver has no heartbeat, and is not to be taken for dead while a program takes its time to start.
+        let lease_ms = 600_000;
+        self.driver.say(FromDriver::Welcome(Welcome { sweep: "s".to_owned(), heartbeat_ms: 500, lease_ms, job, epoch: 1 })).await;
     }
 
     async fn word(&mut self) -> (u32, About) {

@@ -269,7 +269,8 @@ async fn a_driver_that_dies_loses_no_word_and_its_workers_keep_their_leases() {
 #[tokio::test]
 async fn a_silent_worker_is_lost_and_its_trial_goes_on_elsewhere() {
     let mut case = Case::new(1);
-    case.limits.lease_ms = 600;
+    // Neither so long that one waits for it, nor so short that a busy machine takes it from the others, who have no heartbeat.
+    case.limits.lease_ms = 5_000;
     let drive = case.start(Begin::Create).await;
     let mut silent = case.dial(&drive, 1, 1).await;
     let old = silent.lease().await;

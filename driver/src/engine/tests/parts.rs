@@ -9,6 +9,7 @@ use hpo_core::sweep::Observation;
 use hpo_core::{Action, Attempt, Event, Params, Resource, Seed, Seq, Sweep, TrialId};
 use hpo_searchers::{Searcher, SuggestFault};
 use hpo_wire::{About, FromDriver, Word};
+use tokio::sync::watch;
 
 use super::Case;
 use crate::config::warm::Past;
@@ -151,22 +152,33 @@ async fn end_with(searcher: Box<dyn Searcher>) -> EngineFault {
     engine.run().await.unwrap_err()
 }
 
+/// What a searcher has thought about: for which trial, and how many results it knew.
+type Thoughts = Vec<(TrialId, usize)>;
+
 /// Draws by chance and takes 0.3 s for it.
-struct Slow(hpo_searchers::Random);
+struct Slow {
+    random: hpo_searchers::Random,
+    known: usize,
+    thoughts: watch::Sender<Thoughts>,
+}
 
 impl Searcher for Slow {
     fn begin(&mut self, trial: TrialId, params: &Params) {
-        self.0.begin(trial, params);
+        self.random.begin(trial, params);
     }
-    fn tell(&mut self, _: &Observation) {}
+    fn tell(&mut self, _: &Observation) {
+        self.known += 1;
+    }
     fn suggest(&self, trial: TrialId) -> Result<Params, SuggestFault> {
         std::thread::sleep(Duration::from_millis(300));
-        self.0.suggest(trial)
+        self.thoughts.send_modify(|thoughts| thoughts.push((trial, self.known)));
+        self.random.suggest(trial)
     }
 }
 
-/// Trains each lease to its end at once, and writes its state for a second; until the sweep is over.
-async fn train(handle: Handle, mut outbox: Outbox) {
+/// Trains each lease to its end, and writes its state until the searcher has thought about the next of three trials with all
+/// that it can know; until the sweep is over.
+async fn train(handle: Handle, mut outbox: Outbox, mut thoughts: watch::Receiver<Thoughts>) {
     let worker = hello(1, 1).worker;
     while let Some(Outgoing::Say(word)) = outbox.recv().await {
         let FromDriver::Lease(lease) = word else {
@@ -178,8 +190,11 @@ async fn train(handle: Handle, mut outbox: Outbox) {
         let metrics = [("val_loss".to_owned(), figure(lease.trial.0, lease.until.0))].into_iter().collect();
         let abouts = [About::Reported { resource: lease.until, metrics }, About::Reached { resource: lease.until, checkpoint: None }];
         for (seq, about) in (1..).map(Seq).zip(abouts) {
-            if seq == Seq(2) {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+            if seq == Seq(2) && lease.trial < TrialId(2) {
+                let next = (TrialId(lease.trial.0 + 1), lease.trial.0 as usize + 1);
+                thoughts.wait_for(|thoughts| thoughts.contains(&next)).await.unwrap();
+                // What is thought has yet to be told.
+                tokio::time::sleep(Duration::from_millis(500)).await;
             }
             let word = Word { trial: lease.trial, attempt: lease.attempt, seq, after_ms: None, about };
             handle.send(Input::Said { worker, session: 1, word }).await.unwrap();
@@ -190,24 +205,30 @@ async fn train(handle: Handle, mut outbox: Outbox) {
 #[tokio::test]
 async fn a_slot_gets_what_a_slow_searcher_has_ready() {
     let folder = tempfile::tempdir().unwrap();
-    let slow = Slow(hpo_searchers::Random::new(spec(3).space, Seed(7)));
+    let (tell, thoughts) = watch::channel(vec![]);
+    let slow = Slow { random: hpo_searchers::Random::new(spec(3).space, Seed(7)), known: 0, thoughts: tell };
     let (engine, handle, outbox) = engine_with(Box::new(slow), 3, folder.path()).await;
-    let (outcome, ()) = tokio::join!(engine.run(), train(handle, outbox));
+    // The slot is busy until there is something ready.
+    let (outcome, ()) = tokio::join!(engine.run(), train(handle, outbox, thoughts.clone()));
     assert!(matches!(outcome.unwrap().ended, Ended::Finished(_)));
+    let thoughts = thoughts.borrow().clone();
+    let mut different = thoughts.clone();
+    different.dedup();
+    assert_eq!(thoughts, different, "what was ready was used, and not thought about once more");
     let mut replay = Replay::open(&folder.path().join("journal.jsonl")).unwrap();
-    let (mut asked, mut waits): (BTreeMap<TrialId, hpo_core::Stamp>, Vec<u64>) = (BTreeMap::new(), vec![]);
+    let (mut asked, mut first) = (BTreeMap::new(), None);
     while let Some(step) = replay.step().unwrap() {
         let at = step.entry.record.at;
         if let Event::Suggested { trial, cost_us, .. } = step.entry.record.event {
             assert!(cost_us >= 300_000, "{cost_us}");
-            waits.push(at.since(asked[&trial]));
+            first.get_or_insert(at.since(asked[&trial]));
         }
         asked.extend(step.actions.iter().filter_map(|action| match action {
             Action::Suggest { trial } => Some((*trial, at)),
             _ => None,
         }));
     }
-    assert!(waits[0] >= 300 && waits[1] < 300 && waits[2] < 300, "{waits:?}");
+    assert!(first.is_some_and(|wait| wait >= 300), "nothing was ready for the first: {first:?}");
 }
 
 /// Trains the only lease, to its end; a second worker comes in the very moment in which that ends the sweep. What it hears first.

@@ -1,5 +1,6 @@
 //! One driver after the other.
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::*;
@@ -86,12 +87,13 @@ async fn a_write_that_lands_late_is_waited_for() {
     let whole = fs::read(&path).unwrap();
     let line = whole.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::len);
     let starts: Vec<usize> = line.scan(0, |at, length| Some(std::mem::replace(at, *at + length))).collect();
-    let mut holes = whole.clone();
-    holes[starts[2]..starts[2] + 20].fill(0);
-    fs::write(&path, &holes).unwrap();
+    let late = whole[starts[2]..starts[2] + 20].to_owned();
+    // Written in place: nobody is to see the file shorter than it is.
+    let lands = move |bytes: &[u8]| fs::File::options().write(true).open(&path).unwrap().write_all_at(bytes, starts[2] as u64).unwrap();
+    lands(&[0; 20]);
     let landing = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(1500));
-        fs::write(&path, whole).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        lands(&late);
     });
     let second = case.start(FIRST).await;
     landing.join().unwrap();

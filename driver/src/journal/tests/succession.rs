@@ -1,5 +1,6 @@
 //! Drivers after and beside each other.
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::*;
@@ -39,12 +40,17 @@ fn a_claim_shows_whether_its_driver_lives() {
     claim.host = "elsewhere".into();
     fs::write(&path, serde_json::to_vec(&claim).unwrap()).unwrap();
     assert_eq!(lives(), None, "on another host, and it does not touch its claim");
+    let (seen, patient) = (AtomicBool::new(false), Duration::from_secs(20));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(short / 3);
-            File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+            while !seen.load(Ordering::Relaxed) {
+                File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+                std::thread::sleep(short);
+            }
         });
-        assert_eq!(lives(), Some(5), "on another host, and it does");
+        let living = living_within(folder.path(), patient).unwrap().map(|claim| claim.epoch);
+        seen.store(true, Ordering::Relaxed);
+        assert_eq!(living, Some(5), "on another host, and it does");
     });
 }
 

@@ -90,15 +90,18 @@ pub async fn crowd(target: &Target, plan: Plan, begun: impl FnOnce()) -> Result<
         early = told.recv() => return Err(early.and_then(Result::err).unwrap_or(TalkFault::Silent)),
     }
     begun();
-    let start = Instant::now();
+    let (mut first, mut last): (Option<Instant>, Option<Instant>) = (None, None);
     let mut figures = Figures { took: Duration::ZERO, to_acknowledgement: vec![], to_lease: vec![], late: vec![] };
     for _ in 0..workers {
         let seen = told.recv().await.ok_or(TalkFault::Silent)??;
-        figures.took = figures.took.max(seen.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(start)));
+        first = first.into_iter().chain(seen.first).min();
+        last = last.max(seen.last);
         figures.to_acknowledgement.extend(seen.to_acknowledgement);
         figures.to_lease.extend(seen.to_lease);
         figures.late.extend(seen.late);
     }
+    // By their own clocks: whoever waits for them all may be waked up later than they.
+    figures.took = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
     drop(all_done);
     talkers.join_all().await;
     Ok(figures)
@@ -131,6 +134,8 @@ struct Seen {
     to_acknowledgement: Vec<Duration>,
     to_lease: Vec<Duration>,
     late: Vec<Duration>,
+    /// When all were there.
+    first: Option<Instant>,
     /// When its last report was acknowledged.
     last: Option<Instant>,
 }
@@ -167,6 +172,7 @@ impl Talker {
     async fn talk(&mut self) -> Result<(), TalkFault> {
         let common = self.common.clone();
         common.gate.wait().await;
+        self.seen.first = Some(Instant::now());
         if let Pace::Every(period) = common.plan.pace {
             // Not all at the same moment.
             self.due = Instant::now() + period.mul_f64(f64::from(self.number) / f64::from(common.plan.workers));

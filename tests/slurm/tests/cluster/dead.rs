@@ -109,7 +109,7 @@ fn a_driver_whose_run_folder_and_cluster_are_gone_does_not_wait_for_them() {
     std::fs::rename(sweep.path("run"), sweep.path("elsewhere")).unwrap();
     sweep.wait_for("the driver's end", |_| !lives(&rendezvous["pid"]));
     // Where there is a run folder, tasks of a controller that is away are waited for up to half an hour.
-    assert!(gone.elapsed() < Duration::from_secs(60), "{:?}", gone.elapsed());
+    assert!(gone.elapsed() < Duration::from_secs(300), "{:?}", gone.elapsed());
     let logs = std::fs::read_dir(sweep.path("elsewhere/logs")).unwrap().flatten();
     let said: String = logs.map(|log| std::fs::read_to_string(log.path()).unwrap_or_default()).collect();
     assert!(said.contains("was removed, emptied or moved"), "{said}");

@@ -1,5 +1,5 @@
 //! Jobs that end: by their time limit, by preemption, by `scancel`.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_slurm::{Slurm, within};
 
@@ -12,6 +12,13 @@ fn starts(sweep: &Sweep) -> BTreeMap<String, usize> {
         *starts.entry(job).or_insert(0) += 1;
     }
     starts
+}
+
+/// Epochs that were reported more than once.
+fn reported_again(sweep: &Sweep) -> usize {
+    let reports = sweep.events("reported");
+    let different: BTreeSet<_> = reports.iter().map(|record| (record["trial"].as_u64(), record["resource"].as_u64())).collect();
+    reports.len() - different.len()
 }
 
 #[test]
@@ -27,12 +34,15 @@ fn a_sweep_of_three_minutes_ends_by_itself_on_workers_that_may_live_for_one() {
     // What is trained again is what an epoch was in the middle of, once for each leave.
     let leaves = report["attempts"]["preempted"].as_u64().unwrap();
     let redone = report["hours"]["redone"].as_f64().unwrap() * 3600.0;
-    assert!(leaves >= 4 && redone < 2.0 * leaves as f64, "{leaves} leaves, {redone} s again: {report}");
+    assert!(leaves >= 4 && redone < 4.0 * leaves as f64, "{leaves} leaves, {redone} s again: {report}");
+    assert_eq!(reported_again(&sweep), 0, "whole epochs are kept");
     // One of the two has the array's own number as its job number: `scontrol requeue` of that would restart both.
     let starts = starts(&sweep);
     assert_eq!(starts.keys().collect::<Vec<_>>(), [&format!("{array}_0"), &format!("{array}_1")]);
     let requeued = sweep.printed().matches("is in the queue again").count();
-    assert_eq!(starts.values().sum::<usize>(), requeued + 2, "each came back for its own leave alone: {starts:?}");
+    // One that was put back when the other was about to end the sweep finds it over and does not join.
+    let joined = starts.values().sum::<usize>();
+    assert!((requeued + 1..=requeued + 2).contains(&joined), "each came back for its own leave alone, {requeued} in all: {starts:?}");
     assert!(starts.values().all(|starts| *starts >= 3), "{starts:?}");
     sweep.queue_is_empty();
 }
@@ -78,7 +88,9 @@ fn a_signal_to_all_processes_of_a_job_costs_no_training() {
     assert_eq!(driver.code(), Some(0), "{}\n{}", driver.said(), sweep.printed());
     let report = sweep.audit(4);
     assert_eq!((&report["attempts"]["preempted"], &report["attempts"]["lost"]), (&1.into(), &0.into()), "{report}");
-    assert!(report["hours"]["redone"].as_f64().unwrap() * 3600.0 < 2.0, "{report}");
+    // What it was in the middle of; a machine may take its time for that.
+    assert!(report["hours"]["redone"].as_f64().unwrap() * 3600.0 < 8.0, "{report}");
+    assert_eq!(reported_again(&sweep), 0, "whole epochs are kept");
 }
 
 #[test]
@@ -104,11 +116,11 @@ fn a_program_that_dies_of_the_jobs_signal_has_not_failed() {
 #[test]
 fn an_idle_worker_gives_its_allocation_back() {
     let Some(slurm) = Slurm::up(1, 0, "") else { return };
-    let sweep = Sweep::new(&slurm, &synthetic(1, 30));
+    let sweep = Sweep::new(&slurm, &synthetic(1, 60));
     let mut driver = sweep.driver();
     sweep.workers(&["--array=0-1"], "--slots 1 --no-gpu --idle-limit 6s");
     sweep.wait_for("the leave of the one that has nothing to do", |sweep| sweep.events("worker_left").len() == 1);
-    assert!(sweep.events("reached").is_empty() && LEASE.as_secs() < 30, "while the other one trains");
+    assert!(sweep.events("reached").is_empty() && LEASE.as_secs() < 60, "while the other one trains");
     assert_eq!(driver.code(), Some(0), "{}\n{}", driver.said(), sweep.printed());
     let report = sweep.audit(1);
     assert_eq!(report["attempts"]["preempted"], 0, "{report}");

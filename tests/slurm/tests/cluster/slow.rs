@@ -44,10 +44,10 @@ fn submitted(sweep: &Sweep, path: &str) -> (Child, Value) {
 /// The report is there while `sbatch` has not answered, and the driver waits for that and for no more.
 fn ends_soon(sweep: &Sweep, (mut submit, driver): (Child, Value)) {
     sweep.wait_for("the report", |sweep| sweep.path("run/report/report.html").exists());
-    assert!(!sweep.path("answered").exists(), "this machine was too slow for the test to tell anything");
     let reported = Instant::now();
     sweep.wait_for("the driver's end", |_| !lives(&driver));
-    assert!(reported.elapsed() < Duration::from_secs(90), "it was in doubt: {:?}", reported.elapsed());
+    // A driver that is in doubt waits for five minutes.
+    assert!(reported.elapsed() < Duration::from_secs(200), "it was in doubt: {:?}", reported.elapsed());
     assert!(submit.wait().unwrap().success());
     sweep.queue_is_empty();
     sweep.audit(2);
@@ -57,25 +57,36 @@ fn ends_soon(sweep: &Sweep, (mut submit, driver): (Child, Value)) {
 fn workers_that_have_come_and_gone_before_sbatch_has_answered_keep_no_driver() {
     let Some(slurm) = Slurm::up(1, 0, "") else { return };
     let sweep = Sweep::new(&slurm, &file(2, 5, "time = \"10m\"\nmax_workers = 2"));
-    let answered = sweep.path("answered").display().to_string();
-    let path = another(&sweep, &format!("answer=$($real \"$@\") || exit\nsleep 25\n: > '{answered}'\necho \"$answer\""));
+    let lines = format!("answer=$($real \"$@\") || exit\n{}\necho \"$answer\"", behind_the_report(&sweep));
+    let path = another(&sweep, &lines);
     ends_soon(&sweep, submitted(&sweep, &path));
+}
+
+/// Lines of shell that end when the report has been there for a while, which they note; sooner only if it takes so long that the
+/// driver would give the call up.
+fn behind_the_report(sweep: &Sweep) -> String {
+    let (report, late) = (sweep.path("run/report/report.html"), sweep.path("late"));
+    let (report, late) = (report.display(), late.display());
+    format!(
+        "limit=$(($(date +%s) + 45))\nuntil [ -e '{report}' ] || [ $(date +%s) -gt $limit ]; do sleep 0.1; done\n[ -e '{report}' ] && : > '{late}'\nsleep 3"
+    )
 }
 
 #[test]
 fn a_submission_under_way_at_the_end_is_waited_for_and_leaves_no_doubt() {
     let Some(slurm) = Slurm::up(1, 0, "") else { return };
-    let sweep = Sweep::new(&slurm, &file(2, 5, "time = \"10m\"\nmax_workers = 1"));
-    let (first, answered) = (sweep.path("first").display().to_string(), sweep.path("answered").display().to_string());
-    // The first at once; another would come to the queue only when the sweep is over.
-    let lines = format!("if mkdir '{first}' 2>/dev/null; then exec $real \"$@\"; fi\nsleep 25\n: > '{answered}'\nexec $real \"$@\"");
+    // As long as somebody needs to ask for another worker, and not as long as a call of Slurm's may last.
+    let sweep = Sweep::new(&slurm, &file(2, 14, "time = \"10m\"\nmax_workers = 1"));
+    let first = sweep.path("first").display().to_string();
+    // The first at once; another comes to the queue only when the sweep is over.
+    let lines = format!("if mkdir '{first}' 2>/dev/null; then exec $real \"$@\"; fi\n{}\nexec $real \"$@\"", behind_the_report(&sweep));
     let path = another(&sweep, &lines);
     let started = submitted(&sweep, &path);
     sweep.wait_for("a worker", |sweep| sweep.joined().len() == 1);
     let scaled = sweep.command(sweep.program(), &["slurm", "scale", "run", "2"]).output().unwrap();
     assert!(scaled.status.success());
     ends_soon(&sweep, started);
-    assert!(sweep.path("answered").exists(), "nothing was submitted at the end: the test told nothing");
+    assert!(sweep.path("late").exists(), "nothing was submitted at the end: the test told nothing");
 }
 
 #[test]

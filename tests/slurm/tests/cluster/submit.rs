@@ -61,8 +61,13 @@ fn an_array_on_four_nodes_trains_everything_and_the_ledger_agrees_with_slurm() {
     }
     let jobs: Vec<u64> = slurm.ended().iter().map(hpo_slurm::Ended::seconds).collect();
     let (paid, booked) = (jobs.iter().sum::<u64>() as f64, report["hours"]["reserved"].as_f64().unwrap() * 3600.0);
-    // Slurm counts whole seconds, and the moment in which a process ends.
-    assert!(jobs.len() >= 8 && (paid - booked).abs() <= 1.5 * jobs.len() as f64, "Slurm counted {jobs:?}, the ledger {booked} s");
+    assert!(jobs.len() >= 8 && agrees(paid, booked, jobs.len()), "Slurm counted {jobs:?}, the ledger {booked} s");
+}
+
+/// Slurm counts whole seconds, and the moments in which processes end, which a busy machine may draw out; it never counts less.
+fn agrees(paid: f64, booked: f64, jobs: usize) -> bool {
+    let jobs = jobs as f64;
+    (-jobs..=4.0 * jobs).contains(&(paid - booked))
 }
 
 #[test]
@@ -228,11 +233,12 @@ fn folders_with_odd_names_are_found() {
 fn the_doctor_says_what_is_wrong_and_what_to_change() {
     let Some(slurm) = Slurm::up(1, 1, "") else { return };
     let sweep = Sweep::new(&slurm, "");
-    let asked = |slurm: &str| {
+    let asked_for = |wait: &str, slurm: &str| {
         std::fs::write(sweep.path("sweep.toml"), file(4, 5, slurm)).unwrap();
-        let said = sweep.command(sweep.program(), &["slurm", "doctor", "sweep.toml", "--wait", "8s"]).output().unwrap();
+        let said = sweep.command(sweep.program(), &["slurm", "doctor", "sweep.toml", "--wait", wait]).output().unwrap();
         (said.status.code(), String::from_utf8_lossy(&said.stdout).into_owned())
     };
+    let asked = |slurm: &str| asked_for("5m", slurm);
     let (code, well) = asked("time = \"2m\"\ngres = \"gpu:1\"");
     assert!(code == Some(0) && well.contains("was given GPU 0") && well.contains("it reaches this host at"), "{well}");
     let (code, nowhere) = asked("partition = \"nowhere\"");
@@ -241,7 +247,7 @@ fn the_doctor_says_what_is_wrong_and_what_to_change() {
     let (code, dead) = asked("prologue = [\"echo /opt/hpo: No such file or directory; exit 127\"]");
     assert!(code == Some(1) && dead.contains("-> the node does not see the program"), "{dead}");
     let _ = slurm.ask("scontrol", &["update", "NodeName=n1", "State=DRAIN", "Reason=test"]);
-    let (code, waits) = asked("time = \"2m\"");
+    let (code, waits) = asked_for("8s", "time = \"2m\"");
     assert!(code == Some(0) && waits.contains("still waiting"), "{waits}");
     assert_eq!(slurm.ask("squeue", &["--noheader"]).trim(), "", "it leaves no job behind");
     let left =
@@ -267,7 +273,7 @@ fn what_slurms_accounting_counts_is_in_the_ledger_and_a_users_limit_only_slows_a
         (rows.len() == 2 && rows.iter().all(|(state, _)| state == "COMPLETED")).then_some(rows)
     });
     let paid: u64 = rows.iter().map(|(_, took)| took).sum();
-    assert!((paid as f64 - booked).abs() <= 1.5 * rows.len() as f64, "sacct says {rows:?}, the ledger {booked} s");
+    assert!(agrees(paid as f64, booked, rows.len()), "sacct says {rows:?}, the ledger {booked} s");
 }
 
 /// Slurm bounds each array for itself; of all arrays of a sweep together no more than two may run.
@@ -338,7 +344,7 @@ fn a_driver_that_may_not_submit_keeps_the_throttle_over_all_arrays_and_who_is_ca
     done(&sweep, &["slurm", "cancel", "run"]);
     // A task that was put back begins after five seconds here.
     std::thread::sleep(std::time::Duration::from_secs(12));
-    assert_eq!(slurm.ask("squeue", &["-h", "-r"]).trim(), "", "nobody came back");
+    assert_eq!(slurm.ask("squeue", &["-h", "-r", "-t", "PENDING,RUNNING"]).trim(), "", "nobody came back");
 }
 
 #[test]

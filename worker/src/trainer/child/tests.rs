@@ -140,9 +140,10 @@ fn called_back_it_leaves_with_the_last_whole_epoch() {
     // Called back before the first epoch of the lease is whole: there is nothing new to write.
     let mut slow = Trainer::new(job(20_000));
     let params = serde_json::from_str(r#"{"batch": 1}"#).unwrap();
+    // Both orders are there before the first step.
     slow.order(&ToTrainer::Start(Start { params, ..start(0, 0, 9, folder.path()) }));
-    assert!(matches!(slow.word(), FromTrainer::Started { .. }));
     slow.order(&ToTrainer::CallBack);
+    assert!(matches!(slow.word(), FromTrainer::Started { .. }));
     assert!(matches!(slow.word(), FromTrainer::Left { resource: 0, checkpoint: None, .. }));
     slow.end().unwrap();
     trainer.end().unwrap();
