@@ -164,7 +164,7 @@ pub(super) struct Simulate {
     #[arg(required = true)]
     pub(super) files: Vec<PathBuf>,
     /// Virtual workers, one slot each [default: `workers` in [simulate], else `local` in [workers], else 1]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) workers: Option<u32>,
     /// Play once with each of these seeds, A to B - 1 [default: the file's seed alone]
     #[arg(long, value_name = "A..B", value_parser = super::simulate::seeds, conflicts_with = "seed")]

@@ -178,7 +178,7 @@ pub(crate) fn most_trials(checked: &Checked) -> Option<u32> {
 pub fn warnings(checked: &Checked) -> Vec<String> {
     let Checked { spec, searcher, .. } = checked;
     let mut warnings = dashes::warnings(checked);
-    warnings.extend(stateless::warning(checked));
+    warnings.extend(stateless::warnings(checked));
     let Some(max_trials) = spec.budget.max_trials else { return warnings };
     let trials = most_trials(checked).unwrap_or(max_trials);
     let is_grid = matches!(searcher.method(), SearcherSpec::Grid(_));

@@ -90,7 +90,7 @@ mod tests {
             ("straggler_share = 2", "2 is out of range: expected a share from 0 to 1"),
             ("mtbf = '0s'", "0s is out of range: expected more than no time"),
             ("startup = 'soon'", "`soon` is not a length of time"),
-            ("workers = 0", "0 is out of range: expected a whole number from 1 to 1000000"),
+            ("workers = 0", "0 is out of range: expected a whole number from 1 to 100000"),
         ] {
             assert_eq!(conditions(&format!("simulate = {{ {key} }}")), Err(wrong.to_owned()));
         }

@@ -56,7 +56,7 @@ pub enum DriveFault {
         run: PathBuf,
     },
     /// The folder is in the way.
-    #[error("`{}` exists and is no run folder; choose another --run-dir or remove it", run.display())]
+    #[error("`{}` exists and is no run folder, or not yet: another `hpo` may be making it one; choose another --run-dir", run.display())]
     InTheWay {
         /// The folder.
         run: PathBuf,

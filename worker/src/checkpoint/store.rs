@@ -38,11 +38,19 @@ pub enum CheckpointFault {
         /// What came.
         id: String,
     },
-    /// Nothing lies there, or something that is not a file.
+    /// Nothing lies there.
     #[error("there is no checkpoint file `{path}`")]
     Absent {
         /// Where.
         path: PathBuf,
+    },
+    /// What lies there is a folder, a link or a device.
+    #[error("the checkpoint `{path}` is no file but {what}: a state is one file; of a folder write for example a tar")]
+    NoFile {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// The content is not what the name says. The sweep goes on from the state before it.
     #[error("the checkpoint `{path}` is damaged: its hash should be {expected} and is {found}")]
@@ -78,7 +86,7 @@ impl CheckpointFault {
     /// Whether the file itself is at fault (absent, damaged), not the disk: another state can still be used.
     #[must_use]
     pub fn is_of_file(&self) -> bool {
-        matches!(self, Self::BadId { .. } | Self::Absent { .. } | Self::Damaged { .. })
+        matches!(self, Self::BadId { .. } | Self::Absent { .. } | Self::NoFile { .. } | Self::Damaged { .. })
     }
 }
 
@@ -115,8 +123,16 @@ impl Store {
     /// # Errors
     /// If there is no such file or the disk fails.
     pub fn adopt(&self, file: &Path, trial: TrialId, attempt: Attempt) -> Result<Stored, CheckpointFault> {
-        if !fs::symlink_metadata(file).map_err(at("look at", file))?.is_file() {
-            return Err(CheckpointFault::Absent { path: file.to_owned() });
+        let kind = fs::symlink_metadata(file).map_err(at("look at", file))?.file_type();
+        if !kind.is_file() {
+            let what = if kind.is_dir() {
+                "a folder"
+            } else if kind.is_symlink() {
+                "a link"
+            } else {
+                "a device"
+            };
+            return Err(CheckpointFault::NoFile { path: file.to_owned(), what });
         }
         let (hash, bytes, open) = hash(file, trial)?;
         let stored = Stored { id: layout::id(&hash, attempt), bytes };

@@ -9,6 +9,17 @@ use super::protocol::{FromTrainer, PREFIX};
 
 /// Bytes of a line that are kept; a longer one is cut.
 pub const LINE_MAX: usize = 64 * 1024;
+/// Figures that JSON does not know, longer ones before their beginnings, and what is read as one.
+const BARE: [(&str, &str); 8] = [
+    ("-Infinity", "-inf"),
+    ("Infinity", "inf"),
+    ("-NaN", "nan"),
+    ("NaN", "nan"),
+    ("-nan", "nan"),
+    ("nan", "nan"),
+    ("-inf", "-inf"),
+    ("inf", "inf"),
+];
 /// Characters of a faulty line that are quoted.
 const QUOTE_MAX: usize = 200;
 
@@ -27,11 +38,28 @@ pub async fn next_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u
         any = true;
         let end = buffer.iter().position(|&byte| byte == b'\n');
         let part = &buffer[..end.unwrap_or(buffer.len())];
-        line.extend_from_slice(&part[..part.len().min(LINE_MAX - line.len())]);
         let used = part.len() + usize::from(end.is_some());
+        let part = if line.len() + part.len() > LINE_MAX { written_over(line, part) } else { part };
+        line.extend_from_slice(&part[..part.len().min(LINE_MAX - line.len())]);
         input.consume(used);
         if end.is_some() {
             return Ok(true);
+        }
+    }
+}
+
+/// What a progress bar leaves of a line that is too long: it returns to the beginning and writes over what is there. A return at the very
+/// end is that of Windows.
+fn written_over<'a>(line: &mut Vec<u8>, part: &'a [u8]) -> &'a [u8] {
+    let returns = |text: &[u8]| text.iter().rposition(|&byte| byte == b'\r');
+    match returns(&part[..part.len().saturating_sub(1)]) {
+        Some(at) => {
+            line.clear();
+            &part[at + 1..]
+        }
+        None => {
+            line.drain(..returns(line).map_or(0, |at| at + 1));
+            part
         }
     }
 }
@@ -54,26 +82,37 @@ impl Line {
         let line = line.trim_ascii_end();
         let line = line.rsplit(|&byte| byte == b'\r').next().unwrap_or(line);
         let Some(words) = line.strip_prefix(PREFIX.as_bytes()) else { return Self::Log };
-        match serde_json::from_slice(words) {
+        match serde_json::from_slice(words).or_else(|why| serde_json::from_str(&quoted(words)).map_err(|_| why)) {
             Ok(said) => Self::Said(said),
-            Err(why) => {
-                // The reason quotes the line, too.
-                let why = bare_figure(words).unwrap_or_else(|| start_of(&why.to_string()));
-                Self::Garbled(format!("{} ({why})", start_of(&String::from_utf8_lossy(words))))
-            }
+            // The reason quotes the line, too.
+            Err(why) => Self::Garbled(format!("{} ({})", start_of(&String::from_utf8_lossy(words)), start_of(&why.to_string()))),
         }
     }
 }
 
-/// What to write for the first figure that JSON does not know, if there is one outside of quotes: Python's `json` writes such.
-fn bare_figure(words: &[u8]) -> Option<String> {
+/// The same with figures in quotes that JSON does not know: Python's `json` writes them bare, C's `printf` as well. A loss that is no number
+/// is one that was reported.
+fn quoted(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
-    // Every other part is within quotes; which parts are does not matter where quotes are escaped, for this is but a hint.
-    let outside = text.split('"').step_by(2).flat_map(|part| part.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-'));
-    let known = [("NaN", "nan"), ("Infinity", "inf"), ("-Infinity", "-inf"), ("nan", "nan"), ("inf", "inf"), ("-inf", "-inf")];
-    outside.into_iter().find_map(|part| known.iter().find(|(bare, _)| *bare == part)).map(|(bare, word)| {
-        format!("JSON has no {bare}: write \"{word}\", with the quotes; in Python for example x if math.isfinite(x) else str(x)")
-    })
+    let (mut out, mut rest, mut inside) = (String::new(), text.as_ref(), false);
+    while let Some(first) = rest.chars().next() {
+        let figure = BARE.iter().find(|(bare, _)| !inside && rest.starts_with(bare));
+        let length = match figure {
+            Some((bare, word)) => {
+                out.extend(["\"", word, "\""]);
+                bare.len()
+            }
+            None => {
+                let escaped = usize::from(inside && first == '\\');
+                let length = rest.chars().take(1 + escaped).map(char::len_utf8).sum();
+                inside ^= first == '"';
+                out.push_str(&rest[..length]);
+                length
+            }
+        };
+        rest = &rest[length..];
+    }
+    out
 }
 
 /// So much of a text as messages quote.
@@ -164,16 +203,46 @@ mod tests {
         }
         let long = format!("@hpo {{\"say\":\"{}\"}}", "x".repeat(LINE_MAX / 2));
         assert!(matches!(Line::of(long.as_bytes()), Line::Garbled(why) if why.len() < 3 * QUOTE_MAX), "also where the reason quotes it");
-        let bare = |figure: &str| {
-            Line::of(format!(r#"@hpo {{"say":"report","resource":1,"metrics":{{"a":"NaN}}","loss": {figure}}}}}"#).as_bytes())
+    }
+
+    #[test]
+    fn figures_that_json_does_not_know_are_read_as_programs_print_them() {
+        let told = |figure: &str| {
+            let line = format!(r#"@hpo {{"say":"report","resource":1,"metrics":{{"a \"NaN":1,"loss": {figure},"b":-inf}}}}"#);
+            match Line::of(line.as_bytes()) {
+                Line::Said(FromTrainer::Report { resource: 1, metrics }) => metrics.get("loss"),
+                _ => None,
+            }
         };
-        for (figure, word) in [("NaN", "nan"), ("Infinity", "inf"), ("-Infinity", "-inf"), ("nan", "nan")] {
-            let said = format!("(JSON has no {figure}: write \"{word}\", with the quotes;");
-            assert!(matches!(bare(figure), Line::Garbled(why) if why.contains(&said)), "{figure}");
+        for figure in ["NaN", "nan", "-nan", "\"nan\""] {
+            assert!(told(figure).unwrap().is_nan(), "{figure}");
         }
-        assert!(matches!(bare("None"), Line::Garbled(why) if !why.contains("JSON has no")));
-        let nan = Line::of(br#"@hpo {"say":"report","resource":1,"metrics":{"loss":"nan"}}"#);
-        assert!(matches!(nan, Line::Said(FromTrainer::Report { resource: 1, metrics }) if metrics.get("loss").unwrap().is_nan()));
+        let infinite = f64::INFINITY;
+        for (figure, value) in [("Infinity", infinite), ("-Infinity", -infinite), ("inf", infinite), ("-inf", -infinite), ("-1e-3", -1e-3)]
+        {
+            assert_eq!(told(figure), Some(value), "{figure}");
+        }
+        assert_eq!(told("None"), None);
+        assert!(matches!(Line::of(br#"@hpo {"say":"report","resource":NaN,"metrics":{"loss":1}}"#), Line::Garbled(_)));
+        assert_eq!(quoted(br#"{"a\\":NaN,"b\":NaN":"c"#), r#"{"a\\":"nan","b\":NaN":"c"#);
+    }
+
+    /// 1,875 steps of Keras are 150 KB on one line.
+    #[tokio::test]
+    async fn of_a_progress_bar_that_is_too_long_its_end_is_kept() {
+        for capacity in [7, 100, 8192, 1 << 20] {
+            for end in ["\n", "\r\n"] {
+                let bar: String = (0..9000).map(|step| format!("{step}/9000 [====>....]\r")).collect();
+                let text = format!("{bar} - val_loss: 1.2{end}next\n");
+                let mut input = BufReader::with_capacity(capacity, text.as_bytes());
+                let mut line = Vec::new();
+                assert!(next_line(&mut input, &mut line).await.unwrap());
+                assert!(line.ends_with(format!(" - val_loss: 1.2{end}").trim_end_matches('\n').as_bytes()), "read by {capacity}");
+                assert!(line.len() <= LINE_MAX);
+                assert!(next_line(&mut input, &mut line).await.unwrap());
+                assert_eq!(line, b"next");
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) static TABLE: Table = Table {
     ],
     kinds: None,
 };
-pub(crate) static WORKERS: Key<Within<1, 1_000_000>> =
+pub(crate) static WORKERS: Key<Within<1, 100_000>> =
     Key::optional("workers", "virtual workers, of one slot each (default: `local` of [workers], else 1)");
 pub(crate) static WORKER_STARTUP: Key<Wait> =
     Key::with_default("worker_startup", "from the start of a worker until it can be given a lease", "\"0s\"");

@@ -53,10 +53,13 @@ fn what_is_not_there_is_absent() {
     fs::remove_file(store.open_verified(&stored.id, TRIAL).unwrap()).unwrap();
     assert!(matches!(store.open_verified(&stored.id, TRIAL), Err(CheckpointFault::Absent { .. })));
     assert!(matches!(store.adopt(&scratch.join("never written"), TRIAL, FIRST), Err(CheckpointFault::Absent { .. })));
-    assert!(matches!(store.adopt(&scratch, TRIAL, FIRST), Err(CheckpointFault::Absent { .. })), "a folder is no state");
+    assert!(matches!(store.adopt(&scratch, TRIAL, FIRST), Err(CheckpointFault::NoFile { what: "a folder", .. })), "a folder is no state");
     let link = scratch.join("link");
     std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
-    assert!(matches!(store.adopt(&link, TRIAL, FIRST), Err(CheckpointFault::Absent { .. })), "a link would leave its target behind");
+    assert!(
+        matches!(store.adopt(&link, TRIAL, FIRST), Err(CheckpointFault::NoFile { what: "a link", .. })),
+        "a link would leave its target behind"
+    );
 }
 
 #[test]
