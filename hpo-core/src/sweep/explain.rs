@@ -9,12 +9,14 @@ mod stand;
 
 pub use moment::{Moment, Rival, Start, What};
 pub use outlook::Outlook;
+use stand::Chance;
 pub use stand::{Alternative, Stand};
 
 use super::Sweep;
 use super::action::Action;
 use super::event::{Checkpoint, End, Event};
 use super::trial::{State, Trial};
+use crate::schedule::Place;
 use crate::{Attempt, Loss, Resource, SlotId, Stamp, TrialId};
 
 /// Follows one trial through a sweep.
@@ -37,7 +39,7 @@ struct Before {
     /// The rung that it was last let go on to by what was predicted there.
     predicted: Option<Resource>,
     /// The rung where it waits for a promotion, and whether it is among those that go on.
-    paused: Option<(Resource, bool)>,
+    paused: Option<(Resource, Chance)>,
     hopeless: bool,
     leads: bool,
 }
@@ -176,7 +178,7 @@ impl Story<'_> {
             State::Stopped => self.stopped(resource, loss),
             _ => {
                 self.compared();
-                self.before.paused = Some((resource, Stand::goes_on_at(self.sweep, self.trial.id, resource).unwrap_or(false)));
+                self.before.paused = Some((resource, Chance::of(self.sweep, self.trial.id, resource).unwrap_or_default()));
             }
         }
     }
@@ -234,25 +236,49 @@ impl Story<'_> {
 
     /// Others came to the rung where it waits, or went.
     fn rivals_moved(&mut self, event: &Event) {
-        let Some((rung, inside)) = self.before.paused.filter(|_| self.may_move(event)) else { return };
-        let Some(now) = Stand::goes_on_at(self.sweep, self.trial.id, rung).filter(|now| *now != inside) else { return };
-        let Some(stand) = Stand::of(self.sweep, self.trial.id, rung) else { return };
+        let Some((rung, before)) = self.before.paused.filter(|_| self.may_move(event)) else { return };
+        let Some(now) = Chance::of(self.sweep, self.trial.id, rung) else { return };
         self.before.paused = Some((rung, now));
-        let by = match event {
-            Event::Reached { trial, resource, .. } if *resource == rung => Rival::on(self.sweep, *trial, rung),
+        let Some(stand) = Stand::of(self.sweep, self.trial.id, rung).filter(|_| now.goes_on != before.goes_on) else { return };
+        let came = match event {
+            Event::Reached { trial, resource, .. } if *resource == rung => self.place(*trial, rung),
             _ => None,
         };
-        self.say(if now { What::CameIn { by, stand } } else { What::PushedOut { by, stand } });
+        self.say(if now.goes_on {
+            What::CameIn { by: came.map(|place| self.rival(place)), stand }
+        } else {
+            // Another may come in the moment in which fewer go on: it is to blame only if it took the last place.
+            let own = self.place(self.trial.id, rung);
+            let by = came.filter(|place| Some(*place) < own && stand.quota.is_none_or(|quota| stand.rank == quota + 1));
+            let quota_before = before.quota.filter(|quota| by.is_none() && stand.quota.is_some_and(|now| now < *quota));
+            let no_more = quota_before.is_some() && self.last_is_here(event);
+            What::PushedOut { by: by.map(|place| self.rival(place)), quota_before, no_more, stand }
+        });
+    }
+
+    /// The place of `rival` among those that the trial is compared with on `rung`: those of its bracket.
+    fn place(&self, rival: TrialId, rung: Resource) -> Option<Place> {
+        self.sweep.rivals(self.trial.id, rung).into_iter().find(|place| place.1 == rival)
+    }
+
+    fn rival(&self, (loss, trial): Place) -> Rival {
+        Rival { trial, metric: self.metric(loss) }
     }
 
     /// Whether `event` may change who goes on from some rung: someone came to that one, or to one on which it depends; or
     /// someone is out, by a stop in mid-round, too, or will not come.
     fn may_move(&self, event: &Event) -> bool {
         match event {
+            Event::Suggested { .. } => self.last_is_here(event),
             Event::Reached { .. } | Event::Ended { .. } | Event::WorkerLost { .. } | Event::Exhausted { .. } => true,
             Event::Reported { trial, .. } => self.sweep.trial(*trial).is_some_and(|trial| trial.state == State::Stopped),
             _ => false,
         }
+    }
+
+    /// With `event` it is known that no more trials come: a rung that waits for all had counted on them.
+    fn last_is_here(&self, event: &Event) -> bool {
+        matches!(event, Event::Suggested { .. } | Event::Exhausted { .. }) && self.sweep.asked.is_empty() && !self.sweep.may_ask()
     }
 
     fn hope(&mut self) {
@@ -300,10 +326,13 @@ impl Story<'_> {
             return;
         }
         self.before.leads = leads;
-        let best = first.map(|(loss, trial)| Rival { trial, metric: self.metric(loss) });
-        self.say(match best {
-            Some(Rival { metric, .. }) if leads => What::TookLead { metric },
-            by => What::LostLead { by },
+        self.say(match first {
+            Some((loss, _)) if leads => What::TookLead { metric: self.metric(loss) },
+            // Whoever leads because this one has failed is not better.
+            first => {
+                let better = first.filter(|(loss, _)| self.trial.best.is_some_and(|(best, _)| *loss <= best));
+                What::LostLead { by: better.map(|place| self.rival(place)) }
+            }
         });
     }
 }

@@ -150,7 +150,10 @@ impl Why {
         let stand = self.waits_in().filter(|stand| !stand.goes_on)?;
         let moved = |moment: &&Moment| matches!(moment.what, What::PushedOut { .. } | What::CameIn { .. });
         let last = self.of.moments.iter().rev().find(moved)?;
-        let What::PushedOut { by: Some(by), stand: then } = &last.what else { return None };
+        let What::PushedOut { by, stand: then, .. } = &last.what else { return None };
+        let Some(by) = by else {
+            return fewer(&last.what).map(|fewer| format!("It was among those that go on until {}: {fewer}.", time(last.at)));
+        };
         let best = then.quota.filter(|quota| *quota != 1).map_or("first place".to_owned(), |quota| format!("the best {quota}"));
         let rung = if then.resource == stand.resource { String::new() } else { format!(" at resource {}", then.resource) };
         let with = self.measured(by.metric);
@@ -173,6 +176,13 @@ impl Why {
 
 fn interrupts(moment: &Moment) -> bool {
     matches!(moment.what, What::Preempted { .. } | What::Lost { .. } | What::Failed { .. })
+}
+
+/// `fewer go on than it seemed before (5, not 27), for no more trials come`, if that is why it is not among them any more.
+pub(super) fn fewer(what: &What) -> Option<String> {
+    let What::PushedOut { quota_before: Some(before), no_more, stand, .. } = what else { return None };
+    let why = if *no_more { ", for no more trials come" } else { "" };
+    Some(format!("fewer go on than it seemed before ({}, not {before}){why}", stand.quota?))
 }
 
 /// `3`, or `3 of bracket 2`.

@@ -5,7 +5,7 @@ use hpo_core::sweep::FailureKind;
 use hpo_core::sweep::explain::{Outlook, Stand, Start, What};
 
 use super::super::words;
-use super::answer::{from, place_of};
+use super::answer::{fewer, from, place_of};
 use super::{Why, apart, ordinal, time};
 
 impl Why {
@@ -40,9 +40,13 @@ impl Why {
                 format!("attempt {attempt} on slot {slot} of {worker}: to resource {until}, {start}")
             }
             What::Compared { stand } => format!("at resource {}: {}, {}", place_of(stand), self.measured(stand.metric), self.among(stand)),
-            What::PushedOut { by, stand } => {
-                let by = by.map_or(String::new(), |by| format!(" by trial {} ({})", by.trial, self.measured(by.metric)));
-                format!("pushed out{by}: now {}", self.among(stand))
+            What::PushedOut { by, stand, .. } => {
+                let how = match (by, fewer(what)) {
+                    (Some(by), _) => format!("pushed out by trial {} ({})", by.trial, self.measured(by.metric)),
+                    (None, Some(fewer)) => format!("out, as {fewer}"),
+                    (None, None) => "not among those that go on any more".to_owned(),
+                };
+                format!("{how}: now {}", self.among(stand))
             }
             What::CameIn { by, stand } => {
                 let by = by.map_or(String::new(), |by| format!(" when trial {} came ({})", by.trial, self.measured(by.metric)));

@@ -140,6 +140,20 @@ fn stopped_by_what_was_predicted() {
 }
 
 #[test]
+fn out_because_no_more_trials_come() {
+    let mut why = why(&short(100_000, Goal::Minimize), 1, true).unwrap();
+    for moment in &mut why.of.moments {
+        if let What::PushedOut { by, quota_before, no_more, .. } = &mut moment.what {
+            (*by, *quota_before, *no_more) = (None, Some(4), true);
+        }
+    }
+    let fewer = "fewer go on than it seemed before (1, not 4), for no more trials come";
+    let (answer, story) = (why.answer(), why.story_text());
+    assert!(answer.contains(&format!("It was among those that go on until 1m 37s: {fewer}.")), "{answer}");
+    assert!(story.contains(&format!("  out, as {fewer}: now 2nd of 4")), "{story}");
+}
+
+#[test]
 fn nobody_is_told_of_a_trial_that_is_not_there() {
     let fault = |end, trial| why(&short(end, Goal::Minimize), trial, true).unwrap_err().to_string();
     assert_eq!(fault(20_000, 99), "there is no trial 99: trials 0 to 1 have been proposed so far");

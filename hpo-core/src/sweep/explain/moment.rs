@@ -2,7 +2,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Outlook, Stand};
-use crate::sweep::{EndReason, FailureKind, Lease, Sweep};
+use crate::sweep::{EndReason, FailureKind, Lease};
 use crate::{Attempt, Resource, SlotId, Stamp, TrialId};
 
 /// One thing that happened to the trial.
@@ -54,8 +54,14 @@ pub enum What {
     },
     /// It waited among those that go on, and is not among them any more.
     PushedOut {
-        /// Whose result did that, if one did.
+        /// Whose result did that, if one did: it is better, and took the last place.
         by: Option<Rival>,
+        /// How many were to go on before, if it is because fewer do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        quota_before: Option<usize>,
+        /// Fewer go on because no more trials come.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        no_more: bool,
         /// Where it stood then.
         stand: Stand,
     },
@@ -132,7 +138,7 @@ pub enum What {
     },
     /// It is the best of the sweep no more.
     LostLead {
-        /// Who is; None if nobody is.
+        /// Who is, and is better; None if nobody is.
         by: Option<Rival>,
     },
     /// Its state was kept.
@@ -190,15 +196,6 @@ pub struct Rival {
     pub trial: TrialId,
     /// Its metric.
     pub metric: f64,
-}
-
-impl Rival {
-    /// `trial` on the rung at `resource`, if it has come there.
-    pub(super) fn on(sweep: &Sweep, trial: TrialId, resource: Resource) -> Option<Self> {
-        let results = &sweep.trial(trial)?.results;
-        let &(_, loss) = results.iter().find(|(rung, _)| *rung == resource)?;
-        Some(Self { trial, metric: sweep.spec().goal.metric(loss) })
-    }
 }
 
 fn text<S: Serializer>(slot: &SlotId, serializer: S) -> Result<S::Ok, S::Error> {

@@ -78,13 +78,22 @@ impl Stand {
             etas,
         })
     }
+}
 
-    /// Whether `trial` is among those that go on from the rung at `resource`; None if it is not compared there.
-    pub(super) fn goes_on_at(sweep: &Sweep, trial: TrialId, resource: Resource) -> Option<bool> {
+/// Whether a trial is among those that go on, and how many do where places count.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chance {
+    pub(super) goes_on: bool,
+    pub(super) quota: Option<usize>,
+}
+
+impl Chance {
+    /// Of `trial` on the rung at `resource`; None if it is not compared there.
+    pub(super) fn of(sweep: &Sweep, trial: TrialId, resource: Resource) -> Option<Self> {
         let standing = sweep.standing_at(trial, resource)?;
         let results = &sweep.trial(trial)?.results;
         let &(_, loss) = results.iter().find(|(rung, _)| *rung == resource)?;
-        Some(goes_on(&standing, loss))
+        Some(Self { goes_on: goes_on(&standing, loss), quota: standing.quota })
     }
 }
 

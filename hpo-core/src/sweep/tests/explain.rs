@@ -1,4 +1,6 @@
 //! What `hpo why` can tell of a trial.
+mod blame;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -45,7 +47,10 @@ fn story(of: &Explanation) -> Vec<String> {
             }
             What::Leased { attempt, from, until, start, .. } => format!("lease {attempt}: {from}..{until} {start:?}"),
             What::Compared { stand } => format!("compared: {}", place(stand)),
-            What::PushedOut { by: rival, stand } => format!("out by {}: {}", by(rival), place(stand)),
+            What::PushedOut { by: None, quota_before: Some(before), no_more, stand } => {
+                format!("out: fewer than {before}, no more come {no_more}: {}", place(stand))
+            }
+            What::PushedOut { by: rival, stand, .. } => format!("out by {}: {}", by(rival), place(stand)),
             What::CameIn { by: rival, stand } => format!("in by {}: {}", by(rival), place(stand)),
             What::Promoted { to, stand } => format!("promoted to {to}: {}", place(stand.as_ref()?)),
             What::Predicted { resource, outlook } => format!("judged at {resource}: {}", predicted(outlook)),
@@ -361,8 +366,9 @@ proptest! {
                         prop_assert_eq!(attempt.0, attempts);
                     }
                     What::Compared { stand } => inside = stand.goes_on,
-                    What::PushedOut { stand, .. } => {
+                    What::PushedOut { by, stand, .. } => {
                         prop_assert!(inside && !stand.goes_on);
+                        prop_assert!(by.is_none_or(|by| by.metric <= stand.metric), "who pushes out is not worse");
                         inside = false;
                     }
                     What::CameIn { stand, .. } => {
