@@ -28,6 +28,7 @@ pub use spec::{Budget, Patience, SweepSpec};
 pub use trial::{State, Trial};
 pub use view::SweepView;
 
+use crate::by_trial::ByTrial;
 use crate::ledger::Ledger;
 use crate::schedule::{self, Place, Scheduler, Standing};
 use crate::{Resource, SlotId, Stamp, TrialId, WorkerId};
@@ -148,9 +149,9 @@ impl Sweep {
 
     /// Everything that a searcher was told, in the order in which it was: what a new driver tells its searcher.
     pub fn observations(&self) -> impl Iterator<Item = Observation> + '_ {
-        let mut mentions = BTreeMap::<TrialId, usize>::new();
+        let mut mentions = ByTrial::<usize>::default();
         self.told.iter().filter_map(move |&id| {
-            let mention = mentions.entry(id).or_default();
+            let mention = mentions.entry(id);
             *mention += 1;
             self.trials.get(id)?.observation(*mention - 1)
         })

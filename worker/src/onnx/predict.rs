@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::NORMALISATION;
+use super::card::Card;
 use super::check::Port;
 use super::export::labels;
 use super::file::read;
@@ -40,6 +41,18 @@ pub enum PredictFault {
         /// What is wrong with it.
         source: ModelFault,
     },
+    /// It is not what was exported and verified.
+    #[error(
+        "{path} is damaged, or another model: its card says that its hash is {expected}, and it is {found}; `hpo export` makes it anew"
+    )]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// By its card.
+        expected: String,
+        /// By its content.
+        found: String,
+    },
     /// The model does not take images.
     #[error("{path} takes rows of {row:?}, not images of (channels, height, width)")]
     NoImages {
@@ -73,6 +86,7 @@ pub enum PredictFault {
 pub fn predict(model: &Path, input: &Path) -> Result<Vec<Prediction>, PredictFault> {
     let fault = |source| PredictFault::Model { path: model.to_owned(), source };
     let bytes = read(model).map_err(|file| fault(file.into()))?;
+    is_as_its_card_says(model, &bytes)?;
     let (decoded, interface) = decode(&bytes).map_err(fault)?;
     let shape = image(&interface.input).ok_or_else(|| PredictFault::NoImages { path: model.to_owned(), row: interface.input.row() })?;
     let scaling: Scaling = labels(&decoded)
@@ -90,6 +104,14 @@ pub fn predict(model: &Path, input: &Path) -> Result<Vec<Prediction>, PredictFau
         }
     }
     Ok(predictions)
+}
+
+/// A weight that has changed on a disk or in a copy gives other answers, and no sign of it. Without a card beside it a model is taken as it is.
+fn is_as_its_card_says(model: &Path, bytes: &[u8]) -> Result<(), PredictFault> {
+    let card = read(&model.with_extension("card.json")).ok().and_then(|text| serde_json::from_slice::<Card>(&text).ok());
+    let Some(card) = card.filter(|card| model.file_name().is_some_and(|name| name == card.file.as_str())) else { return Ok(()) };
+    let found = blake3::hash(bytes).to_hex().to_string();
+    if card.id == found { Ok(()) } else { Err(PredictFault::Changed { path: model.to_owned(), expected: card.id, found }) }
 }
 
 fn image(port: &Port) -> Option<[usize; 3]> {

@@ -172,6 +172,27 @@ fn a_model_with_other_weights_never_gets_its_name() {
 }
 
 #[test]
+fn a_model_that_has_changed_since_its_card_was_written_predicts_nothing() {
+    let trained = Trained::cnn();
+    let exported = trained.export().unwrap();
+    let images = trained.path("row.csv");
+    let pixels: usize = exported.card.inputs[0].row().iter().product();
+    std::fs::write(&images, vec!["7"; pixels].join(",")).unwrap();
+    let before = predict(&exported.model, &images).unwrap();
+    let whole = std::fs::read(&exported.model).unwrap();
+    let (mut changed, _) = decode(&whole).unwrap();
+    let weights = changed.graph.as_mut().unwrap().initializer.iter_mut().find(|tensor| tensor.name().ends_with("head.weight")).unwrap();
+    weights.raw_data.as_mut().unwrap()[3] ^= 0x80; // the sign of one weight
+    std::fs::write(&exported.model, changed.encode_to_vec()).unwrap();
+    let fault = predict(&exported.model, &images).unwrap_err();
+    assert!(matches!(&fault, crate::onnx::PredictFault::Changed { expected, .. } if *expected == exported.card.id), "{fault}");
+    // A model alone, or renamed, is taken as it is.
+    let copy = trained.path("copy.onnx");
+    std::fs::write(&copy, whole).unwrap();
+    assert_eq!(predict(&copy, &images).unwrap(), before);
+}
+
+#[test]
 fn other_data_and_damaged_states_are_refused_with_nothing_written() {
     let mut trained = Trained::cnn();
     trained.job.seed = Seed(12);
