@@ -124,11 +124,12 @@ fn a_killed_trainer_is_replaced_and_no_retry_is_spent() {
 
 #[test]
 fn ctrl_c_ends_cleanly_and_the_sweep_goes_on_later() {
-    let world = World::new(&long_sweep());
+    let world = World::new(&long_sweep().replace("max_trials", "wall = \"30 days\"\nmax_trials"));
     let mut driver = world.start();
     world.wait_for("reports", |records| reported(records) >= 3);
     driver.signal(Signal::SIGINT);
     assert_eq!(driver.code(), Some(4), "{}", world.said());
+    assert!(["`hpo resume run`", "its `wall` runs on meanwhile"].iter().all(|words| world.said().contains(words)), "{}", world.said());
     assert_eq!(agents(&world), Vec::<u32>::new(), "no worker is left behind");
     let status = world.json(&["status", "run", "--json"]);
     assert_ne!(status["state"], "finished");

@@ -8,9 +8,9 @@ use hpo_driver::config::{self, Checked, plan, warm};
 use hpo_driver::engine::{Begin, Counters, Drive, DriveFault, DriveOptions, Ended, EngineFault, Handle, Rest};
 use hpo_driver::launch::LocalOptions;
 use hpo_driver::launch::slurm::keep::Notes;
-use hpo_driver::mount;
 use hpo_driver::process::raise_open_files;
 use hpo_driver::rundir::RunDir;
+use hpo_driver::{journal, mount, report};
 use tokio::runtime::Runtime;
 
 use super::args::{Driver, Manners, Resume, Run};
@@ -204,6 +204,7 @@ pub(super) fn go_on(runtime: Runtime, drive: Drive, signals: Signals, run: &RunD
             runtime.block_on(rest.close());
             if !manners.quiet {
                 say_how_to_go_on(run, on_slurm);
+                say_when_it_ends(run, checked);
             }
             Ok(Exit::Resumable)
         }
@@ -242,6 +243,15 @@ fn say_how_to_go_on(run: &RunDir, on_slurm: bool) {
         mention!("{why}");
     }
     mention!("stopped for now; go on with `hpo slurm submit {shown}`");
+}
+
+/// A sweep that is stopped for now has its end all the same, if it was given one on the clock.
+fn say_when_it_ends(run: &RunDir, checked: &Checked) {
+    let begun = journal::Reader::open(&run.journal()).map(|(header, _)| header.created_unix_ms);
+    if let (Some(wall), Ok(begun)) = (checked.spec.budget.wall, begun) {
+        let end = report::moment(begun.saturating_add(wall));
+        mention!("its `wall` runs on meanwhile: the sweep ends at {end}, with what there is by then");
+    }
 }
 
 /// Shows how a sweep goes, and turns signals into requests to stop for now, or to leave it to another driver.

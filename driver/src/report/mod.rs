@@ -30,6 +30,7 @@ pub use json::Line;
 pub use status::StatusLine;
 pub use thinking::{Suggestions, Thinking};
 pub use why::{MomentLine, Why, WhyFault, WhyLine};
+pub use words::moment;
 
 use crate::config::warm::{Past, Source};
 use crate::journal::{Header, JournalFault};

@@ -136,7 +136,8 @@ pub(super) fn micros(us: u64) -> String {
 }
 
 /// A moment as a person writes it, UTC.
-pub(super) fn moment(unix_ms: u64) -> String {
+#[must_use]
+pub fn moment(unix_ms: u64) -> String {
     // Beyond the year 9999 there is no such text.
     let seconds = (unix_ms / 1000).min(253_402_300_799);
     let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
