@@ -101,3 +101,24 @@ fn step(count: usize) -> usize {
     }
     step as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every second trial is promoted, and told of again a hundred trials later.
+    #[test]
+    fn beyond_so_many_results_a_late_one_is_no_reason_to_fit_anew() {
+        let rows: Vec<Row> = (0..700_u32)
+            .flat_map(|number| {
+                let late = number.checked_sub(100).filter(|older| older % 2 == 0);
+                std::iter::once((TrialId(number), 0)).chain(late.map(|older| (TrialId(older), 1)))
+            })
+            .collect();
+        let fitted = |count| chosen(&rows[..count], Seed(3)).into_iter().map(|at| rows[at]).collect::<Vec<Row>>();
+        let times = |counts: std::ops::Range<usize>| counts.filter(|&count| fitted(count) != fitted(count + 1)).count();
+        assert_eq!(fitted(900).len(), FITTED);
+        assert!((3..10).contains(&times(300..900)), "{} times in 600 results", times(300..900));
+        assert!(times(150..250) > 20, "of a few results each late one of a trial that was fitted to counts: {}", times(150..250));
+    }
+}
