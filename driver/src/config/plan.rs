@@ -7,7 +7,7 @@ use hpo_searchers::SearcherSpec;
 use rand::RngExt;
 use serde_json::json;
 
-use super::{Checked, dashes, dimension, stateless};
+use super::{Checked, dashes, dimension, only_prints};
 
 /// Random orders that the expected figures are means over; fewer if they are longer than [`LEAST_SIMULATED`].
 const ORDERS: u32 = 32;
@@ -178,7 +178,7 @@ pub(crate) fn most_trials(checked: &Checked) -> Option<u32> {
 pub fn warnings(checked: &Checked) -> Vec<String> {
     let Checked { spec, searcher, .. } = checked;
     let mut warnings = dashes::warnings(checked);
-    warnings.extend(stateless::warnings(checked));
+    warnings.extend(only_prints::warnings(checked));
     let Some(max_trials) = spec.budget.max_trials else { return warnings };
     let trials = most_trials(checked).unwrap_or(max_trials);
     let is_grid = matches!(searcher.method(), SearcherSpec::Grid(_));
